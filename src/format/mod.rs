@@ -1,0 +1,107 @@
+//! Bytes get names: a model file's header becomes a [`Checkpoint`] in Hugging Face's words.
+//!
+//! Readers here see headers only, never weights. Whatever a file calls things, a checkpoint uses the names of the
+//! Hugging Face implementation of its architecture, so that one model file serves every format.
+
+use serde_json::{Map, Value};
+
+use crate::quant::Format;
+
+/// A model as its files describe it: configuration, tensors, tokenizer, templates.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// The architecture in Hugging Face's `model_type` spelling, e.g. `llama`.
+    pub model_type: String,
+    /// `config.json`, or the same keys translated from GGUF metadata.
+    pub config: Map<String, Value>,
+    /// All tensors, under Hugging Face's names.
+    pub tensors: Vec<TensorInfo>,
+    /// What the tokenizer is built from.
+    pub tokenizer: TokenizerSource,
+    /// The Jinja chat template, if the files carry one.
+    pub chat_template: Option<String>,
+    /// Ids and defaults for generation.
+    pub generation: GenerationConfig,
+    /// The name that the file gives itself, if any.
+    pub name: Option<String>,
+}
+
+/// Where one tensor's bytes are and how to read them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorInfo {
+    /// Hugging Face's name, e.g. `model.layers.3.self_attn.q_proj.weight`.
+    pub name: String,
+    /// Which of the model's files holds it (0 for a single file).
+    pub file: usize,
+    /// Offset of the first byte in that file.
+    pub offset: u64,
+    /// Length in bytes.
+    pub n_bytes: u64,
+    /// Dimensions, row-major, last one contiguous: a linear weight is `[out_features, in_features]`.
+    pub shape: Vec<u64>,
+    /// How the bytes encode the weights.
+    pub format: Format,
+    /// How stored rows map to Hugging Face's row order.
+    pub row_map: RowMap,
+}
+
+/// How the rows of a stored matrix (or the entries of a stored bias) map to Hugging Face's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowMap {
+    /// As stored.
+    Identity,
+    /// GGUF's Llama files interleave the two halves of each rotary head: stored row `2 i + j` of a head is Hugging Face's
+    /// row `j · head_dim / 2 + i` (llama.cpp `convert_hf_to_gguf.py`, `LlamaModel.permute`).
+    RopeInterleaved {
+        /// Rows of one head.
+        head_dim: u32,
+    },
+}
+
+/// What a tokenizer is built from.
+#[derive(Debug)]
+pub enum TokenizerSource {
+    /// The text of a `tokenizer.json`, and the `tokenizer_config.json` beside it where there is one.
+    Json {
+        /// `tokenizer.json`.
+        tokenizer: String,
+        /// `tokenizer_config.json`.
+        config: Option<Map<String, Value>>,
+    },
+    /// The `tokenizer.ggml.*` metadata of a GGUF file.
+    Gguf(Box<GgufTokenizer>),
+}
+
+/// GGUF's `tokenizer.ggml.*` keys, checked for lengths and ranges.
+#[derive(Debug, Default)]
+pub struct GgufTokenizer {
+    /// `tokenizer.ggml.model`: `gpt2` (byte-level BPE), `llama` (SentencePiece BPE), …
+    pub model: String,
+    /// `tokenizer.ggml.pre`: the name of the pre-tokenizer.
+    pub pre: Option<String>,
+    /// One text per id.
+    pub tokens: Vec<String>,
+    /// One score per id, or empty.
+    pub scores: Vec<f32>,
+    /// One `llama_token_type` per id, or empty.
+    pub token_types: Vec<i32>,
+    /// `"left right"` merges by rank.
+    pub merges: Vec<String>,
+    /// Ids of special tokens by their GGUF key stem: `bos`, `eos`, `unknown`, `padding`, `eot`, …
+    pub special_ids: Vec<(String, u32)>,
+    /// `add_bos_token`, where stated.
+    pub add_bos: Option<bool>,
+    /// `add_eos_token`, where stated.
+    pub add_eos: Option<bool>,
+    /// `add_space_prefix`, where stated.
+    pub add_space_prefix: Option<bool>,
+}
+
+/// What `generation_config.json` or GGUF metadata say about generating.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GenerationConfig {
+    /// The id that starts a text, if the model uses one.
+    pub bos_token_id: Option<u32>,
+    /// Ids that end an answer: end of text, end of turn, …
+    pub eos_token_ids: Vec<u32>,
+}

@@ -1,0 +1,19 @@
+//! # doran
+//!
+//! Small language models on the reader's own machine, in a web page.
+//!
+//! ```text
+//! URL / File ─► source ─► plan ─► download ─► verify ─► store ─► upload ─► model ─► graph ─► ops/kernels ─► sampler ─► text
+//!               └────────────────────── weights ─────────────────────────┘  └── record → fuse → memory → lower → replay
+//! ```
+//!
+//! Data goes right, imports go left. `ARCHITECTURE.md` names every room and who may import whom.
+
+pub mod error;
+pub mod format;
+pub mod models;
+pub mod quant;
+pub mod tokenizer;
+pub mod weights;
+
+pub use error::{Error, ErrorKind, Result};

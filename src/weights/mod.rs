@@ -1,0 +1,1 @@
+//! Bytes arrive and stay: source, plan, download, verify, store. The files are the steps.
