@@ -11,7 +11,10 @@
 
 pub mod error;
 pub mod format;
+pub mod gpu;
+pub mod graph;
 pub mod models;
+pub mod ops;
 pub mod quant;
 pub mod tokenizer;
 pub mod weights;
