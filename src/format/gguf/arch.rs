@@ -144,7 +144,10 @@ impl Arch {
             && rotary != head_dim
         {
             if rotary == 0 || rotary > head_dim || rotary % 2 != 0 {
-                return Err(bad_value(&key("rope.dimension_count"), "must be even, positive and at most the head's length"));
+                return Err(bad_value(
+                    &key("rope.dimension_count"),
+                    "must be even, positive and at most the head's length",
+                ));
             }
             config.insert("partial_rotary_factor".into(), (f64::from(rotary) / f64::from(head_dim)).into());
         }
@@ -192,7 +195,9 @@ impl Arch {
                 }
                 Ok(Some(scaling))
             }
-            other => Err(Error::unsupported(format!("rope scaling {other}"), format!("rope scaling {other:?} is not known"))),
+            other => {
+                Err(Error::unsupported(format!("rope scaling {other}"), format!("rope scaling {other:?} is not known")))
+            }
         }
     }
 }

@@ -155,7 +155,9 @@ impl<'a> Reader<'a> {
 
     fn take(&mut self, n_bytes: u64) -> Result<&'a [u8], Stop> {
         if n_bytes > self.remaining() {
-            return Err(Error::bad_file(format!("the file ends inside its header (at byte {})", self.file_bytes)).into());
+            return Err(
+                Error::bad_file(format!("the file ends inside its header (at byte {})", self.file_bytes)).into()
+            );
         }
         let end = self.pos as u64 + n_bytes;
         if end > HEADER_BYTES_MAX {
@@ -224,7 +226,8 @@ impl<'a> Reader<'a> {
         } else if kind == KIND_ARRAY {
             return Err(Error::unsupported("nested arrays in GGUF", format!("{key} is an array of arrays")).into());
         } else {
-            let each = kind_bytes(kind).ok_or_else(|| Error::bad_file(format!("{key}: array type {kind} is not known")))?;
+            let each =
+                kind_bytes(kind).ok_or_else(|| Error::bad_file(format!("{key}: array type {kind} is not known")))?;
             let n_bytes = len
                 .checked_mul(each)
                 .ok_or_else(|| Error::bad_file(format!("{key}: {len} values do not fit into this file")))?;
