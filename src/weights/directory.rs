@@ -1,0 +1,1 @@
+//! A store in a directory on disk, for native programs.

@@ -1,0 +1,679 @@
+//! Loads a model: opens it, reads its headers, streams its chunks into the store and to a [`Sink`].
+//!
+//! ```text
+//! stored chunks ─► read, check hash ─┐
+//! missing runs  ─► fetch, check hash ├─► queue of 1 ─► store + sink (at once) ─► whole-file hash ─► "complete"
+//! missing runs  ─► fetch, check hash ┘
+//! ```
+//!
+//! At most four chunks are in hand: two arriving, one waiting, one in use.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use futures_util::future::{try_join, try_join3};
+
+use super::cancel::Cancel;
+use super::download::{Facts, Open, Reader, Remote, is_changed};
+use super::manifest::{Manifest, SCHEMA, hex};
+use super::plan::{self, DEFAULT_CHUNK_BYTES, TensorSpan};
+use super::progress::{Counts, LoadReport, Meter, Phase, Progress};
+use super::queue::Queue;
+use super::runs::Runs;
+use super::source::{ByteSource, Bytes};
+use super::store::ChunkStore;
+use super::verify::{FileHash, has_hash};
+use crate::{Error, ErrorKind, Result};
+
+/// Times that a chunk is fetched to get the hash that is recorded of it.
+const CHUNK_TRIES: u32 = 3;
+/// What is read of a file of which nobody wanted a header, to learn its size.
+const PROBE_BYTES: u64 = 4096;
+
+/// Takes chunks as they become available.
+#[allow(async_fn_in_trait, reason = "everything here runs on one thread, so no future needs Send")]
+pub trait Sink<B: Bytes> {
+    /// Takes bytes `offset..offset + bytes.len()` of a file. Every chunk that holds bytes of a tensor comes exactly once
+    /// a load, in any order; `offset` is a multiple of 4 bytes, and no quantisation block is split between two chunks.
+    ///
+    /// The hash of the chunk has been checked where one was known; the hash of the whole file only when `stream` returns.
+    ///
+    /// # Errors
+    /// Any error ends the load with it; what is stored stays.
+    async fn accept(&mut self, file: usize, offset: u64, bytes: B) -> Result<()>;
+}
+
+/// How to load.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// The SHA-256 that each file must have, in the source's order; missing or `None` where the caller does not know it.
+    pub sha256: Vec<Option<[u8; 32]>>,
+    /// Upper bound of a chunk's length in bytes (4 to 16 MiB; less only in tests).
+    pub chunk_bytes: u64,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { sha256: Vec::new(), chunk_bytes: DEFAULT_CHUNK_BYTES }
+    }
+}
+
+/// The files of one model, opened: from their source, from the store, or some from each.
+///
+/// Until a load is complete, this holds the model's lock, so that two tabs download once.
+pub struct ModelFiles<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> {
+    source: Option<S>,
+    store: T,
+    options: LoadOptions,
+    cancel: Cancel,
+    manifest: RefCell<Manifest>,
+    remotes: Vec<Remote>,
+    heads: Vec<RefCell<Head<S>>>,
+    guard: RefCell<Option<T::Guard>>,
+    counts: Counts,
+    warnings: Vec<String>,
+}
+
+/// The first bytes of a file, kept so that they are fetched once.
+struct Head<S: ByteSource> {
+    parts: Vec<S::Bytes>,
+    len: u64,
+    /// The one connection of a server without ranges, standing at `len`.
+    open: Option<Open<S::Body>>,
+}
+
+impl<S: ByteSource> Default for Head<S> {
+    fn default() -> Self {
+        Self { parts: Vec::new(), len: 0, open: None }
+    }
+}
+
+impl<S: ByteSource> Head<S> {
+    fn push(&mut self, bytes: S::Bytes) {
+        self.len += bytes.len();
+        self.parts.push(bytes);
+    }
+}
+
+/// A chunk on its way to the consumer, with the hash it was found to have.
+struct Arrived<B> {
+    file: usize,
+    index: usize,
+    start: u64,
+    bytes: B,
+    /// The hash in hex, if the chunk is not stored yet.
+    unstored: Option<String>,
+}
+
+impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
+    /// Opens `model`. A complete stored model needs no network from here on. Otherwise this waits until no other tab
+    /// works on the model (telling `progress` so), and finds what that one stored.
+    ///
+    /// Without a source, only a stored model will do. If `model` is stored from other addresses than the source's, or
+    /// with another hash than the stated one, what is stored is removed and the load begins afresh.
+    ///
+    /// # Errors
+    /// `NotFound` without a source if the model is not stored completely; `Aborted`; `Quota`, `Storage`.
+    pub async fn open(
+        source: Option<S>,
+        store: T,
+        model: &str,
+        options: LoadOptions,
+        progress: &dyn Fn(Progress),
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        cancel.race(Self::open_waiting(source, store, model, options, progress, cancel)).await
+    }
+
+    async fn open_waiting(
+        source: Option<S>,
+        store: T,
+        model: &str,
+        options: LoadOptions,
+        progress: &dyn Fn(Progress),
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let counts = Counts::default();
+        let mut warnings = Vec::from_iter(store.warning());
+        let mut guard = None;
+        let mut manifest = read_manifest(&store, model).await?;
+        let usable = |manifest: &Option<Manifest>| {
+            manifest.as_ref().is_some_and(|manifest| manifest.complete && fits(manifest, source.as_ref(), &options))
+        };
+        if !usable(&manifest) {
+            if source.is_none() {
+                return Err(not_found(model, manifest.as_ref()));
+            }
+            if store.is_locked(model).await {
+                Meter::new(&counts, 0, progress).tell(Phase::Waiting);
+            }
+            guard = Some(store.lock(model).await?);
+            manifest = read_manifest(&store, model).await?;
+            if usable(&manifest) {
+                guard = None;
+            } else if manifest.as_ref().is_some_and(|manifest| !fits(manifest, source.as_ref(), &options)) {
+                store.delete(model).await?;
+                manifest = None;
+                warnings.push("the stored files of this model came from elsewhere and were replaced".into());
+            }
+        }
+        let manifest = manifest.unwrap_or_else(|| {
+            let urls = source.iter().flat_map(|source| (0..source.n_files()).map(|file| source.url(file)));
+            Manifest::new(model, urls, store.now_ms())
+        });
+        let remotes = manifest.files.iter().map(|file| {
+            let (size, etag) = (file.size, file.etag.clone());
+            let facts = Facts { size, etag, last_modified: file.last_modified.clone() };
+            Remote { facts: RefCell::new(facts), ..Remote::default() }
+        });
+        Ok(Self {
+            remotes: remotes.collect(),
+            heads: manifest.files.iter().map(|_| RefCell::default()).collect(),
+            source,
+            store,
+            options,
+            cancel: cancel.clone(),
+            manifest: RefCell::new(manifest),
+            guard: RefCell::new(guard),
+            counts,
+            warnings,
+        })
+    }
+
+    /// How many files the model has.
+    pub fn n_files(&self) -> usize {
+        self.remotes.len()
+    }
+
+    /// The size of a file in bytes; 0 until the first `prefix` of a file that is not stored.
+    pub fn file_bytes(&self, file: usize) -> u64 {
+        self.remotes.get(file).and_then(|remote| remote.facts.borrow().size).unwrap_or(0)
+    }
+
+    /// Whether no chunk is missing, so that loading needs no network unless a stored chunk is damaged.
+    pub fn is_stored(&self) -> bool {
+        self.manifest.borrow().complete
+    }
+
+    /// The store.
+    pub fn store(&self) -> &T {
+        &self.store
+    }
+
+    /// The first `n_bytes` of a file, or all of it if it is shorter: from the store if they are there, otherwise by a
+    /// small ranged read. What was read is kept, and fetched once even if the caller comes back for more.
+    ///
+    /// # Errors
+    /// `Network`, `Aborted`, `Storage`; `BadChunk` without a source if a stored chunk is damaged. After a `Network` error
+    /// with `changed` in its data, the stored chunks are gone and the model must be opened again.
+    pub async fn prefix(&mut self, file: usize, n_bytes: u64) -> Result<Vec<u8>> {
+        let cancel = self.cancel.clone();
+        let result = cancel.race(self.extend_head(file, n_bytes)).await;
+        self.forget_useless(result.as_ref().err()).await;
+        result?;
+        let head = self.heads[file].borrow();
+        let mut out = Vec::new();
+        for part in &head.parts {
+            let missing = n_bytes - out.len() as u64;
+            out.extend(part.slice(0, missing).to_vec());
+        }
+        Ok(out)
+    }
+
+    /// Sends every chunk that holds bytes of `spans` to `sink`, stores what is not stored, checks everything that can be
+    /// checked, and marks the model as complete.
+    ///
+    /// # Errors
+    /// `Quota` with `needed_bytes` (what is still missing in the store), `Network`, `BadChunk`, `BadHash` (the stored
+    /// chunks are removed), `BadFile` (the tensors contradict the file's size), `Aborted`, `Storage`, or what `sink` gives.
+    /// Whatever ended a load, the chunks stored so far are kept and the next one fetches only what is missing, except
+    /// after `BadHash` and after a `Network` error with `changed` in its data.
+    pub async fn stream(
+        &mut self,
+        spans: &[TensorSpan],
+        sink: &mut impl Sink<S::Bytes>,
+        progress: &dyn Fn(Progress),
+        cancel: &Cancel,
+    ) -> Result<LoadReport> {
+        let result = cancel.race(self.stream_all(spans, sink, progress)).await;
+        self.forget_useless(result.as_ref().err()).await;
+        result
+    }
+
+    async fn stream_all(
+        &mut self,
+        spans: &[TensorSpan],
+        sink: &mut impl Sink<S::Bytes>,
+        progress: &dyn Fn(Progress),
+    ) -> Result<LoadReport> {
+        for file in 0..self.n_files() {
+            if self.remotes[file].facts.borrow().size.is_none() {
+                self.extend_head(file, PROBE_BYTES).await?;
+            }
+        }
+        self.plan(spans).await?;
+        let total_bytes = self.manifest.borrow().total_bytes();
+        let meter = Meter::new(&self.counts, total_bytes, progress);
+        let mut hashes = self.hashes();
+        self.transfer(spans, sink, &meter, &mut hashes).await?;
+        meter.tell(Phase::Verifying);
+        self.finish(hashes).await?;
+        Ok(LoadReport {
+            downloaded_bytes: self.counts.downloaded_bytes.get(),
+            from_store_bytes: self.counts.from_store_bytes.get(),
+            refetched_chunks: self.counts.refetched_chunks.get(),
+            integrity: self.manifest.borrow().integrity(),
+            warnings: self.warnings.clone(),
+        })
+    }
+
+    /// Reads on at the end of a file's head until it has `n_bytes`.
+    async fn extend_head(&self, file: usize, n_bytes: u64) -> Result<()> {
+        let Some(remote) = self.remotes.get(file) else {
+            return Err(Error::bad_argument("file", format!("there is no file {file}")));
+        };
+        let wanted = || n_bytes.min(remote.facts.borrow().size.unwrap_or(u64::MAX));
+        while self.heads[file].borrow().len < wanted() {
+            let len = self.heads[file].borrow().len;
+            match self.stored_at(file, len).await? {
+                Some(bytes) => self.heads[file].borrow_mut().push(bytes),
+                None => break,
+            }
+        }
+        let (len, open) = {
+            let mut head = self.heads[file].borrow_mut();
+            (head.len, head.open.take())
+        };
+        if len >= wanted() {
+            self.heads[file].borrow_mut().open = open;
+            return Ok(());
+        }
+        let source = self.source.as_ref().ok_or_else(|| bad_chunk(file, None))?;
+        let meter = Meter::new(&self.counts, 0, &|_| {});
+        let mut reader = Reader::new(source, file, remote, &meter);
+        reader.resume(open);
+        reader.seek(len, wanted());
+        loop {
+            match reader.next(u64::MAX).await {
+                Ok(Some(piece)) => self.heads[file].borrow_mut().push(piece),
+                Ok(None) => break,
+                Err(error) if reader.distrusts(&error) => {
+                    self.heads[file].take();
+                    reader.seek(0, wanted());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.heads[file].borrow_mut().open = reader.into_open();
+        Ok(())
+    }
+
+    /// The stored chunk that begins at `start`, if there is one and it is good.
+    async fn stored_at(&self, file: usize, start: u64) -> Result<Option<S::Bytes>> {
+        let found = {
+            let manifest = self.manifest.borrow();
+            let chunks = &manifest.files[file].chunks;
+            chunks.iter().position(|chunk| chunk.start == start && chunk.stored)
+        };
+        match found {
+            Some(index) => self.read_stored(file, index).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A chunk from the store, or `None` if it is damaged or not there.
+    async fn read_stored(&self, file: usize, index: usize) -> Result<Option<S::Bytes>> {
+        let (model, chunk) = {
+            let manifest = self.manifest.borrow();
+            (manifest.model.clone(), manifest.files[file].chunks[index].clone())
+        };
+        let Some(bytes) = self.store.chunk(&model, file, index).await? else { return Ok(None) };
+        Ok(has_hash(&bytes, chunk.len, chunk.sha256.as_deref()).await?.then_some(bytes))
+    }
+
+    /// Cuts the files into chunks, unless that was done, and records what is known of them.
+    async fn plan(&self, spans: &[TensorSpan]) -> Result<()> {
+        let mut manifest = self.manifest.borrow().clone();
+        let mut replaced = false;
+        for (file, (entry, remote)) in manifest.files.iter_mut().zip(&self.remotes).enumerate() {
+            let Facts { size, etag, last_modified } = remote.facts.borrow().clone();
+            (entry.size, entry.etag, entry.last_modified) = (size, etag, last_modified);
+            let size = size.ok_or_else(|| Error::internal("a file's size is not known"))?;
+            if (entry.chunks.is_empty() && size > 0) || !plan::fits(&entry.chunks, size, file, spans) {
+                let chunks = plan::cut(size, file, spans, self.options.chunk_bytes)?;
+                replaced |= entry.chunks.iter().any(|chunk| chunk.stored);
+                entry.chunks = chunks;
+                manifest.complete = false;
+            }
+        }
+        if manifest == *self.manifest.borrow() {
+            return Ok(());
+        }
+        if replaced {
+            // The chunks were cut for other tensors: they cannot be told apart from the new ones by their keys.
+            if self.source.is_none() {
+                return Err(Error::new(ErrorKind::Storage, "the stored copy was made for another reading of its header"));
+            }
+            self.hold_guard().await?;
+            self.store.delete(&manifest.model).await?;
+            for chunk in manifest.files.iter_mut().flat_map(|file| &mut file.chunks) {
+                (chunk.stored, chunk.sha256) = (false, None);
+            }
+        }
+        let stored = self.store.put_manifest(&manifest).await;
+        self.manifest.replace(manifest);
+        stored.map_err(|error| self.with_needed_bytes(error))
+    }
+
+    /// Takes the model's lock unless it is held.
+    async fn hold_guard(&self) -> Result<()> {
+        if self.guard.borrow().is_none() {
+            let model = self.manifest.borrow().model.clone();
+            let guard = self.store.lock(&model).await?;
+            self.guard.replace(Some(guard));
+        }
+        Ok(())
+    }
+
+    /// Hashes of the files that have a stated one and were not checked against it.
+    fn hashes(&self) -> Vec<Option<FileHash>> {
+        let manifest = self.manifest.borrow();
+        let unchecked = |(file, entry): (usize, &super::manifest::FileEntry)| {
+            let stated = self.options.sha256.get(file).copied().flatten()?;
+            (entry.sha256_verified.is_none() || !manifest.complete).then(|| FileHash::new(stated))
+        };
+        manifest.files.iter().enumerate().map(unchecked).collect()
+    }
+
+    /// Moves all chunks, stored and missing, to the sink.
+    async fn transfer(
+        &self,
+        spans: &[TensorSpan],
+        sink: &mut impl Sink<S::Bytes>,
+        meter: &Meter<'_>,
+        hashes: &mut [Option<FileHash>],
+    ) -> Result<()> {
+        let (mut stored, mut missing) = (Vec::new(), Vec::new());
+        for (file, index, chunk) in self.manifest.borrow().chunks() {
+            if chunk.stored { &mut stored } else { &mut missing }.push((file, index));
+        }
+        let runs = Runs::new(&self.remotes, missing);
+        let queue = Queue::new(1);
+        let producing = async {
+            let result = try_join3(
+                self.read_all_stored(&stored, &runs, &queue, meter),
+                self.fetch(0, &runs, &queue, meter),
+                self.fetch(1, &runs, &queue, meter),
+            )
+            .await;
+            // What has arrived is still stored, and then the load fails.
+            queue.close();
+            Ok(result)
+        };
+        let (produced, ()) = try_join(producing, self.consume(spans, sink, &queue, meter, hashes)).await?;
+        produced.map(|_| ())
+    }
+
+    /// Reads the stored chunks; the damaged ones become missing.
+    async fn read_all_stored(
+        &self,
+        stored: &[(usize, usize)],
+        runs: &Runs<'_>,
+        queue: &Queue<Arrived<S::Bytes>>,
+        meter: &Meter<'_>,
+    ) -> Result<()> {
+        for &(file, index) in stored {
+            let mut bytes = self.read_stored(file, index).await?;
+            if bytes.is_none() && self.source.is_some() && self.guard.borrow().is_none() {
+                // Another tab may be repairing the same chunk.
+                self.hold_guard().await?;
+                bytes = self.read_stored(file, index).await?;
+            }
+            match bytes {
+                Some(bytes) => {
+                    let start = self.manifest.borrow().files[file].chunks[index].start;
+                    meter.from_store(bytes.len());
+                    queue.push(Arrived { file, index, start, bytes, unstored: None }).await;
+                }
+                None if self.source.is_none() => return Err(bad_chunk(file, Some(index))),
+                None => {
+                    let mut manifest = self.manifest.borrow_mut();
+                    manifest.files[file].chunks[index].stored = false;
+                    manifest.complete = false;
+                    drop(manifest);
+                    meter.refetched();
+                    runs.add(file, index);
+                }
+            }
+        }
+        runs.close();
+        Ok(())
+    }
+
+    /// Fetches run after run.
+    async fn fetch(
+        &self,
+        fetcher: usize,
+        runs: &Runs<'_>,
+        queue: &Queue<Arrived<S::Bytes>>,
+        meter: &Meter<'_>,
+    ) -> Result<()> {
+        let mut kept: Option<(usize, Reader<'_, S>)> = None;
+        while let Some(run) = runs.next(fetcher).await {
+            let source = self.source.as_ref().ok_or_else(|| bad_chunk(run.file, Some(run.chunks.start)))?;
+            let mut reader = match kept.take() {
+                Some((file, reader)) if file == run.file => reader,
+                _ => {
+                    let mut reader = Reader::new(source, run.file, &self.remotes[run.file], meter);
+                    reader.resume(self.heads[run.file].borrow_mut().open.take());
+                    reader
+                }
+            };
+            for index in run.chunks.clone() {
+                let end = {
+                    let manifest = self.manifest.borrow();
+                    let last = &manifest.files[run.file].chunks[run.chunks.end - 1];
+                    last.start + last.len
+                };
+                let arrived = self.fetch_chunk(&mut reader, run.file, index, end, meter).await?;
+                runs.learned();
+                queue.push(arrived).await;
+            }
+            kept = Some((run.file, reader));
+        }
+        Ok(())
+    }
+
+    /// Fetches a chunk, again if it does not have the hash that is recorded of it. `end` is where its run ends.
+    async fn fetch_chunk(
+        &self,
+        reader: &mut Reader<'_, S>,
+        file: usize,
+        index: usize,
+        end: u64,
+        meter: &Meter<'_>,
+    ) -> Result<Arrived<S::Bytes>> {
+        let chunk = self.manifest.borrow().files[file].chunks[index].clone();
+        let mut parts = self.head_parts(file, chunk.start, chunk.len);
+        for _ in 0..CHUNK_TRIES {
+            let have: u64 = parts.iter().map(Bytes::len).sum();
+            meter.arriving(have);
+            reader.seek(chunk.start + have, end);
+            let bytes = reader.chunk(chunk.start, chunk.len, std::mem::take(&mut parts)).await?;
+            let found = hex(&bytes.sha256().await?);
+            if chunk.sha256.as_ref().is_none_or(|expected| *expected == found) {
+                return Ok(Arrived { file, index, start: chunk.start, bytes, unstored: Some(found) });
+            }
+            meter.discarded(chunk.len);
+            meter.refetched();
+        }
+        Err(bad_chunk(file, Some(index)))
+    }
+
+    /// What the head holds of bytes `start..start + len`.
+    fn head_parts(&self, file: usize, start: u64, len: u64) -> Vec<S::Bytes> {
+        let head = self.heads[file].borrow();
+        let mut at = 0;
+        let mut parts = Vec::new();
+        for part in &head.parts {
+            let (from, to) = (start.saturating_sub(at), (start + len).saturating_sub(at).min(part.len()));
+            if from < to {
+                parts.push(part.slice(from, to));
+            }
+            at += part.len();
+        }
+        parts
+    }
+
+    /// Stores, hashes and hands over what arrives.
+    async fn consume(
+        &self,
+        spans: &[TensorSpan],
+        sink: &mut impl Sink<S::Bytes>,
+        queue: &Queue<Arrived<S::Bytes>>,
+        meter: &Meter<'_>,
+        hashes: &mut [Option<FileHash>],
+    ) -> Result<()> {
+        let mut passed = BTreeSet::new();
+        while let Some(Arrived { file, index, start, bytes, unstored }) = queue.pop().await {
+            let len = bytes.len();
+            let holds_weights = spans.iter().any(|span| {
+                span.file == file && span.offset < start + len && span.offset.saturating_add(span.n_bytes) > start
+            });
+            let storing = async {
+                match unstored {
+                    Some(sha256) => self.store_chunk(file, index, &bytes, sha256).await,
+                    None => Ok(()),
+                }
+            };
+            let sinking = async {
+                if holds_weights { sink.accept(file, start, bytes.clone()).await } else { Ok(()) }
+            };
+            try_join(storing, sinking).await?;
+            passed.insert((file, index));
+            if let Some(hash) = hashes[file].as_mut()
+                && hash.next_chunk() == index
+            {
+                hash.update(&bytes);
+                // Those that came early can be read back now.
+                while passed.contains(&(file, hash.next_chunk())) {
+                    self.hash_stored(file, hash).await?;
+                }
+            }
+            meter.used(len);
+        }
+        Ok(())
+    }
+
+    /// Takes the next chunk of a whole-file hash from the store.
+    async fn hash_stored(&self, file: usize, hash: &mut FileHash) -> Result<()> {
+        let index = hash.next_chunk();
+        let bytes = self.read_stored(file, index).await?.ok_or_else(|| bad_chunk(file, Some(index)))?;
+        hash.update(&bytes);
+        Ok(())
+    }
+
+    /// Writes a chunk and the manifest with its bit, and only then believes the bit itself.
+    async fn store_chunk(&self, file: usize, index: usize, bytes: &S::Bytes, sha256: String) -> Result<()> {
+        let mut manifest = self.manifest.borrow().clone();
+        let mark = |manifest: &mut Manifest| {
+            let chunk = &mut manifest.files[file].chunks[index];
+            chunk.stored = true;
+            chunk.sha256 = Some(sha256.clone());
+        };
+        mark(&mut manifest);
+        let stored = self.store.put_chunk(&manifest, file, index, bytes).await;
+        stored.map_err(|error| self.with_needed_bytes(error))?;
+        mark(&mut self.manifest.borrow_mut());
+        Ok(())
+    }
+
+    fn with_needed_bytes(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Quota {
+            return error;
+        }
+        let manifest = self.manifest.borrow();
+        error.with("needed_bytes", manifest.total_bytes().saturating_sub(manifest.stored_bytes()))
+    }
+
+    /// Checks the whole files, and marks the model as complete.
+    async fn finish(&self, hashes: Vec<Option<FileHash>>) -> Result<()> {
+        let mut manifest = self.manifest.borrow().clone();
+        for (file, hash) in hashes.into_iter().enumerate() {
+            let Some(mut hash) = hash else { continue };
+            while hash.next_chunk() < manifest.files[file].chunks.len() {
+                self.hash_stored(file, &mut hash).await?;
+            }
+            manifest.files[file].sha256_verified = Some(hash.finish(&manifest.files[file].url)?);
+        }
+        let was_complete = manifest.complete && manifest.integrity() == self.manifest.borrow().integrity();
+        manifest.complete = true;
+        manifest.last_used_ms = self.store.now_ms();
+        if was_complete {
+            self.store.put_manifest(&manifest).await?;
+        } else {
+            self.store.put_complete(&manifest).await?;
+        }
+        self.manifest.replace(manifest);
+        self.guard.replace(None);
+        Ok(())
+    }
+
+    /// Removes what is stored if `error` says that it is of no use.
+    async fn forget_useless(&self, error: Option<&Error>) {
+        if !error.is_some_and(|error| error.kind() == ErrorKind::BadHash || is_changed(error)) {
+            return;
+        }
+        let model = self.manifest.borrow().model.clone();
+        // The first error is the one to report; if locking or removing fails too, the next load finds the same contradiction.
+        let _ = self.hold_guard().await;
+        let _ = self.store.delete(&model).await;
+        let mut manifest = self.manifest.borrow_mut();
+        *manifest = Manifest::new(&model, manifest.files.iter().map(|file| file.url.clone()), self.store.now_ms());
+        drop(manifest);
+        for (remote, head) in self.remotes.iter().zip(&self.heads) {
+            remote.facts.take();
+            head.take();
+        }
+    }
+}
+
+/// The stored manifest, if this version can read it.
+async fn read_manifest<T: ChunkStore>(store: &T, model: &str) -> Result<Option<Manifest>> {
+    let manifest = store.manifest(model).await?;
+    if manifest.as_ref().is_some_and(|manifest| manifest.schema > SCHEMA) {
+        let message = "this model was stored by a newer version of doran; use that, or delete the model";
+        return Err(Error::new(ErrorKind::Storage, message).with("name", model));
+    }
+    Ok(manifest)
+}
+
+/// Whether what is stored is of the source's files, with the hashes that were stated.
+fn fits<S: ByteSource>(manifest: &Manifest, source: Option<&S>, options: &LoadOptions) -> bool {
+    let same_files = source.is_none_or(|source| {
+        let urls = (0..source.n_files()).map(|file| source.url(file));
+        manifest.files.iter().map(|file| &file.url).eq(urls.collect::<Vec<_>>().iter())
+    });
+    let same_hashes = manifest.files.iter().zip(&options.sha256).all(|(file, stated)| {
+        let verified = file.sha256_verified.as_ref();
+        verified.zip(*stated).is_none_or(|(verified, stated)| *verified == hex(&stated))
+    });
+    same_files && same_hashes
+}
+
+fn not_found(model: &str, manifest: Option<&Manifest>) -> Error {
+    let (message, stored_bytes) = match manifest {
+        None => ("no model of this name is stored", 0),
+        Some(manifest) => ("the stored model is not complete or not the stated one", manifest.stored_bytes()),
+    };
+    Error::new(ErrorKind::NotFound, message).with("name", model).with("stored_bytes", stored_bytes)
+}
+
+fn bad_chunk(file: usize, index: Option<usize>) -> Error {
+    let message = "a stored or fetched chunk does not have the hash that is recorded of it";
+    let error = Error::new(ErrorKind::BadChunk, message).with("file", file);
+    match index {
+        Some(index) => error.with("chunk", index),
+        None => error,
+    }
+}
