@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Counts, Gpu, GpuBuffer, StepShape, Usage};
+use crate::gpu::{Gpu, GpuBuffer, StepShape, Usage};
 use crate::graph::lower::{Bindings, Bucket, Lowered, lower};
 use crate::graph::reference::ReferenceModel;
 use crate::graph::weights::GpuWeights;
@@ -59,11 +59,11 @@ impl Backend {
         }
     }
 
-    /// What the GPU was asked for since the model was loaded; zeros on the CPU.
-    pub fn counts(&self) -> Counts {
+    /// The dispatches of one decoded token, value and kernel; none on the CPU.
+    pub fn decode_labels(&self) -> Vec<String> {
         match self {
-            Self::Gpu(model) => model.gpu.counts(),
-            Self::Reference(_) => Counts::default(),
+            Self::Gpu(model) => model.decode.recording.labels().to_vec(),
+            Self::Reference(_) => Vec::new(),
         }
     }
 }
@@ -162,11 +162,6 @@ impl GpuModel {
     /// The device.
     pub fn gpu(&self) -> &Rc<Gpu> {
         &self.gpu
-    }
-
-    /// The dispatches of one decoded token: value and kernel.
-    pub fn decode_labels(&self) -> &[String] {
-        self.decode.recording.labels()
     }
 
     fn write_rows(&self, rows: &[StepRow], n_outputs: usize) -> Result<StepShape> {

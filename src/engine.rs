@@ -4,12 +4,10 @@
 use std::rc::Rc;
 
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::backend::{Backend, GpuModel, kv_bytes, kv_format, variants};
-use crate::chat_template::{ChatInput, ChatTemplate};
-use crate::error::{Error, ErrorKind, Result};
-use crate::format::{Checkpoint, GenerationConfig};
+use crate::backend::{Backend, GpuModel, kv_format, variants};
+use crate::error::{Error, Result};
+use crate::format::Checkpoint;
 use crate::gpu::{Capabilities, Gpu};
 use crate::graph::fuse::fuse;
 use crate::graph::reference::ReferenceModel;
@@ -17,6 +15,7 @@ use crate::graph::weights::{CpuSink, CpuWeights, GpuSink, GpuWeights, spans};
 use crate::models;
 use crate::ops::KvFormat;
 use crate::session::Session;
+use crate::text::Text;
 use crate::tokenizer::Tokenizer;
 use crate::weights::{ByteSource, Cancel, ChunkStore, Integrity, ModelFiles, Progress};
 
@@ -82,11 +81,11 @@ pub struct LoadInfo {
 
 /// A loaded model.
 pub struct Engine {
-    info: ModelInfo,
-    tokenizer: Tokenizer,
-    chat_template: Option<String>,
-    generation: GenerationConfig,
-    /// The sequence. `generate.rs` drives it.
+    /// What it is.
+    pub info: ModelInfo,
+    /// Its text side.
+    pub text: Rc<Text>,
+    /// Its sequence.
     pub session: Session,
 }
 
@@ -102,7 +101,7 @@ impl Engine {
     /// Loads a model: header, tokenizer, graph, then the weights chunk by chunk. `gpu: None` means the CPU references.
     ///
     /// # Errors
-    /// What the files, the network, the store or the GPU make of it; see [`ErrorKind`].
+    /// What the files, the network, the store or the GPU make of it; see [`crate::ErrorKind`].
     pub async fn load<S, T>(
         mut files: ModelFiles<S, T>,
         gpu: Option<Rc<Gpu>>,
@@ -168,55 +167,9 @@ impl Engine {
             load,
         };
         let chat_template = options.chat_template.or(checkpoint.chat_template);
+        let text = Rc::new(Text::new(tokenizer, chat_template, checkpoint.generation));
         let session = Session::new(backend, context, limits.vocab_size);
-        Ok(Self { info, tokenizer, chat_template, generation: checkpoint.generation, session })
-    }
-
-    /// What the model is.
-    pub fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    /// The tokenizer.
-    pub fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
-    }
-
-    /// Ids that start and end a text.
-    pub fn generation_config(&self) -> &GenerationConfig {
-        &self.generation
-    }
-
-    /// The text that the model's chat template makes of `messages`.
-    ///
-    /// # Errors
-    /// `template` if there is none or it fails.
-    pub fn apply_chat_template(&self, messages: &[Value], add_generation_prompt: bool) -> Result<String> {
-        let source = self.chat_template.as_deref().ok_or_else(|| {
-            Error::new(
-                ErrorKind::Template,
-                "the model has no chat template; pass `chatTemplate` to load, or a string instead of messages",
-            )
-        })?;
-        // Parsed at each use: a bad template must not keep a model from completing plain text.
-        let template = ChatTemplate::new(source)?;
-        let text_of = |id: Option<u32>| {
-            id.map(|id| String::from_utf8_lossy(self.tokenizer.token_bytes(id)).into_owned()).filter(|t| !t.is_empty())
-        };
-        let bos = text_of(self.generation.bos_token_id);
-        let eos = text_of(self.generation.eos_token_ids.first().copied());
-        template.render(&ChatInput {
-            messages,
-            add_generation_prompt,
-            bos_token: bos.as_deref(),
-            eos_token: eos.as_deref(),
-            ..ChatInput::default()
-        })
-    }
-
-    /// Bytes of keys and values.
-    pub fn kv_bytes(graph: &crate::graph::Graph, context: u32, format: KvFormat) -> u64 {
-        kv_bytes(&graph.caches, context, format)
+        Ok(Self { info, text, session })
     }
 }
 

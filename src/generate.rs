@@ -4,11 +4,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::detokenize::Detokenizer;
-use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sampler::{SamplerOptions, sample};
-use crate::session::Next;
+use crate::session::{Next, Session};
 use crate::stop::StopStrings;
+use crate::text::Text;
 use crate::weights::Cancel;
 
 /// Tokens of an answer where the caller does not say.
@@ -102,24 +102,23 @@ pub struct Generation {
 }
 
 impl Generation {
-    /// An answer to `input`.
+    /// An answer to `input` in a context of `capacity` tokens.
     ///
     /// # Errors
     /// `template`, `tokenizer`, `bad_argument`; `context_overflow` if the prompt leaves no room.
-    pub fn new(engine: &Engine, input: &Input, options: GenerateOptions) -> Result<Self> {
+    pub fn new(text: &Text, capacity: usize, input: &Input, options: GenerateOptions) -> Result<Self> {
         options.sampler.validate()?;
         let ids = match input {
             Input::Messages(messages) => {
-                let text = engine.apply_chat_template(messages, true)?;
-                engine.tokenizer().encode(&text, false)?
+                let prompt = text.apply_chat_template(messages, true)?;
+                text.tokenizer().encode(&prompt, false)?
             }
-            Input::Text(text) => engine.tokenizer().encode(text, true)?,
+            Input::Text(prompt) => text.tokenizer().encode(prompt, true)?,
             Input::Ids(ids) => ids.clone(),
         };
         if ids.is_empty() {
             return Err(Error::bad_argument("input", "the input has no tokens"));
         }
-        let capacity = engine.session.capacity();
         if ids.len() >= capacity {
             let message = format!(
                 "the input has {} tokens and the context is {capacity}: no room is left for an answer",
@@ -148,7 +147,7 @@ impl Generation {
     ///
     /// # Errors
     /// `aborted` if `cancel` fired; `non_finite`, `device_lost`, `gpu`. The engine can be used again after any but the last two.
-    pub async fn next(&mut self, engine: &mut Engine, cancel: &Cancel) -> Result<Option<Item>> {
+    pub async fn next(&mut self, text: &Text, session: &mut Session, cancel: &Cancel) -> Result<Option<Item>> {
         cancel.check()?;
         if self.ended {
             return Ok(None);
@@ -161,11 +160,11 @@ impl Generation {
         }
         let greedy = self.is_greedy();
         let next = if self.ids.len() == self.prompt_tokens {
-            let (next, cached_tokens) = engine.session.prefill(&self.ids, greedy, cancel).await?;
+            let (next, cached_tokens) = session.prefill(&self.ids, greedy, cancel).await?;
             self.cached_tokens = cached_tokens;
             next
         } else {
-            engine.session.decode(self.ids[self.ids.len() - 1], greedy).await?
+            session.decode(self.ids[self.ids.len() - 1], greedy).await?
         };
         let (id, logprob) = match next {
             Next::Greedy(id) => (id, None),
@@ -175,23 +174,23 @@ impl Generation {
             }
         };
         self.ids.push(id);
-        Ok(Some(self.take(engine, id, logprob)?))
+        Ok(Some(self.take(text, session.capacity(), id, logprob)?))
     }
 
     /// A new token: what text it brings, and whether the answer is over.
-    fn take(&mut self, engine: &Engine, id: u32, logprob: Option<f32>) -> Result<Item> {
-        let is_end = engine.generation_config().eos_token_ids.contains(&id) && !self.options.ignore_eos;
+    fn take(&mut self, text: &Text, capacity: usize, id: u32, logprob: Option<f32>) -> Result<Item> {
+        let is_end = text.generation_config().eos_token_ids.contains(&id) && !self.options.ignore_eos;
         if is_end {
             self.finished = Some(FinishReason::Stop);
             return Ok(Item::Token { id, text: String::new(), logprob });
         }
         // A model may have more rows than its tokenizer has tokens; the rest has no text.
-        let known = (id as usize) < engine.tokenizer().vocab_size();
-        let piece = if known { self.detokenizer.push(engine.tokenizer(), id)? } else { String::new() };
+        let known = (id as usize) < text.tokenizer().vocab_size();
+        let piece = if known { self.detokenizer.push(text.tokenizer(), id)? } else { String::new() };
         let emit = self.stop.push(&piece);
         if emit.stopped {
             self.finished = Some(FinishReason::Stop);
-        } else if self.ids.len() >= engine.session.capacity() {
+        } else if self.ids.len() >= capacity {
             self.finished = Some(FinishReason::Length);
         }
         Ok(Item::Token { id, text: emit.text, logprob })

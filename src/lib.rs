@@ -24,7 +24,10 @@ pub mod quant;
 pub mod sampler;
 pub mod session;
 pub mod stop;
+pub mod text;
 pub mod tokenizer;
+pub mod turn;
+pub mod wasm;
 pub mod weights;
 
 pub use error::{Error, ErrorKind, Result};

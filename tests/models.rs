@@ -23,9 +23,11 @@ const TINY: [(&str, &str); 4] = [
 fn greedy(engine: &mut Engine, prompt: &[u32], n: usize) -> Vec<u32> {
     let sampler = SamplerOptions { temperature: 0.0, ..SamplerOptions::default() };
     let options = GenerateOptions { sampler, max_tokens: Some(n), ignore_eos: true, ..GenerateOptions::default() };
-    let mut generation = Generation::new(engine, &Input::Ids(prompt.to_vec()), options).expect("starts");
+    let mut generation = Generation::new(&engine.text, engine.session.capacity(), &Input::Ids(prompt.to_vec()), options).expect("starts");
     let mut out = Vec::new();
-    while let Some(item) = pollster::block_on(generation.next(engine, &Cancel::new())).expect("goes on") {
+    let cancel = Cancel::new();
+    let Engine { text, session, .. } = engine;
+    while let Some(item) = pollster::block_on(generation.next(text, session, &cancel)).expect("goes on") {
         if let Item::Token { id, .. } = item {
             out.push(id);
         }

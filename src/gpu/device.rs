@@ -1,6 +1,7 @@
 //! The device: one owner, what it can do, and what went wrong. The web half makes the device by plain JavaScript calls,
 //! because wgpu drops the `subgroups` feature there silently, and hands it to wgpu.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
@@ -25,6 +26,10 @@ pub struct Capabilities {
     pub description: String,
     /// A software adapter: workgroup memory and barriers are dear there.
     pub is_fallback: bool,
+    /// Optional WebGPU features that the device has and doran uses.
+    pub features: Vec<String>,
+    /// Limits that doran looks at, by WebGPU's names.
+    pub limits: BTreeMap<String, u64>,
     /// Subgroup operations may be used.
     pub subgroups: bool,
     /// Bytes that one binding may hold.
@@ -210,6 +215,12 @@ mod platform {
             device: info.name,
             description: info.driver_info,
             is_fallback: info.device_type == wgpu::DeviceType::Cpu,
+            features: features.iter_names().map(|(name, _)| name.to_owned()).collect(),
+            limits: [
+                ("maxStorageBufferBindingSize".to_owned(), u64::from(limits.max_storage_buffer_binding_size)),
+                ("maxBufferSize".to_owned(), limits.max_buffer_size),
+            ]
+            .into(),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             max_binding_bytes: u64::from(limits.max_storage_buffer_binding_size),
             max_buffer_bytes: limits.max_buffer_size,
@@ -314,6 +325,8 @@ mod platform {
             device: text(&info, "device"),
             description: text(&info, "description"),
             is_fallback: fallback || text(&info, "architecture") == "swiftshader",
+            features: required.iter().filter_map(|feature| feature.as_string()).collect(),
+            limits: LIMITS.iter().map(|name| ((*name).to_owned(), limit(name))).collect(),
             subgroups,
             max_binding_bytes: limit("maxStorageBufferBindingSize"),
             max_buffer_bytes: limit("maxBufferSize"),
