@@ -552,5 +552,5 @@ fn files_on_disk_and_a_store_that_forgets() {
     let opened = block_on(async {
         ModelFiles::open(Some(missing), Store::default(), MODEL, unstated(), &|_| {}, &cancel).await?.prefix(0, 8).await
     });
-    assert_eq!(opened.expect_err("is gone").kind(), ErrorKind::Network);
+    assert_eq!(opened.expect_err("is gone").kind(), ErrorKind::Storage);
 }
