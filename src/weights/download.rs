@@ -65,10 +65,12 @@ pub fn is_changed(error: &Error) -> bool {
 
 /// The server's word about a range does not hold.
 fn lie(url: &str, what: &str) -> Error {
-    Error::new(ErrorKind::Network, format!("the server answers ranges falsely: {what}"))
-        .with("url", url)
-        .with("status", 206)
-        .with("lie", true)
+    refused(url, 206, &format!("the server answers ranges falsely: {what}")).with("lie", true)
+}
+
+/// An answer that another try would not change: it has a status.
+fn refused(url: &str, status: u16, message: &str) -> Error {
+    Error::new(ErrorKind::Network, message).with("url", url).with("status", status)
 }
 
 /// A broken connection: no status, so it may be tried again.
@@ -85,6 +87,8 @@ pub(super) struct Open<B: Body> {
     at: u64,
     /// Offset in the file where the server said that the body ends.
     until: u64,
+    /// Whether it answers a range.
+    ranged: bool,
 }
 
 enum Judged<B: Body> {
@@ -128,11 +132,14 @@ impl<'a, S: ByteSource> Reader<'a, S> {
         (self.pos, self.end) = (pos, end);
     }
 
-    /// Chunk `start..start + len`, of which `parts` is what was read before. Broken connections cost none of its bytes.
-    pub(super) async fn chunk(&mut self, start: u64, len: u64, mut parts: Vec<S::Bytes>) -> Result<S::Bytes> {
+    /// Chunk `start..start + len`, of which `parts` is what was read before; requests ask for bytes up to `end`, where
+    /// the next chunks are. Broken connections cost none of its bytes.
+    pub(super) async fn chunk(&mut self, start: u64, len: u64, end: u64, mut parts: Vec<S::Bytes>) -> Result<S::Bytes> {
         let mut have: u64 = parts.iter().map(Bytes::len).sum();
-        let end = self.end;
-        self.seek(start + have, end);
+        self.meter.arriving(have);
+        if have < len {
+            self.seek(start + have, end);
+        }
         while have < len {
             match self.next(start + len).await {
                 Ok(Some(piece)) => {
@@ -153,10 +160,10 @@ impl<'a, S: ByteSource> Reader<'a, S> {
         S::Bytes::concat(&parts)
     }
 
-    /// Whether `error` says that ranges cannot be trusted although they were so far. What this connection gave may then be
-    /// from anywhere; the next one reads the file from its first byte.
+    /// Whether `error` says that ranges cannot be trusted. What this connection gave may then be from anywhere; the next
+    /// one reads the file from its first byte.
     pub(super) fn distrusts(&mut self, error: &Error) -> bool {
-        let lie = error.data().contains_key("lie") && self.remote.ranges.get() != Ranges::Denied;
+        let lie = error.data().contains_key("lie");
         if lie {
             self.remote.ranges.set(Ranges::Denied);
             self.open = None;
@@ -184,7 +191,12 @@ impl<'a, S: ByteSource> Reader<'a, S> {
             match piece {
                 Ok(Some(piece)) => {
                     if piece.len() > open.until - open.at {
-                        return Err(lie(&self.url(), "it sends more bytes than it announced"));
+                        let message = "the server sends more bytes than it announced";
+                        return Err(if open.ranged {
+                            lie(&self.url(), message)
+                        } else {
+                            refused(&self.url(), 200, message)
+                        });
                     }
                     let skip = (self.pos - open.at).min(piece.len());
                     let take = (piece.len() - skip).min(self.end.min(limit) - self.pos);
@@ -237,30 +249,28 @@ impl<'a, S: ByteSource> Reader<'a, S> {
 
     async fn judge(&self, reply: Reply<S::Body>, asked_range: bool) -> Result<Judged<S::Body>> {
         let url = self.url();
-        let refused = |message: String| {
-            Judged::Final(Error::new(ErrorKind::Network, message).with("url", url.clone()).with("status", reply.status))
-        };
+        let refused = |message: &str| refused(&url, reply.status, message);
         match reply.status {
             200 | 206 => {}
             408 | 425 | 429 | 500..=599 => {
                 let message = format!("the server answers with status {}", reply.status);
-                let error = Error::new(ErrorKind::Network, message).with("url", url).with("status", reply.status);
+                let error = refused(&message);
                 let after_secs = reply.retry_after.as_deref().and_then(|text| text.trim().parse().ok());
                 return Ok(Judged::Retry { error, after_secs });
             }
             416 if self.remote.facts.borrow().size.is_some() => return Ok(Judged::Final(changed(&url))),
-            status => return Ok(refused(format!("the server answers with status {status}"))),
+            status => return Ok(Judged::Final(refused(&format!("the server answers with status {status}")))),
         }
         let encoding = reply.content_encoding.as_deref().map(str::trim);
         if let Some(encoding) = encoding.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity")) {
-            return Ok(refused(format!(
+            return Ok(Judged::Final(refused(&format!(
                 "the server compresses the file ({encoding}); weights must be served without Content-Encoding"
-            )));
+            ))));
         }
         let range = if reply.status == 200 {
             None
         } else if !asked_range {
-            return Ok(refused("the server answers with a part although the whole was asked for".into()));
+            return Ok(Judged::Final(refused("the server answers with a part although the whole was asked for")));
         } else {
             match self.range(&reply) {
                 Ok(range) => Some(range),
@@ -276,17 +286,24 @@ impl<'a, S: ByteSource> Reader<'a, S> {
             Some(size) => size,
             None => match self.source.size(self.file).await? {
                 Some(size) => size,
-                None => return Ok(refused("the server does not say how long the file is (Content-Length)".into())),
+                None => {
+                    return Ok(Judged::Final(refused("the server does not say how long the file is (Content-Length)")));
+                }
             },
         };
         self.remote.facts.borrow_mut().size = Some(size);
-        let (at, until, ranges) = match range {
-            None => (0, size, Ranges::Denied),
+        let (at, until) = match range {
+            None => (0, size),
             Some(range) if range.until > size => return Ok(Judged::Lie(lie(&url, "a range ends beyond the file"))),
-            Some(range) => (range.at, range.until, Ranges::Proven),
+            Some(range) => (range.at, range.until),
         };
-        self.remote.ranges.set(ranges);
-        Ok(Judged::Open(Open { body: reply.body, rest: None, at, until }))
+        // A server that failed once is not trusted again.
+        if range.is_none() {
+            self.remote.ranges.set(Ranges::Denied);
+        } else if self.remote.ranges.get() == Ranges::Unknown {
+            self.remote.ranges.set(Ranges::Proven);
+        }
+        Ok(Judged::Open(Open { body: reply.body, rest: None, at, until, ranged: range.is_some() }))
     }
 
     /// What a 206 gives, or in which way its headers cannot be true.
@@ -388,7 +405,15 @@ mod tests {
         let range = |at, until, total| Some(ContentRange { at, until, total });
         assert_eq!(ContentRange::parse("bytes 0-99/1234"), range(0, 100, Some(1234)));
         assert_eq!(ContentRange::parse("bytes 7-7/*"), range(7, 8, None));
-        for bad in ["", "bytes */12", "bytes 9-7/12", "items 0-9/12", "bytes 0-9", "bytes -9/12", "bytes 0-18446744073709551615/*"] {
+        for bad in [
+            "",
+            "bytes */12",
+            "bytes 9-7/12",
+            "items 0-9/12",
+            "bytes 0-9",
+            "bytes -9/12",
+            "bytes 0-18446744073709551615/*",
+        ] {
             assert_eq!(ContentRange::parse(bad), None, "{bad}");
         }
     }

@@ -88,8 +88,7 @@ impl FileSource {
 }
 
 fn failed(error: &std::io::Error) -> Error {
-    // A status keeps this from being taken for a broken connection, which would be tried again.
-    Error::new(ErrorKind::Network, format!("the file cannot be read: {error}")).with("status", 404)
+    Error::new(ErrorKind::Storage, format!("the file cannot be read: {error}"))
 }
 
 /// What is left to read of an open file.

@@ -352,7 +352,10 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
         if replaced {
             // The chunks were cut for other tensors: they cannot be told apart from the new ones by their keys.
             if self.source.is_none() {
-                return Err(Error::new(ErrorKind::Storage, "the stored copy was made for another reading of its header"));
+                return Err(Error::new(
+                    ErrorKind::Storage,
+                    "the stored copy was made for another reading of its header",
+                ));
             }
             self.hold_guard().await?;
             self.store.delete(&manifest.model).await?;
@@ -496,10 +499,7 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
         let chunk = self.manifest.borrow().files[file].chunks[index].clone();
         let mut parts = self.head_parts(file, chunk.start, chunk.len);
         for _ in 0..CHUNK_TRIES {
-            let have: u64 = parts.iter().map(Bytes::len).sum();
-            meter.arriving(have);
-            reader.seek(chunk.start + have, end);
-            let bytes = reader.chunk(chunk.start, chunk.len, std::mem::take(&mut parts)).await?;
+            let bytes = reader.chunk(chunk.start, chunk.len, end, std::mem::take(&mut parts)).await?;
             let found = hex(&bytes.sha256().await?);
             if chunk.sha256.as_ref().is_none_or(|expected| *expected == found) {
                 return Ok(Arrived { file, index, start: chunk.start, bytes, unstored: Some(found) });
@@ -546,9 +546,7 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
                     None => Ok(()),
                 }
             };
-            let sinking = async {
-                if holds_weights { sink.accept(file, start, bytes.clone()).await } else { Ok(()) }
-            };
+            let sinking = async { if holds_weights { sink.accept(file, start, bytes.clone()).await } else { Ok(()) } };
             try_join(storing, sinking).await?;
             passed.insert((file, index));
             if let Some(hash) = hashes[file].as_mut()

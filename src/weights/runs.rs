@@ -32,13 +32,8 @@ impl<'a> Runs<'a> {
     /// Runs of the missing chunks, which come in order.
     pub(super) fn new(remotes: &'a [Remote], missing: impl IntoIterator<Item = (usize, usize)>) -> Self {
         let owners = RefCell::new(vec![None; remotes.len()]);
-        let runs = Self {
-            remotes,
-            waiting: RefCell::default(),
-            owners,
-            open: Cell::new(true),
-            changed: Signal::default(),
-        };
+        let runs =
+            Self { remotes, waiting: RefCell::default(), owners, open: Cell::new(true), changed: Signal::default() };
         missing.into_iter().for_each(|(file, chunk)| runs.add(file, chunk));
         runs
     }

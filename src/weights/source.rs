@@ -11,7 +11,10 @@ use crate::Result;
 
 /// A run of bytes that is cheap to clone and slice. On the web it is a `Uint8Array` outside the wasm heap.
 #[allow(async_fn_in_trait, reason = "everything here runs on one thread, so no future needs Send")]
-#[allow(clippy::len_without_is_empty, reason = "a length in u64, for arithmetic with file offsets; nobody asks is_empty")]
+#[allow(
+    clippy::len_without_is_empty,
+    reason = "a length in u64, for arithmetic with file offsets; nobody asks is_empty"
+)]
 pub trait Bytes: Clone + 'static {
     /// Length in bytes.
     fn len(&self) -> u64;

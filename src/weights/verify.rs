@@ -23,6 +23,25 @@ pub async fn has_hash<B: Bytes>(bytes: &B, len: u64, sha256: Option<&str>) -> Re
     Ok(bytes.len() == len && bytes.sha256().await? == expected)
 }
 
+/// SHA-256 by copying windows of the bytes into the (wasm) heap, where the platform has no digest of its own.
+pub fn sha256_in_windows<B: Bytes>(bytes: &B) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    update_in_windows(&mut hash, bytes);
+    hash.finalize().into()
+}
+
+fn update_in_windows<B: Bytes>(hash: &mut Sha256, bytes: &B) {
+    let mut window = vec![0; WINDOW_BYTES.min(bytes.len()) as usize];
+    let mut start = 0;
+    while start < bytes.len() {
+        let piece = bytes.slice(start, start + WINDOW_BYTES);
+        let window = &mut window[..piece.len() as usize];
+        piece.copy_to(window);
+        hash.update(&*window);
+        start += piece.len();
+    }
+}
+
 /// The SHA-256 of one file, chunk by chunk in order.
 pub struct FileHash {
     hash: Sha256,
@@ -43,15 +62,7 @@ impl FileHash {
 
     /// Takes chunk `next_chunk`.
     pub fn update<B: Bytes>(&mut self, bytes: &B) {
-        let mut window = vec![0; WINDOW_BYTES.min(bytes.len()) as usize];
-        let mut start = 0;
-        while start < bytes.len() {
-            let piece = bytes.slice(start, start + WINDOW_BYTES);
-            let window = &mut window[..piece.len() as usize];
-            piece.copy_to(window);
-            self.hash.update(&*window);
-            start += piece.len();
-        }
+        update_in_windows(&mut self.hash, bytes);
         self.next_chunk += 1;
     }
 

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use doran::weights::{
-    Body, ByteSource, ChunkStore, Manifest, MemoryStore, Reply, Sink, TensorSpan, Usage, VecBytes,
-};
+use doran::weights::{Body, ByteSource, ChunkStore, Manifest, MemoryStore, Reply, Sink, TensorSpan, Usage, VecBytes};
 use doran::{Error, ErrorKind, Result};
 
 /// Bytes of one piece of a body: no divisor of a chunk.
