@@ -39,6 +39,7 @@ export class Connection {
 
   /** Starts the worker. Throws a `DoranError` where the page may not make one. */
   constructor(assets: AssetOptions) {
+    requireWorkers();
     const wasmUrl = absolute(assets.wasmUrl ?? new URL("./doran_bg.wasm", import.meta.url));
     this.#workerUrl = assets.workerUrl === undefined ? "the package's worker.js" : absolute(assets.workerUrl);
     this.#worker = makeWorker(assets, this.#workerUrl);
@@ -176,15 +177,22 @@ export class Connection {
   }
 }
 
+/** Refuses to go on where there is no page, as in Node. */
+export function requireWorkers(): void {
+  if (typeof Worker !== "undefined") return;
+  throw new DoranError("unsupported", "there are no web workers here: doran runs in a browser page only", { what: "worker" });
+}
+
 /** A URL of the caller's as one that means the same in the worker. */
 export function absolute(url: string | URL): string {
-  return new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href).href;
+  try {
+    return new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href).href;
+  } catch {
+    throw new DoranError("bad_argument", `this is not a URL: ${String(url)}`, { argument: "url" });
+  }
 }
 
 function makeWorker(assets: AssetOptions, workerUrl: string): Worker {
-  if (typeof Worker === "undefined") {
-    throw new DoranError("unsupported", "there are no web workers here: Engine.load runs in a browser page only", { what: "worker" });
-  }
   try {
     if (assets.createWorker !== undefined) return assets.createWorker();
     if (assets.workerUrl !== undefined) return new Worker(workerUrl, { type: "module" });

@@ -1,5 +1,5 @@
 /** The engine as a page sees it: a thin client of one worker. */
-import { absolute, Connection } from "./client.js";
+import { absolute, Connection, requireWorkers } from "./client.js";
 import { DoranError } from "./errors.js";
 import { checkInput, TokenStream } from "./generation.js";
 import type { WireHeaders, WireLoadOptions, WireSource } from "./protocol.js";
@@ -43,6 +43,7 @@ export class Engine implements AsyncDisposable {
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<Engine> {
     const { signal, onProgress, fetch } = options;
+    requireWorkers();
     signal?.throwIfAborted();
     const wire = wireSource(source, options);
     const connection = new Connection(options);

@@ -6,6 +6,12 @@ import { extname, join, normalize, sep } from "node:path";
 /** The policy that the package and the demo must live under. */
 export const STRICT_CSP = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
 
+/** The demo's: it fetches models from wherever the reader says. The same words stand in www/public/index.html. */
+export const DEMO_CSP = [
+  "default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "worker-src 'self'", "style-src 'self'", "img-src 'self' data:",
+  "connect-src 'self' https: http://localhost:* http://127.0.0.1:*", "base-uri 'none'", "form-action 'none'",
+].join("; ");
+
 const TYPES = {
   ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript; charset=utf-8",
   ".css": "text/css; charset=utf-8", ".json": "application/json", ".wasm": "application/wasm", ".svg": "image/svg+xml",
@@ -50,6 +56,10 @@ export async function serve({ mounts, csp, port = 0, host = "127.0.0.1", headers
     const { pathname } = new URL(request.url, "http://localhost");
     const found = locate(table, decodeURIComponent(pathname));
     const policy = csp === undefined ? {} : { "Content-Security-Policy": csp };
+    if (found === undefined && pathname === "/favicon.ico") {
+      response.writeHead(204, policy).end();
+      return;
+    }
     if (found === undefined || !["GET", "HEAD"].includes(request.method)) {
       response.writeHead(found === undefined ? 404 : 405, { "Content-Type": "text/plain", ...policy }).end("not here\n");
       return;

@@ -1,4 +1,5 @@
 /** A page with the fake package, and a server that the tests can ask for faults. */
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { test as base, type Page } from "@playwright/test";
 import { buildFakePackage } from "../../scripts/lib/package.mjs";
 import { serve } from "../../scripts/lib/serve.mjs";
@@ -40,7 +41,7 @@ export const test = base.extend<{ doran: Page }, { site: Site }>({
     const server = await serve({
       mounts: { "/pkg/": pkg },
       csp: "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'",
-      handle: (request, response) => {
+      handle: (request: IncomingMessage, response: ServerResponse) => {
         const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
         const csp = { "Content-Security-Policy": searchParams.get("csp") ?? "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" };
         const send = (type: string, text: string | Buffer): true => {
