@@ -19,7 +19,7 @@ import { entry, options, Plain, ROOT, say } from "./lib/util.mjs";
 const FATAL = new Set(["unloaded", "device_lost", "internal"]);
 
 /** One browser with the page of scripts/page/eval.js, on a disk profile that is thrown away: storage works as it does for users. */
-async function openBrowser(chrome, address) {
+export async function openBrowser(chrome, address) {
   const profile = mkdtempSync(join(tmpdir(), "doran-eval-"));
   const opened = await openPage({ path: chrome, profile });
   opened.page.on("console", (message) => { if (message.type() === "error") say(`page: ${message.text()}`); });

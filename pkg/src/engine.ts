@@ -123,14 +123,14 @@ export class Engine implements AsyncDisposable {
 
   /** Exact counters and speeds since the model was loaded. */
   stats(): Promise<EngineStats> {
-    return this.#connection.call("stats", (id) => ({ type: "call", id, kind: "stats", args: {} })).result;
+    return this.#connection.call("stats", (id) => ({ type: "call", id, kind: "stats", args: null })).result;
   }
 
   /** Frees the GPU and ends the worker. What still runs ends with `unloaded`; a second call does nothing. */
   async unload(): Promise<void> {
     const gone = new DoranError("unloaded", "the engine was unloaded; load the model again");
     try {
-      await this.#connection.call("unload", (id) => ({ type: "call", id, kind: "unload", args: {} })).result;
+      await this.#connection.call("unload", (id) => ({ type: "call", id, kind: "unload", args: null })).result;
     } catch (thrown) {
       if (!(thrown instanceof DoranError && thrown.code === "unloaded")) throw thrown;
     } finally {

@@ -3,8 +3,14 @@
  * Codes are stable: programs may branch on them. Messages are for people and may change.
  */
 
-/** Every code an error can carry, with what it means. */
-const MEANINGS = {
+/** The stable name of a kind of failure. */
+export type ErrorCode =
+  | "webgpu_missing" | "adapter_missing" | "device_lost" | "out_of_memory" | "bad_file" | "bad_chunk" | "bad_hash" | "quota"
+  | "storage" | "network" | "aborted" | "context_overflow" | "unsupported" | "bad_argument" | "template" | "tokenizer"
+  | "non_finite" | "not_found" | "unloaded" | "gpu" | "internal";
+
+/** What each code means: the message where there is no better one. */
+const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   webgpu_missing: "the browser has no WebGPU, or the page is not a secure context",
   adapter_missing: "WebGPU is there but gives no adapter (blocklisted or disabled GPU)",
   device_lost: "the GPU device was lost while in use",
@@ -26,10 +32,7 @@ const MEANINGS = {
   unloaded: "the engine was unloaded, or its worker is gone",
   gpu: "a shader does not compile or a GPU call was refused",
   internal: "a fault of doran itself",
-} as const;
-
-/** The stable name of a kind of failure. */
-export type ErrorCode = keyof typeof MEANINGS;
+};
 
 /** Facts that belong to an error: `url`, `status`, `needed_bytes`, `available_bytes`, `context`, `what`, … */
 export type ErrorData = Readonly<Record<string, unknown>>;

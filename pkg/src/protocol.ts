@@ -68,11 +68,11 @@ export interface Calls {
   applyChatTemplate: { args: { messages: readonly Message[]; addGenerationPrompt: boolean }; result: string };
   logits: { args: { ids: Uint32Array }; result: Logits };
   nll: { args: { ids: Uint32Array }; result: Float32Array };
-  stats: { args: Record<never, never>; result: EngineStats };
-  unload: { args: Record<never, never>; result: null };
-  listModels: { args: Record<never, never>; result: readonly StoredModel[] };
+  stats: { args: null; result: EngineStats };
+  unload: { args: null; result: null };
+  listModels: { args: null; result: readonly StoredModel[] };
   deleteModel: { args: { name: string }; result: null };
-  storageEstimate: { args: Record<never, never>; result: StorageEstimate };
+  storageEstimate: { args: null; result: StorageEstimate };
 }
 
 /** The name of a call. */

@@ -16,7 +16,7 @@ async function withWorker<T>(assets: AssetOptions, use: (connection: Connection)
 export const storage = {
   /** What is stored, complete or not. */
   list(assets: AssetOptions = {}): Promise<readonly StoredModel[]> {
-    return withWorker(assets, (c) => c.call("listModels", (id) => ({ type: "call", id, kind: "listModels", args: {} })).result);
+    return withWorker(assets, (c) => c.call("listModels", (id) => ({ type: "call", id, kind: "listModels", args: null })).result);
   },
 
   /** Deletes a stored model. Rejects with `not_found` when there is none of this name. */
@@ -26,6 +26,6 @@ export const storage = {
 
   /** How much is used, and how much the browser says there is. */
   estimate(assets: AssetOptions = {}): Promise<StorageEstimate> {
-    return withWorker(assets, (c) => c.call("storageEstimate", (id) => ({ type: "call", id, kind: "storageEstimate", args: {} })).result);
+    return withWorker(assets, (c) => c.call("storageEstimate", (id) => ({ type: "call", id, kind: "storageEstimate", args: null })).result);
   },
 } as const;

@@ -3,7 +3,8 @@ import type { AdapterInfo, Support } from "./types.js";
 
 /** Support, with the adapter's facts or the reason why there is none. */
 export async function support(): Promise<Support> {
-  if (globalThis.isSecureContext === false) return { supported: false, reason: "insecure_context" };
+  const page: { readonly isSecureContext?: boolean } = globalThis;
+  if (page.isSecureContext !== undefined && !page.isSecureContext) return { supported: false, reason: "insecure_context" };
   const gpu: GPU | undefined = globalThis.navigator?.gpu;
   if (gpu === undefined) return { supported: false, reason: "no_webgpu" };
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);

@@ -220,9 +220,10 @@ export interface Usage {
  * A running answer: tokens, then one `Finish`. It starts at the first `next()`; leaving a `for await` stops it.
  * It can be read once.
  */
-export interface Generation extends AsyncIterableIterator<Token | Finish> {
+export interface Generation extends AsyncIterableIterator<Token | Finish, undefined> {
   /** Stops the answer; resolves when the engine is free again. */
-  return(): Promise<IteratorResult<Token | Finish>>;
+  return(): Promise<IteratorResult<Token | Finish, undefined>>;
+  /** As `return`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

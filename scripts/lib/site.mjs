@@ -28,12 +28,12 @@ function modelSource(model) {
 
 /**
  * Serves `script` (of scripts/page) with the package under the strict policy. Gives the address to open and the model's
- * source as the page may pass it to `Engine.load`.
+ * source as the page may pass it to `Engine.load`. Without a model, `folder` is served at `/model/` as it is.
  */
-export async function pageSite({ script, packageDir = join(ROOT, "pkg"), model }) {
-  const { source, folder } = modelSource(model);
+export async function pageSite({ script, packageDir = join(ROOT, "pkg"), model, folder: given }) {
+  const { source, folder = given } = model === undefined ? {} : modelSource(model);
   const html = `<!doctype html><html lang="en"><meta charset="utf-8"><title>doran</title><script type="module" src="/page/${script}"></script></html>`;
-  const elsewhere = isUrl(model) ? `; connect-src 'self' ${new URL(model).origin} https:` : "";
+  const elsewhere = model !== undefined && isUrl(model) ? `; connect-src 'self' ${new URL(model).origin} https:` : "";
   const site = await serve({
     mounts: { "/pkg/": packageDir, "/page/": join(ROOT, "scripts/page"), ...(folder === undefined ? {} : { "/model/": folder }) },
     csp: STRICT_CSP + elsewhere,
