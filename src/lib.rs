@@ -9,10 +9,14 @@
 //!
 //! Data goes right, imports go left. `ARCHITECTURE.md` names every room and who may import whom.
 
+pub mod chat_template;
+pub mod detokenize;
 pub mod error;
 pub mod format;
 pub mod models;
 pub mod quant;
+pub mod sampler;
+pub mod stop;
 pub mod tokenizer;
 pub mod weights;
 
