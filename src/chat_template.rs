@@ -7,6 +7,7 @@
 //! not bytes: a template can still double a string, multiply a list or nest one in itself until memory, time or the stack
 //! runs out, so it is rendered where a page can end it.
 
+mod repr;
 mod scan;
 mod time;
 mod to_json;
@@ -72,6 +73,10 @@ impl ChatTemplate {
         env.set_recursion_limit(RECURSION_MAX);
         env.set_fuel(Some(FUEL));
         env.set_unknown_method_callback(method);
+        env.set_formatter(|out, state, value| match repr::of_container(value)? {
+            Some(text) => out.write_str(&text).map_err(minijinja::Error::from),
+            None => minijinja::escape_formatter(out, state, value),
+        });
         env.add_filter("tojson", to_json::tojson);
         env.add_filter("indent", indent);
         // Its widths are not limited, and no known chat template uses it.

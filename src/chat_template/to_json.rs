@@ -5,6 +5,8 @@
 use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{Error, ErrorKind};
 
+use super::OUTPUT_BYTES_MAX;
+
 /// Deepest value that is written. Values come from JSON of at most this depth, or from a template's literals.
 const DEPTH_MAX: usize = 128;
 
@@ -46,8 +48,9 @@ pub(super) fn tojson(value: &Value, indent: Option<Value>, options: Kwargs) -> R
 }
 
 fn write(value: &Value, style: &Style, depth: usize, out: &mut String) -> Result<(), Error> {
-    if depth > DEPTH_MAX {
-        return Err(Error::new(ErrorKind::InvalidOperation, "tojson: the value is nested too deeply"));
+    // A list can be longer than memory: it may be repeated lazily.
+    if depth > DEPTH_MAX || out.len() > OUTPUT_BYTES_MAX {
+        return Err(Error::new(ErrorKind::InvalidOperation, "tojson: the value is too large"));
     }
     match value.kind() {
         ValueKind::Map => {
