@@ -4,10 +4,12 @@ mod files;
 
 use doran::ErrorKind;
 use doran::format::gguf::{self, Parsed};
+use doran::format::hf_config::{self, Folder};
+use doran::format::safetensors;
 use doran::format::{RowMap, TokenizerSource};
 use doran::quant::Format;
 use doran::tokenizer::Tokenizer;
-use files::{bytes, json, parse_gguf, parse_gguf_model};
+use files::{bytes, json, parse_gguf, parse_gguf_model, text};
 use serde_json::{Value, json};
 
 /// How a malformed GGUF file ends. The model file's own checks (shapes, missing tensors) come later than these.
@@ -254,4 +256,163 @@ fn mutated_gguf_headers_never_panic() {
         }
     }
     assert!(done > 100 && errors > 1000 && more > 100, "{done} read, {errors} refused, {more} unfinished");
+}
+
+#[test]
+fn malformed_safetensors_files_end_as_their_index_says() {
+    let mut seen = 0;
+    for case in json("bad/index.json")["cases"].as_array().unwrap() {
+        let name = case["file"].as_str().unwrap();
+        if !name.ends_with(".safetensors") {
+            continue;
+        }
+        seen += 1;
+        let file = bytes(&format!("bad/{name}"));
+        let got = safetensors::parse(&file, file.len() as u64, 0);
+        match case["expect"].as_str() {
+            Some("accept") => match got.unwrap() {
+                safetensors::Parsed::Done(tensors) => assert_eq!(tensors.len(), 2),
+                more => panic!("{name}: {more:?}"),
+            },
+            // Its dtype, of the wrong size, is also one that is not read, which is found first.
+            _ if name == "st_wrong_dtype_size.safetensors" => {
+                assert_eq!(got.unwrap_err().kind(), ErrorKind::Unsupported);
+            }
+            _ => assert_eq!(got.unwrap_err().kind(), ErrorKind::BadFile, "{name}: {}", case["description"]),
+        }
+    }
+    assert_eq!(seen, 11);
+}
+
+fn safetensors_file(header: &str, data_bytes: usize) -> Vec<u8> {
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend_from_slice(header.as_bytes());
+    file.resize(file.len() + data_bytes, 0);
+    file
+}
+
+#[test]
+fn safetensors_rules_are_kept() {
+    let kind = |header: &str, data_bytes: usize| {
+        let file = safetensors_file(header, data_bytes);
+        safetensors::parse(&file, file.len() as u64, 0).map(|_| ()).map_err(|e| e.kind())
+    };
+    assert_eq!(kind(r#"{"a":{"dtype":"F16","shape":[2,3],"data_offsets":[0,12]}}"#, 12), Ok(()));
+    assert_eq!(kind(r#"{"a":{"dtype":"BF16","shape":[],"data_offsets":[0,2]}}"#, 2), Ok(()));
+    assert_eq!(kind("{}", 0), Ok(()));
+    let bad = Err(ErrorKind::BadFile);
+    assert_eq!(kind("{}", 1), bad, "data that no tensor covers");
+    assert_eq!(kind(r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8), bad, "a gap");
+    assert_eq!(kind(r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[8,4]}}"#, 8), bad, "backwards");
+    let twice = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#;
+    assert_eq!(kind(twice, 8), bad, "one name twice");
+    assert_eq!(kind(r#"{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}"#, 8), Err(ErrorKind::Unsupported));
+    assert_eq!(kind("[]", 0), bad);
+    assert_eq!(kind(r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, 4), bad);
+}
+
+#[test]
+fn safetensors_headers_are_read_from_growing_prefixes() {
+    let file = bytes("arch/llama_bf16/model.safetensors");
+    let file_bytes = file.len() as u64;
+    let safetensors::Parsed::NeedBytes(first) = safetensors::parse(&[], file_bytes, 3).unwrap() else {
+        panic!("nothing was read yet")
+    };
+    assert_eq!(first, 64 << 10);
+    let safetensors::Parsed::NeedBytes(header) = safetensors::parse(&file[..100], file_bytes, 3).unwrap() else {
+        panic!("the header is longer than that")
+    };
+    let safetensors::Parsed::Done(tensors) = safetensors::parse(&file[..header as usize], file_bytes, 3).unwrap()
+    else {
+        panic!("the header is whole")
+    };
+    assert!(tensors.iter().all(|t| t.format == Format::BF16 && t.file == 3 && t.row_map == RowMap::Identity));
+    assert_eq!(tensors.len(), 30);
+}
+
+fn folder(arch: &str, config: &str) -> Folder {
+    Folder {
+        config: text(&format!("arch/{arch}/{config}")),
+        tokenizer: text(&format!("arch/{arch}/tokenizer.json")),
+        tokenizer_config: Some(text(&format!("arch/{arch}/tokenizer_config.json"))),
+        ..Folder::default()
+    }
+}
+
+/// transformers 4 and 5 spell one model differently; a checkpoint does not.
+#[test]
+fn both_spellings_of_config_json_give_the_same_keys() {
+    for arch in ["llama", "llama3", "llama_bf16", "mistral", "solar", "hyperclovax_seed"] {
+        let (four, five) = (folder(arch, "config.json"), folder(arch, "config.v5.json"));
+        let mut four = hf_config::checkpoint(&four, Vec::new()).unwrap();
+        let mut five = hf_config::checkpoint(&five, Vec::new()).unwrap();
+        assert_eq!(four.generation, five.generation);
+        assert_eq!(four.generation.eos_token_ids.len(), 1);
+        assert_eq!(four.model_type, five.model_type);
+        assert_eq!(four.chat_template.is_some(), matches!(arch, "llama3" | "llama_bf16" | "hyperclovax_seed"));
+        for checkpoint in [&mut four, &mut five] {
+            checkpoint.config.remove("transformers_version");
+            assert!(!checkpoint.config.contains_key("rope_parameters"));
+            assert!(checkpoint.config["rope_theta"].is_f64(), "{arch}");
+            let mut keys: Vec<_> = std::mem::take(&mut checkpoint.config).into_iter().collect();
+            keys.sort_by(|a, b| a.0.cmp(&b.0));
+            checkpoint.config.extend(keys);
+        }
+        assert_eq!(Value::from(four.config), Value::from(five.config), "{arch}");
+    }
+    let llama3 = hf_config::config(&text("arch/llama3/config.v5.json")).unwrap();
+    assert_eq!(llama3["rope_scaling"], json("arch/llama3/config.json")["rope_scaling"]);
+}
+
+#[test]
+fn malformed_configs_end_as_their_index_says() {
+    let kind =
+        |name: &str| hf_config::config(&text(&format!("bad/{name}.config.json"))).map(|_| ()).map_err(|e| e.kind());
+    assert_eq!(kind("control_ok"), Ok(()));
+    assert_eq!(kind("cfg_heads_0"), Err(ErrorKind::BadFile));
+    assert_eq!(kind("cfg_strings"), Err(ErrorKind::BadFile));
+    assert_eq!(kind("cfg_unknown_rope"), Err(ErrorKind::Unsupported));
+    let strings = hf_config::config(&text("bad/cfg_strings.config.json")).unwrap_err();
+    assert_eq!(strings.data()["key"], "hidden_size");
+    let say = |rope: &str| {
+        let config = text("bad/control_ok.config.json").replacen('{', &format!("{{ {rope},"), 1);
+        hf_config::config(&config).map_err(|e| e.kind())
+    };
+    let older = say(r#""rope_scaling": {"type": "su", "long_factor": [1.0]}"#).unwrap();
+    assert_eq!(older["rope_scaling"], json!({ "rope_type": "longrope", "long_factor": [1.0] }));
+    assert_eq!(say(r#""rope_scaling": {"type": "linear"}"#), Err(ErrorKind::BadFile), "no factor");
+    assert_eq!(say(r#""rope_scaling": {"type": "linear", "factor": 0}"#), Err(ErrorKind::BadFile));
+    assert_eq!(say(r#""rope_parameters": 7"#), Err(ErrorKind::BadFile));
+    assert_eq!(say(r#""rope_parameters": {"rope_type": "wormhole"}"#), Err(ErrorKind::Unsupported));
+    assert_eq!(
+        say(r#""rope_parameters": {"full_attention": {"rope_type": "wormhole"}}"#),
+        Err(ErrorKind::Unsupported),
+        "a rope for each kind of layer"
+    );
+}
+
+#[test]
+fn shard_indexes_name_files_beside_them_only() {
+    let kind = |text: &str| hf_config::shard_index(text).map(|_| ()).map_err(|e| e.kind());
+    assert_eq!(kind(&text("bad/idx_path_traversal.index.json")), Err(ErrorKind::BadFile));
+    for file in [
+        "../a.safetensors",
+        "a/b.safetensors",
+        "/a.safetensors",
+        "a\\b.safetensors",
+        ".safetensors",
+        "a.bin",
+        "http:a.safetensors",
+        "a?b.safetensors",
+        "",
+    ] {
+        let index = json!({ "weight_map": { "w": file } }).to_string();
+        assert_eq!(kind(&index), Err(ErrorKind::BadFile), "{file}");
+    }
+    let index = hf_config::shard_index(
+        r#"{"metadata": {}, "weight_map": {"b": "model-00002-of-00002.safetensors", "a": "model-00001-of-00002.safetensors", "c": "model-00002-of-00002.safetensors"}}"#,
+    )
+    .unwrap();
+    assert_eq!(index.files, ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]);
+    assert_eq!((index.file_of["a"], index.file_of["b"], index.file_of["c"]), (0, 1, 1));
 }

@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 use crate::quant::Format;
 
 pub mod gguf;
+pub mod hf_config;
+pub mod safetensors;
 
 /// A model as its files describe it: configuration, tensors, tokenizer, templates.
 #[derive(Debug)]
