@@ -225,7 +225,7 @@ impl<'a, S: ByteSource> Reader<'a, S> {
     /// Opens a connection whose body begins at or before `pos`.
     async fn connect(&mut self) -> Result<Open<S::Body>> {
         loop {
-            let asked = (self.remote.ranges.get() != Ranges::Denied).then(|| self.pos..self.end);
+            let asked = (self.remote.ranges.get() != Ranges::Denied).then_some(self.pos..self.end);
             let judged = match self.source.read(self.file, asked.clone()).await {
                 Ok(reply) => self.judge(reply, asked.is_some()).await?,
                 Err(error) if is_transient(&error) => {

@@ -435,7 +435,7 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
             match bytes {
                 Some(bytes) => {
                     let start = self.manifest.borrow().files[file].chunks[index].start;
-                    meter.from_store(bytes.len());
+                    meter.read_back(bytes.len());
                     queue.push(Arrived { file, index, start, bytes, unstored: None }).await;
                 }
                 None if self.source.is_none() => return Err(bad_chunk(file, Some(index))),

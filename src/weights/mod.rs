@@ -31,6 +31,7 @@ pub mod store;
 pub mod verify;
 
 pub use cancel::Cancel;
+pub use directory::DirectoryStore;
 pub use file::{FileSource, VecBytes};
 pub use load::{LoadOptions, ModelFiles, Sink};
 pub use manifest::{Integrity, Manifest};

@@ -105,7 +105,7 @@ impl<'a> Meter<'a> {
     }
 
     /// A chunk came from the store.
-    pub(super) fn from_store(&self, bytes: u64) {
+    pub(super) fn read_back(&self, bytes: u64) {
         add(&self.counts.from_store_bytes, bytes);
         self.arriving(bytes);
     }

@@ -1,4 +1,5 @@
 //! Loading under every fault that a network, a disk or a caller can produce, with exact byte counts.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod faulty;
 
@@ -6,8 +7,8 @@ use std::cell::RefCell;
 
 use doran::weights::manifest::hex;
 use doran::weights::{
-    Cancel, ChunkStore, FileSource, Integrity, LoadOptions, LoadReport, MemoryStore, ModelFiles, Phase, Progress,
-    TensorSpan, VecBytes, delete_model,
+    Cancel, ChunkStore, DirectoryStore, FileSource, Integrity, LoadOptions, LoadReport, MemoryStore, ModelFiles, Phase,
+    Progress, TensorSpan, VecBytes, delete_model,
 };
 use doran::{Error, ErrorKind, Result};
 use faulty::{Collected, FaultyStore, RangeMode, Server, random, random_file};
@@ -553,4 +554,22 @@ fn files_on_disk_and_a_store_that_forgets() {
         ModelFiles::open(Some(missing), Store::default(), MODEL, unstated(), &|_| {}, &cancel).await?.prefix(0, 8).await
     });
     assert_eq!(opened.expect_err("is gone").kind(), ErrorKind::Storage);
+}
+
+#[test]
+fn a_directory_keeps_a_model() {
+    let (files, spans) = model();
+    let root = std::env::temp_dir().join(format!("doran-directory-{}", std::process::id()));
+    let (server, store) = (Server::new(files.clone()), DirectoryStore::new(&root));
+    server.script().fail_at.set(60);
+    block_on(load(Some(&server), store.clone(), stated(&files), &files, &spans)).expect_err("is killed");
+    let kept = block_on(store.usage()).expect("counts").used_bytes.expect("is known");
+    let report = block_on(load(Some(&server), store.clone(), stated(&files), &files, &spans)).expect("resumes");
+    assert!(kept > 0 && report.from_store_bytes == kept);
+    let report = block_on(load(None, store.clone(), stated(&files), &files, &spans)).expect("loads");
+    assert_eq!((report.downloaded_bytes, report.from_store_bytes), (0, total(&files)));
+    assert_eq!(block_on(store.list()).expect("lists")[0].model, MODEL);
+    block_on(delete_model(&store, MODEL, &Cancel::new())).expect("deletes");
+    assert!(block_on(store.list()).expect("lists").is_empty());
+    std::fs::remove_dir_all(root).expect("it is there");
 }
