@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
+use crate::checkpoint;
 use crate::backend::{Backend, GpuModel, kv_format, variants};
 use crate::error::{Error, Result};
-use crate::format::Checkpoint;
 use crate::gpu::{Capabilities, Gpu};
 use crate::graph::fuse::fuse;
 use crate::graph::reference::ReferenceModel;
@@ -21,12 +21,11 @@ use crate::weights::{ByteSource, Cancel, ChunkStore, Integrity, ModelFiles, Prog
 
 /// Tokens that a sequence may have where the caller does not say: more costs memory that most chats never use.
 const DEFAULT_CONTEXT: u32 = 4096;
-/// What is read of a file at first to find its header; doubled as the header asks for more.
-const FIRST_HEADER_BYTES: u64 = 256 << 10;
-
 /// How to load a model.
 #[derive(Clone, Debug, Default)]
 pub struct EngineOptions {
+    /// Names of the model's files in the source's order; none for a single GGUF file (see [`checkpoint::read`]).
+    pub paths: Vec<String>,
     /// Tokens that prompt and answer may have together; by default the model's own limit, at most 4096.
     pub context: Option<u32>,
     /// A Jinja chat template instead of the model's own.
@@ -113,7 +112,7 @@ impl Engine {
         S: ByteSource,
         T: ChunkStore<Bytes = S::Bytes>,
     {
-        let checkpoint = read_checkpoint(&mut files).await?;
+        let checkpoint = checkpoint::read(&mut files, &options.paths).await?;
         let tokenizer = Tokenizer::new(&checkpoint.tokenizer)?;
         let (mut graph, limits) = models::record(&checkpoint)?;
         let context = context(&options, limits.max_position_embeddings)?;
@@ -181,27 +180,5 @@ fn context(options: &EngineOptions, max_position_embeddings: u32) -> Result<u32>
             "context",
             format!("the model takes a context of 1 to {max_position_embeddings} tokens, not {context}"),
         )),
-    }
-}
-
-/// Reads a GGUF file's header, growing what is fetched until it is whole.
-async fn read_checkpoint<S, T>(files: &mut ModelFiles<S, T>) -> Result<Checkpoint>
-where
-    S: ByteSource,
-    T: ChunkStore<Bytes = S::Bytes>,
-{
-    use crate::format::gguf::{Parsed, parse};
-    let mut n_bytes = FIRST_HEADER_BYTES;
-    loop {
-        let prefix = files.prefix(0, n_bytes).await?;
-        match parse(&prefix, files.file_bytes(0))? {
-            Parsed::Done { checkpoint, .. } => return Ok(checkpoint),
-            Parsed::NeedBytes(needed) => {
-                if prefix.len() as u64 >= files.file_bytes(0) {
-                    return Err(Error::bad_file("the file ends inside its header"));
-                }
-                n_bytes = needed.max(n_bytes * 2);
-            }
-        }
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod backend;
 pub mod chat_template;
+pub mod checkpoint;
 pub mod detokenize;
 pub mod engine;
 pub mod error;

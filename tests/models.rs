@@ -12,8 +12,14 @@ use doran::weights::Cancel;
 /// Largest absolute error of a logit of the tiny models, in f32 (the goldens' own noise is up to 5e-5).
 const TOLERANCE: f32 = 1e-4;
 
-/// Tiny checkpoints with a GGUF file.
-const TINY: [(&str, &str); 4] = [
+/// Tiny checkpoints: GGUF files and, under an empty name, Hugging Face folders.
+const TINY: [(&str, &str); 10] = [
+    ("llama", ""),
+    ("llama3", ""),
+    ("llama_bf16", ""),
+    ("mistral", ""),
+    ("solar", ""),
+    ("hyperclovax_seed", ""),
     ("llama", "model-f32.gguf"),
     ("llama3", "model-f32.gguf"),
     ("llama_bf16", "model-bf16.gguf"),

@@ -18,14 +18,21 @@ pub fn gpu(options: GpuOptions) -> Rc<Gpu> {
     Rc::new(pollster::block_on(Gpu::open(options)).expect("tests need a Vulkan adapter: install mesa-vulkan-drivers"))
 }
 
-/// Loads a GGUF file.
+/// Loads a GGUF file, or a Hugging Face folder.
 pub fn load(path: &Path, gpu: Option<Rc<Gpu>>, options: EngineOptions) -> doran::Result<Engine> {
     pollster::block_on(async {
         let cancel = Cancel::new();
         let load = LoadOptions { chunk_bytes: CHUNK_BYTES, ..LoadOptions::default() };
-        let source = FileSource::new([path]);
+        let mut options = EngineOptions { chunk_bytes: CHUNK_BYTES, ..options };
+        let mut files = vec![path.to_owned()];
+        if path.is_dir() {
+            files = std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+            files.retain(|file| !file.ends_with("golden.json"));
+            let name = |file: &PathBuf| file.file_name().expect("a name").to_string_lossy().into_owned();
+            options.paths = files.iter().map(name).collect();
+        }
+        let source = FileSource::new(files);
         let files = ModelFiles::open(Some(source), MemoryStore::new(None), "test", load, &|_| {}, &cancel).await?;
-        let options = EngineOptions { chunk_bytes: CHUNK_BYTES, ..options };
         Engine::load(files, gpu, options, &|_| {}, &cancel).await
     })
 }
