@@ -416,3 +416,77 @@ fn shard_indexes_name_files_beside_them_only() {
     assert_eq!(index.files, ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]);
     assert_eq!((index.file_of["a"], index.file_of["b"], index.file_of["c"]), (0, 1, 1));
 }
+
+/// A metadata value as GGUF stores it.
+enum Kv<'a> {
+    U32(u32),
+    F32(f32),
+    Str(&'a str),
+}
+
+/// `bad/control_ok.gguf` with more metadata at its start.
+fn control_with(pairs: &[(&str, Kv<'_>)]) -> Vec<u8> {
+    let control = bytes("bad/control_ok.gguf");
+    // Its header ends at byte 8262, its data starts at 8288.
+    let (header, data) = (&control[..8262], &control[8288..]);
+    let mut file = header[..16].to_vec();
+    let n_values = u64::from_le_bytes(header[16..24].try_into().unwrap()) + pairs.len() as u64;
+    file.extend(n_values.to_le_bytes());
+    let string = |file: &mut Vec<u8>, text: &str| {
+        file.extend((text.len() as u64).to_le_bytes());
+        file.extend(text.as_bytes());
+    };
+    for (key, value) in pairs {
+        string(&mut file, key);
+        match value {
+            Kv::U32(n) => file.extend([4u32.to_le_bytes(), n.to_le_bytes()].concat()),
+            Kv::F32(x) => file.extend([6u32.to_le_bytes(), x.to_le_bytes()].concat()),
+            Kv::Str(text) => {
+                file.extend(8u32.to_le_bytes());
+                string(&mut file, text);
+            }
+        }
+    }
+    file.extend(&header[24..]);
+    file.resize(file.len().next_multiple_of(32), 0);
+    file.extend(data);
+    file
+}
+
+#[test]
+fn variants_of_llama_are_translated_or_refused() {
+    let read = |pairs: &[(&str, Kv<'_>)]| parse_gguf(&control_with(pairs));
+    let kind = |pairs: &[(&str, Kv<'_>)]| read(pairs).map(|_| ()).map_err(|e| e.kind());
+    assert_eq!(kind(&[]), Ok(()));
+
+    let yarn = read(&[
+        ("llama.rope.scaling.type", Kv::Str("yarn")),
+        ("llama.rope.scaling.factor", Kv::F32(4.0)),
+        ("llama.rope.scaling.original_context_length", Kv::U32(16)),
+        ("llama.rope.scaling.attn_factor", Kv::F32(1.0)),
+    ]);
+    let scaling = &yarn.unwrap().config["rope_scaling"];
+    assert_eq!(scaling["rope_type"], "yarn");
+    assert_eq!(scaling["original_max_position_embeddings"], 16);
+    // transformers' own default for this factor: 0.1 ln(4) + 1 (`modeling_rope_utils.py`, `get_mscale`).
+    assert!((scaling["attention_factor"].as_f64().unwrap() - 1.138_629_436_1).abs() < 1e-9);
+
+    let (bad, unsupported) = (Err(ErrorKind::BadFile), Err(ErrorKind::Unsupported));
+    assert_eq!(kind(&[("llama.rope.scaling.type", Kv::Str("wormhole"))]), unsupported);
+    assert_eq!(kind(&[("llama.rope.scaling.type", Kv::Str("none"))]), Ok(()));
+    assert_eq!(kind(&[("llama.rope.scaling.type", Kv::Str("linear"))]), bad, "no factor");
+    assert_eq!(kind(&[("llama.rope.scale_linear", Kv::F32(f32::NAN))]), bad);
+    assert_eq!(kind(&[("llama.expert_count", Kv::U32(8))]), unsupported);
+    assert_eq!(kind(&[("llama.expert_count", Kv::U32(0))]), Ok(()));
+    assert_eq!(kind(&[("llama.attention.key_length", Kv::U32(0))]), bad);
+    assert_eq!(kind(&[("llama.attention.value_length", Kv::U32(4))]), unsupported);
+    assert_eq!(kind(&[("split.count", Kv::U32(3))]), unsupported);
+    assert_eq!(kind(&[("general.type", Kv::Str("adapter"))]), unsupported);
+    assert_eq!(kind(&[("tokenizer.ggml.eot_token_id", Kv::U32(u32::MAX))]), Ok(()), "an id out of range is left out");
+    // A head of 16, of which the file's 8 turn.
+    let partial = read(&[("llama.attention.key_length", Kv::U32(16))]).unwrap();
+    assert_eq!(partial.config["head_dim"], 16);
+    assert_eq!(partial.config["partial_rotary_factor"], 0.5);
+    let eot = read(&[("tokenizer.ggml.eot_token_id", Kv::U32(9))]).unwrap();
+    assert_eq!(eot.generation.eos_token_ids, [2, 9]);
+}

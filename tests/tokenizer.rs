@@ -223,3 +223,96 @@ fn pre_tokenizers_cut_where_their_patterns_say() {
     assert_eq!(pieces("qwen2", text), ["1", "2", " x", "'s", " x", "'S", "!\n"]);
     assert_eq!(pieces("default", "12 x"), ["12", " x"]);
 }
+
+/// xorshift64*: enough to pick bytes, and the same everywhere.
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
+    }
+}
+
+/// Replaces one value somewhere in a JSON tree by another one of the tree's kinds.
+fn mutate(value: &mut Value, rng: &mut Rng) {
+    let inside = rng.below(8) > 0;
+    match value {
+        Value::Object(map) if inside && !map.is_empty() => {
+            let at = rng.below(map.len());
+            let key = map.keys().nth(at).unwrap().clone();
+            if rng.below(12) == 0 {
+                map.remove(&key);
+            } else {
+                mutate(&mut map[&key], rng);
+            }
+        }
+        Value::Array(list) if inside && !list.is_empty() => {
+            let at = rng.below(list.len());
+            if rng.below(12) == 0 {
+                list.remove(at);
+            } else {
+                mutate(&mut list[at], rng);
+            }
+        }
+        _ => {
+            let texts = [
+                "",
+                " ",
+                "\u{2581}",
+                "a",
+                "he",
+                "ha",
+                "<unk>",
+                "(",
+                "a*",
+                "(a+)+$",
+                "\\s*",
+                "Sequence",
+                "ByteLevel",
+                "<0x41>",
+                "\u{10ffff}",
+            ];
+            *value = match rng.below(8) {
+                0 => Value::Null,
+                1 => Value::Bool(rng.below(2) == 0),
+                2 => Value::from([0u64, 1, 2, 388, 389, 4000, 1 << 20, u64::from(u32::MAX), u64::MAX][rng.below(9)]),
+                3 => Value::from(-1),
+                4 => Value::Array(vec![]),
+                _ => Value::from(texts[rng.below(texts.len())]),
+            }
+        }
+    }
+}
+
+#[test]
+fn mutated_tokenizers_never_panic() {
+    let originals: Vec<Value> = ["llama", "llama3", "hyperclovax_seed"]
+        .iter()
+        .map(|arch| json(&format!("arch/{arch}/tokenizer.json")))
+        .collect();
+    let mut rng = Rng(0x00d0_7a22);
+    let (mut built, mut refused) = (0, 0);
+    for round in 0..3_000 {
+        let mut file = originals[round % originals.len()].clone();
+        // The vocabulary is most of the file and the least interesting part of it.
+        let parts = ["added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder", "model"];
+        for _ in 0..=rng.below(3) {
+            mutate(&mut file[parts[rng.below(parts.len())]], &mut rng);
+        }
+        match from_json(file.to_string()) {
+            Ok(tokenizer) => {
+                built += 1;
+                for text in ["", "  the ha\n대 é<unk><|im_end|>", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"] {
+                    if let Ok(ids) = tokenizer.encode(text, true) {
+                        tokenizer.decode(&ids, false).unwrap();
+                    }
+                }
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(built > 200 && refused > 200, "{built} built, {refused} refused");
+}

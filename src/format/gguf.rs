@@ -19,6 +19,7 @@ pub use container::HEADER_BYTES_MAX;
 
 /// What a prefix of a file gave.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one value a model, matched at once")]
 pub enum Parsed {
     /// The header goes on: try again with a prefix of at least this many bytes (never more than the file has).
     NeedBytes(u64),
@@ -120,7 +121,7 @@ fn checkpoint(container: Container<'_>, file_bytes: u64) -> Result<Checkpoint> {
 fn tensor_bytes(tensor: &RawTensor<'_>, format: Format) -> Result<u64> {
     let bad = |what: &str| Error::bad_file(format!("tensor {:?} {what}", tensor.name)).with("tensor", tensor.name);
     let row = *tensor.shape.last().expect("1 to 4 dimensions were checked");
-    if row % format.block_weights() != 0 {
+    if !row.is_multiple_of(format.block_weights()) {
         return Err(bad(&format!("has rows of {row}, not a multiple of {}", format.block_weights())));
     }
     let weights = tensor.shape.iter().try_fold(1u64, |product, dim| product.checked_mul(*dim));

@@ -3,7 +3,7 @@
 //! `gpt2` vocabularies are byte-level BPE with merges by rank. `llama` vocabularies are SentencePiece BPE: scores rank the
 //! pieces, and the merges follow from them.
 
-use tokenizers::models::bpe::{BPE, Merges, Vocab};
+use tokenizers::models::bpe::{Merges, Vocab};
 use tokenizers::normalizers::{Prepend, Replace, Sequence as NormalizerSequence};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizerSequence;
@@ -63,8 +63,7 @@ fn byte_level(source: &GgufTokenizer) -> Result<Tokenizer> {
         merges.push((left.to_owned(), right.to_owned()));
     }
     let n_merges = merges.len();
-    let bpe =
-        BPE::builder().vocab_and_merges(vocab, merges).ignore_merges(pre.ignore_merges).build().map_err(failed)?;
+    let bpe = super::bpe(vocab, merges).ignore_merges(pre.ignore_merges).build().map_err(failed)?;
     let mut inner = tokenizers::Tokenizer::new(bpe);
     let mut steps: Vec<PreTokenizerWrapper> = Vec::new();
     for pattern in pre.splits {
@@ -83,7 +82,7 @@ fn sentence_piece(source: &GgufTokenizer) -> Result<Tokenizer> {
     let vocab = vocab(source);
     let merges = merges_of_scores(source, &vocab)?;
     let n_merges = merges.len();
-    let mut builder = BPE::builder().vocab_and_merges(vocab, merges).byte_fallback(true).fuse_unk(true);
+    let mut builder = super::bpe(vocab, merges).byte_fallback(true).fuse_unk(true);
     if let Some((_, id)) = source.special_ids.iter().find(|(stem, _)| stem == "unknown") {
         builder = builder.unk_token(source.tokens[*id as usize].clone());
     }

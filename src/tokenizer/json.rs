@@ -134,6 +134,11 @@ pub(super) fn build(text: &str) -> Result<Tokenizer> {
             (None, None) => pieces.push(""),
         }
     }
+    // What the post-processor adds to a text, it adds to an empty one.
+    let special = inner.encode_fast("", true).map_err(failed)?;
+    if let Some(id) = special.get_ids().iter().find(|id| **id >= n_ids) {
+        return Err(invalid(format!("the post-processor adds id {id}, which is outside the vocabulary of {n_ids}")));
+    }
     Ok(Tokenizer { inner, pieces, prefix: None, suffix: None, post_processor: true, n_merges })
 }
 
@@ -167,8 +172,7 @@ fn bpe(model: Model) -> Result<(BPE, usize)> {
         }
     }
     let n_merges = merges.len();
-    let mut builder = BPE::builder()
-        .vocab_and_merges(model.vocab.into_iter().collect::<Vocab>(), merges)
+    let mut builder = super::bpe(model.vocab.into_iter().collect::<Vocab>(), merges)
         .fuse_unk(model.fuse_unk)
         .byte_fallback(model.byte_fallback)
         .ignore_merges(model.ignore_merges);

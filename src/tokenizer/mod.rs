@@ -8,6 +8,8 @@ mod json;
 mod pieces;
 mod pre;
 
+use tokenizers::models::bpe::{BPE, BpeBuilder, Merges, Vocab};
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::TokenizerSource;
 use pieces::{Pieces, Style};
@@ -119,6 +121,12 @@ impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tokenizer").field("vocab_size", &self.pieces.len()).finish_non_exhaustive()
     }
+}
+
+/// A BPE model without the crate's cache of words: that one lives in the thread, and what it saw of a text would stay in
+/// memory after the tokenizer is gone. It would save a quarter of the time.
+fn bpe(vocab: Vocab, merges: Merges) -> BpeBuilder {
+    BPE::builder().vocab_and_merges(vocab, merges).cache_capacity(0)
 }
 
 /// An error of the crate `tokenizers` or of JSON, as ours.
