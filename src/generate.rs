@@ -38,6 +38,8 @@ pub struct GenerateOptions {
     pub ignore_eos: bool,
     /// Tell each token's log-probability.
     pub logprobs: bool,
+    /// Local time, for chat templates that state the date.
+    pub now_secs: Option<i64>,
 }
 
 /// Why an answer ended.
@@ -110,7 +112,7 @@ impl Generation {
         options.sampler.validate()?;
         let ids = match input {
             Input::Messages(messages) => {
-                let prompt = text.apply_chat_template(messages, true)?;
+                let prompt = text.apply_chat_template(messages, true, options.now_secs)?;
                 text.tokenizer().encode(&prompt, false)?
             }
             Input::Text(prompt) => text.tokenizer().encode(prompt, true)?,

@@ -30,11 +30,17 @@ impl Text {
         &self.generation
     }
 
-    /// The text that the model's chat template makes of `messages`.
+    /// The text that the model's chat template makes of `messages`. `now_secs` is the local time, for templates that state
+    /// the date (see [`ChatInput`]).
     ///
     /// # Errors
     /// `template` if there is none or it fails.
-    pub fn apply_chat_template(&self, messages: &[Value], add_generation_prompt: bool) -> Result<String> {
+    pub fn apply_chat_template(
+        &self,
+        messages: &[Value],
+        add_generation_prompt: bool,
+        now_secs: Option<i64>,
+    ) -> Result<String> {
         let source = self.chat_template.as_deref().ok_or_else(|| {
             Error::new(
                 ErrorKind::Template,
@@ -51,6 +57,7 @@ impl Text {
         template.render(&ChatInput {
             messages,
             add_generation_prompt,
+            now_secs,
             bos_token: bos.as_deref(),
             eos_token: eos.as_deref(),
             ..ChatInput::default()

@@ -72,6 +72,12 @@ fn now_ms() -> f64 {
         .unwrap_or_else(js_sys::Date::now)
 }
 
+/// Seconds since 1 January 1970, local midnight.
+fn local_secs() -> i64 {
+    let now = js_sys::Date::new_0();
+    (now.get_time() / 1000.0 - now.get_timezone_offset() * 60.0) as i64
+}
+
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct WireLoadOptions {
@@ -134,6 +140,7 @@ impl WireGenerateOptions {
             max_tokens: self.max_tokens.map(|n| whole("maxTokens", n)).transpose()?.map(|n| n as usize),
             ignore_eos: self.ignore_eos,
             logprobs: self.logprobs,
+            now_secs: Some(local_secs()),
         })
     }
 }
@@ -412,7 +419,7 @@ impl WasmEngine {
     pub fn apply_chat_template(&self, messages: JsValue, options: JsValue) -> Result<String, JsValue> {
         let messages: Vec<serde_json::Value> = from_js("messages", messages)?;
         let prompt = field(&options, "addGenerationPrompt").is_none_or(|value| value.is_truthy());
-        Ok(self.0.text.apply_chat_template(&messages, prompt)?)
+        Ok(self.0.text.apply_chat_template(&messages, prompt, Some(local_secs()))?)
     }
 
     /// An answer; it starts at the first `next()`.
