@@ -1,6 +1,6 @@
 // y[row, :] = weight[token(row), :] · scale. One invocation a sub-block of 32. Reference: src/ops/embedding.rs.
 #import step
-#import QUANT
+#import quads
 
 struct Params {
     // Sub-blocks of one row.
@@ -17,8 +17,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> step: Step;
-@group(0) @binding(2) var<storage, read> quants: array<vec4<u32>>;  // [vocab_size, row_blocks]
-@group(0) @binding(3) var<storage, read> scales: array<u32>;        // [vocab_size, row_blocks]
+@group(0) @binding(2) var<storage, read> quants: array<vec4<u32>>;  // [quads, row_blocks, 4]
+@group(0) @binding(3) var<storage, read> scales: array<vec4<u32>>;  // [quads, row_blocks]
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>; // [rows, hidden_size]
 
 @compute @workgroup_size(32)
@@ -29,7 +29,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (block >= params.row_blocks || token < params.part_first || token >= params.part_end) {
         return;
     }
-    let w = unpack((token - params.part_first) * params.row_blocks + block);
+    let table_row = token - params.part_first;
+    let i = (table_row >> 2u) * params.row_blocks + block;
+    let w = row_unpack(i * 4u + (table_row & 3u), scales_of(i)[table_row & 3u]);
     let o = row * params.y_stride + block * 8u;
     y[o] = w.v0 * params.scale;
     y[o + 1u] = w.v1 * params.scale;

@@ -2,7 +2,8 @@
 // registers; nothing is shared, so there is no barrier. Rows of y past the step's are written within the bucket.
 // Reference: src/ops/linear.rs.
 #import linear_io
-#import QUANT
+#import act/plain
+#import quads
 
 override WORKGROUP: u32 = 16u;
 
@@ -13,27 +14,26 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (quad >= params.n_quads) {
         return;
     }
-    let w0 = quad * 4u * params.row_blocks;
-    let w1 = w0 + params.row_blocks;
-    let w2 = w1 + params.row_blocks;
-    let w3 = w2 + params.row_blocks;
+    let first = quad * params.row_blocks;
     var sum0 = vec4<f32>(0.0);
     var sum1 = vec4<f32>(0.0);
     var sum2 = vec4<f32>(0.0);
     var sum3 = vec4<f32>(0.0);
     for (var b = 0u; b < params.row_blocks; b++) {
-        let a = unpack(w0 + b);
-        let c = unpack(w1 + b);
-        let d = unpack(w2 + b);
-        let e = unpack(w3 + b);
-        let x0 = load_x(row, b);
-        sum0 += vec4<f32>(block_dot(a, x0), block_dot(c, x0), block_dot(d, x0), block_dot(e, x0));
-        let x1 = load_x(row + 1u, b);
-        sum1 += vec4<f32>(block_dot(a, x1), block_dot(c, x1), block_dot(d, x1), block_dot(e, x1));
-        let x2 = load_x(row + 2u, b);
-        sum2 += vec4<f32>(block_dot(a, x2), block_dot(c, x2), block_dot(d, x2), block_dot(e, x2));
-        let x3 = load_x(row + 3u, b);
-        sum3 += vec4<f32>(block_dot(a, x3), block_dot(c, x3), block_dot(d, x3), block_dot(e, x3));
+        let s = scales_of(first + b);
+        let q = (first + b) * 4u;
+        let w0 = row_unpack(q, s.x);
+        let w1 = row_unpack(q + 1u, s.y);
+        let w2 = row_unpack(q + 2u, s.z);
+        let w3 = row_unpack(q + 3u, s.w);
+        let x0 = load_x(row, b, local);
+        sum0 += vec4<f32>(block_dot(w0, x0), block_dot(w1, x0), block_dot(w2, x0), block_dot(w3, x0));
+        let x1 = load_x(row + 1u, b, local);
+        sum1 += vec4<f32>(block_dot(w0, x1), block_dot(w1, x1), block_dot(w2, x1), block_dot(w3, x1));
+        let x2 = load_x(row + 2u, b, local);
+        sum2 += vec4<f32>(block_dot(w0, x2), block_dot(w1, x2), block_dot(w2, x2), block_dot(w3, x2));
+        let x3 = load_x(row + 3u, b, local);
+        sum3 += vec4<f32>(block_dot(w0, x3), block_dot(w1, x3), block_dot(w2, x3), block_dot(w3, x3));
     }
     store_y(row, quad, sum0);
     store_y(row + 1u, quad, sum1);

@@ -57,6 +57,11 @@ fn mapped_row(row: u32) -> u32 {
     return head * d + (r & 1u) * (d / 2u) + (r >> 1u);
 }
 
+// Where sub-block `block` of destination row `row` is, in sub-blocks (lib/quads.wgsl).
+fn dst_block(row: u32, block: u32) -> u32 {
+    return ((row >> 2u) * params.row_blocks + block) * 4u + (row & 3u);
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let t = (group.y * 32768u + group.x) * 64u + lane;
@@ -69,5 +74,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (dst_row < params.part_first || dst_row >= params.part_end) {
         return;
     }
-    repack(row, unit, (dst_row - params.part_first) * params.row_blocks);
+    repack(row, unit, dst_row - params.part_first);
 }

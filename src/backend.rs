@@ -101,7 +101,7 @@ pub fn variants(gpu: &Gpu, kv: KvFormat) -> Variants {
     } else {
         Reduce::Workgroup
     };
-    Variants { matvec: reduce, norm: reduce, kv }
+    Variants { matvec: reduce, broadcast: capabilities.subgroup_size == Some(4), norm: reduce, kv }
 }
 
 /// A model on the GPU.

@@ -16,7 +16,12 @@ fn combinations() -> Vec<(&'static str, Slots)> {
     for format in Format::ALL {
         all.push(("embedding", vec![("QUANT", format.shader().into())]));
         all.push(("matmul", vec![("QUANT", format.shader().into())]));
-        for reduce in reduces {
+        for act in ["act/plain", "act/broadcast4"] {
+            for kernel in ["matvec_rows", "matmul_rows"] {
+                all.push((kernel, vec![("QUANT", format.shader().into()), ("ACT", act.into())]));
+            }
+        }
+        for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
             all.push(("matvec", vec![("QUANT", format.shader().into()), ("REDUCE", reduce.file().into())]));
         }
     }

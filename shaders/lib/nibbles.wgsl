@@ -33,12 +33,17 @@ fn high_nibbles(word: u32) -> vec4<f32> {
     return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) & HIGH_MASK));
 }
 
+// Σ n y over the eight nibbles of a word.
+fn word_dot(word: u32, low: vec4<f32>, high: vec4<f32>) -> f32 {
+    let a = low_nibbles(word);
+    let b = high_nibbles(word);
+    return a.x * low.x + a.y * low.y + a.z * low.z + a.w * low.w + b.x * high.x + b.y * high.y + b.z * high.z + b.w * high.w;
+}
+
 // Σ n x over the sub-block's nibbles n.
 fn nibbles_dot(q: vec4<u32>, x: Prepared) -> f32 {
-    return (((dot(low_nibbles(q.x), x.y.v0) + dot(high_nibbles(q.x), x.y.v1))
-        + (dot(low_nibbles(q.y), x.y.v2) + dot(high_nibbles(q.y), x.y.v3)))
-        + ((dot(low_nibbles(q.z), x.y.v4) + dot(high_nibbles(q.z), x.y.v5))
-        + (dot(low_nibbles(q.w), x.y.v6) + dot(high_nibbles(q.w), x.y.v7)))) + x.top;
+    return x.top + (word_dot(q.x, x.y.v0, x.y.v1) + word_dot(q.y, x.y.v2, x.y.v3)
+        + word_dot(q.z, x.y.v4, x.y.v5) + word_dot(q.w, x.y.v6, x.y.v7));
 }
 
 // n · d + m for all 32.

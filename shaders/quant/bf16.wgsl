@@ -14,7 +14,11 @@ fn widen(words: vec2<u32>) -> vec4<f32> {
     return vec4<f32>(low.x, high.x, low.y, high.y);
 }
 
-fn unpack(i: u32) -> Block {
+fn scales_of(i: u32) -> vec4<u32> {
+    return vec4<u32>();
+}
+
+fn row_unpack(i: u32, scale: u32) -> Block {
     let a = quants[i * 4u];
     let b = quants[i * 4u + 1u];
     let c = quants[i * 4u + 2u];
@@ -22,6 +26,6 @@ fn unpack(i: u32) -> Block {
     return Block(widen(a.xy), widen(a.zw), widen(b.xy), widen(b.zw), widen(c.xy), widen(c.zw), widen(d.xy), widen(d.zw));
 }
 
-fn dot_prepared(i: u32, x: Prepared) -> f32 {
-    return block_dot(unpack(i), x);
+fn row_dot(i: u32, scale: u32, x: Prepared) -> f32 {
+    return block_dot(row_unpack(i, scale), x);
 }

@@ -7,7 +7,11 @@ fn prepare(x: Block) -> Prepared {
     return x;
 }
 
-fn unpack(i: u32) -> Block {
+fn scales_of(i: u32) -> vec4<u32> {
+    return vec4<u32>();
+}
+
+fn row_unpack(i: u32, scale: u32) -> Block {
     let a = quants[i * 4u];
     let b = quants[i * 4u + 1u];
     let c = quants[i * 4u + 2u];
@@ -20,6 +24,6 @@ fn unpack(i: u32) -> Block {
     );
 }
 
-fn dot_prepared(i: u32, x: Prepared) -> f32 {
-    return block_dot(unpack(i), x);
+fn row_dot(i: u32, scale: u32, x: Prepared) -> f32 {
+    return block_dot(row_unpack(i, scale), x);
 }

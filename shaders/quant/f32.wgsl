@@ -7,7 +7,11 @@ fn prepare(x: Block) -> Prepared {
     return x;
 }
 
-fn unpack(i: u32) -> Block {
+fn scales_of(i: u32) -> vec4<u32> {
+    return vec4<u32>();
+}
+
+fn row_unpack(i: u32, scale: u32) -> Block {
     let q = i * 8u;
     return Block(
         bitcast<vec4<f32>>(quants[q]), bitcast<vec4<f32>>(quants[q + 1u]),
@@ -17,6 +21,6 @@ fn unpack(i: u32) -> Block {
     );
 }
 
-fn dot_prepared(i: u32, x: Prepared) -> f32 {
-    return block_dot(unpack(i), x);
+fn row_dot(i: u32, scale: u32, x: Prepared) -> f32 {
+    return block_dot(row_unpack(i, scale), x);
 }

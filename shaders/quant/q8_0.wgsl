@@ -26,10 +26,14 @@ fn bytes_of(word: u32) -> vec4<f32> {
     return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) & BYTE_MASK));
 }
 
-fn unpack(i: u32) -> Block {
+fn scales_of(i: u32) -> vec4<u32> {
+    return scales[i];
+}
+
+fn row_unpack(i: u32, scale: u32) -> Block {
     let a = quants[i * 2u];
     let b = quants[i * 2u + 1u];
-    let d = unpack2x16float(scales[i]).x;
+    let d = unpack2x16float(scale).x;
     let s = BYTE_SCALE * d;
     let m = vec4<f32>(-128.0, -128.0, -128.0, 0.0) * d;
     return Block(
@@ -38,12 +42,16 @@ fn unpack(i: u32) -> Block {
     );
 }
 
-fn dot_prepared(i: u32, x: Prepared) -> f32 {
+fn row_dot(i: u32, scale: u32, x: Prepared) -> f32 {
     let a = quants[i * 2u];
     let b = quants[i * 2u + 1u];
-    let q = ((dot(bytes_of(a.x), x.y.v0) + dot(bytes_of(a.y), x.y.v1))
-        + (dot(bytes_of(a.z), x.y.v2) + dot(bytes_of(a.w), x.y.v3)))
-        + ((dot(bytes_of(b.x), x.y.v4) + dot(bytes_of(b.y), x.y.v5))
-        + (dot(bytes_of(b.z), x.y.v6) + dot(bytes_of(b.w), x.y.v7)));
-    return unpack2x16float(scales[i]).x * (q - x.excess);
+    let q = word_dot(a.x, x.y.v0) + word_dot(a.y, x.y.v1) + word_dot(a.z, x.y.v2) + word_dot(a.w, x.y.v3)
+        + word_dot(b.x, x.y.v4) + word_dot(b.y, x.y.v5) + word_dot(b.z, x.y.v6) + word_dot(b.w, x.y.v7);
+    return unpack2x16float(scale).x * (q - x.excess);
+}
+
+// Σ q y over the four bytes of a word.
+fn word_dot(word: u32, y: vec4<f32>) -> f32 {
+    let q = bytes_of(word);
+    return q.x * y.x + q.y * y.y + q.z * y.z + q.w * y.w;
 }

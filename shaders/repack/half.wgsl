@@ -1,7 +1,7 @@
 // 16-bit floats: a unit is the two weights of a word. A slice may hold only one of them; the other stays as it is.
-fn repack(row: u32, unit: u32, dst_block: u32) {
+fn repack(row: u32, unit: u32, dst_row: u32) {
     let element = row * params.row_elements + unit * 2u;
-    let word = dst_block * 16u + unit;
+    let word = dst_block(dst_row, unit / 16u) * 16u + unit % 16u;
     var value = quants[word];
     if (element >= params.first && element < params.end) {
         value = (value & 0xffff0000u) | stored_u16(params.src_byte + (element - params.first) * 2u);

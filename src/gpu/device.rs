@@ -32,6 +32,8 @@ pub struct Capabilities {
     pub limits: BTreeMap<String, u64>,
     /// Subgroup operations may be used.
     pub subgroups: bool,
+    /// Invocations of a subgroup, where subgroups may be used and all have the same size.
+    pub subgroup_size: Option<u32>,
     /// Bytes that one binding may hold.
     pub max_binding_bytes: u64,
     /// Bytes that one buffer may hold.
@@ -74,6 +76,7 @@ impl Gpu {
         let (device, queue, mut capabilities) = platform::open().await?;
         if options.no_subgroups {
             capabilities.subgroups = false;
+            capabilities.subgroup_size = None;
         }
         if let Some(bytes) = options.max_binding_bytes {
             capabilities.max_binding_bytes = capabilities.max_binding_bytes.min(bytes);
@@ -222,6 +225,8 @@ mod platform {
             ]
             .into(),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
+            subgroup_size: (info.subgroup_min_size == info.subgroup_max_size && !features.is_empty())
+                .then_some(info.subgroup_min_size),
             max_binding_bytes: u64::from(limits.max_storage_buffer_binding_size),
             max_buffer_bytes: limits.max_buffer_size,
         };
@@ -317,6 +322,7 @@ mod platform {
         set(&descriptor, "requiredFeatures", &required);
         set(&descriptor, "requiredLimits", &limits);
         let raw_device = call(&adapter, "requestDevice", &descriptor).await.map_err(|_| no_adapter())?;
+        let size = |name: &str| get(&info, name).as_f64().map(|size| size as u32);
         let limit = |name: &str| get(&get(&raw_device, "limits"), name).as_f64().unwrap_or_default() as u64;
         let fallback = get(&info, "isFallbackAdapter").is_truthy() || get(&adapter, "isFallbackAdapter").is_truthy();
         let capabilities = Capabilities {
@@ -328,6 +334,11 @@ mod platform {
             features: required.iter().filter_map(|feature| feature.as_string()).collect(),
             limits: LIMITS.iter().map(|name| ((*name).to_owned(), limit(name))).collect(),
             subgroups,
+            subgroup_size: if subgroups && size("subgroupMinSize") == size("subgroupMaxSize") {
+                size("subgroupMinSize")
+            } else {
+                None
+            },
             max_binding_bytes: limit("maxStorageBufferBindingSize"),
             max_buffer_bytes: limit("maxBufferSize"),
         };

@@ -12,6 +12,8 @@ macro_rules! shaders {
 }
 
 shaders![
+    "act/broadcast4",
+    "act/plain",
     "argmax",
     "argmax_slices",
     "attention",
@@ -28,11 +30,14 @@ shaders![
     "lib/linear_io",
     "lib/linear_params",
     "lib/nibbles",
+    "lib/quads",
     "lib/rope_table",
     "lib/silu",
     "lib/step",
     "matmul",
+    "matmul_rows",
     "matvec",
+    "matvec_rows",
     "quant/bf16",
     "quant/f16",
     "quant/f32",
@@ -93,7 +98,7 @@ impl Joiner<'_> {
                 self.add(&self.resolve(name, import.trim())?)?;
             } else if line.starts_with('#') {
                 return Err(Error::new(ErrorKind::Gpu, format!("{name}.wgsl: unknown directive {line}")));
-            } else if line.starts_with("enable ") {
+            } else if line.starts_with("enable ") || line.starts_with("diagnostic(") {
                 if !self.for_naga && !self.enables.iter().any(|enable| enable == line) {
                     self.enables.push(line.to_owned());
                 }

@@ -23,9 +23,9 @@ pub struct MatrixPart {
     pub first_row: u32,
     /// Rows in this part.
     pub rows: u32,
-    /// `[rows, sub_blocks]` of `quant_vec4s` each.
+    /// `[quads of rows, sub_blocks, 4]` of `quant_vec4s` each (`shaders/lib/quads.wgsl`).
     pub quants: Rc<GpuBuffer>,
-    /// `[rows, sub_blocks]` words, or a buffer that is bound but not read.
+    /// `[quads of rows, sub_blocks, 4]` words, or a buffer that is bound but not read.
     pub scales: Rc<GpuBuffer>,
 }
 
@@ -54,11 +54,13 @@ impl GpuMatrix {
         let mut first_row = 0;
         while first_row < rows {
             let part_rows = rows_per_part.min(rows - first_row);
-            let quants = gpu.create_buffer(label, u64::from(part_rows) * quant_bytes, Usage::Storage);
+            // Kernels read whole quads of rows.
+            let whole_rows = u64::from(part_rows.next_multiple_of(4));
+            let quants = gpu.create_buffer(label, whole_rows * quant_bytes, Usage::Storage);
             let scales = if scale_bytes == 0 {
                 Rc::clone(no_scales)
             } else {
-                Rc::new(gpu.create_buffer(label, u64::from(part_rows) * scale_bytes, Usage::Storage))
+                Rc::new(gpu.create_buffer(label, whole_rows * scale_bytes, Usage::Storage))
             };
             parts.push(MatrixPart { first_row, rows: part_rows, quants: Rc::new(quants), scales });
             first_row += part_rows;

@@ -7,6 +7,7 @@ use super::weights::GpuWeights;
 use super::Graph;
 use crate::error::{Error, Result};
 use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, Recording, Usage};
+use crate::ops::linear::TILE_ROWS;
 use crate::ops::{GpuKvLayer, Lowering, Op, Operand, Variants, argmax, row_stride, select_rows};
 
 /// How many rows a lowered graph takes.
@@ -58,8 +59,8 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
         .iter()
         .map(|(stride, outputs)| {
             let rows = if *outputs { bucket.max_outputs } else { bucket.max_rows };
-            // Tiles of four rows may write past the last one.
-            let rows = if rows == 1 { 1 } else { rows.next_multiple_of(4) };
+            // Tiles may write past the last row.
+            let rows = if rows == 1 { 1 } else { rows.next_multiple_of(TILE_ROWS) };
             let bytes = u64::from(rows) * u64::from(*stride) * 4;
             activation_bytes += bytes;
             Rc::new(gpu.create_buffer("activations", bytes, Usage::Storage))
@@ -78,7 +79,7 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
         specs.extend(lower_node(ctx, bind, &node.op, label, &inputs, output.as_ref())?);
     }
     let logits = operand(graph.logits)?;
-    let rows = u64::from(bucket.max_outputs.next_multiple_of(4));
+    let rows = u64::from(bucket.max_outputs);
     let slice_bytes = rows * u64::from(argmax::SLICES) * argmax::RESULT_BYTES;
     let slices = Rc::new(gpu.create_buffer("argmax.slices", slice_bytes, Usage::Storage));
     let chosen = Rc::new(gpu.create_buffer("argmax.chosen", rows * argmax::RESULT_BYTES, Usage::Storage));

@@ -9,6 +9,8 @@ use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec};
 
 /// Workgroups in one row of the matvec grid (`shaders/matvec.wgsl`).
 const GRID_WIDTH: u32 = 32_768;
+/// Rows of activations in the largest tile (`shaders/matmul_rows.wgsl`); operands have room for whole tiles.
+pub const TILE_ROWS: u32 = 8;
 
 /// A linear layer. Inputs: `x`, and the residual if there is one.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +70,7 @@ impl Linear {
     ) -> Vec<DispatchSpec> {
         let (x, residual) = inputs;
         let one_row = ctx.max_rows == 1 || (x.outputs && ctx.max_rows == 1);
+        let tile_rows = if ctx.variants.matvec == Reduce::None { TILE_ROWS } else { 4 };
         let lower_part = |part: &super::MatrixPart| {
             let params = Params {
                 row_blocks: weight.format.sub_blocks(u64::from(weight.cols)) as u32,
@@ -92,26 +95,33 @@ impl Linear {
                 Rc::clone(&y.buffer),
             ];
             let part_bytes = weight.part_bytes(part);
+            let on_cpu = ctx.variants.matvec == Reduce::None;
+            let act = if ctx.variants.broadcast { "act/broadcast4" } else { "act/plain" };
             let mut spec = if one_row {
-                let (workgroup, lanes) = if ctx.variants.matvec == Reduce::None { (16, 1) } else { (64, 64) };
-                let kernel = KernelSpec::new("matvec")
-                    .slot("QUANT", weight.format.shader())
-                    .slot("REDUCE", ctx.variants.matvec.file())
-                    .constant("WORKGROUP", workgroup)
-                    .constant("LANES", lanes);
-                let groups = params.n_quads.div_ceil(workgroup / lanes);
+                let (kernel, workgroup) = if on_cpu {
+                    (KernelSpec::new("matvec_rows").slot("ACT", act), 16)
+                } else {
+                    (KernelSpec::new("matvec").slot("REDUCE", ctx.variants.matvec.file()), 64)
+                };
+                let kernel = kernel.slot("QUANT", weight.format.shader()).constant("WORKGROUP", workgroup);
+                let groups = if on_cpu { params.n_quads.div_ceil(workgroup) } else { params.n_quads };
                 let grid = [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), 1];
                 dispatch(label, kernel, &params, buffers, Box::new(move |_| grid))
             } else {
-                let kernel = KernelSpec::new("matmul").slot("QUANT", weight.format.shader()).constant("WORKGROUP", 16);
-                let groups = params.n_quads.div_ceil(16);
+                let (kernel, workgroup, quads) = if on_cpu {
+                    (KernelSpec::new("matmul_rows").slot("ACT", act), 8, 2)
+                } else {
+                    (KernelSpec::new("matmul"), 16, 1)
+                };
+                let kernel = kernel.slot("QUANT", weight.format.shader()).constant("WORKGROUP", workgroup);
+                let groups = params.n_quads.div_ceil(workgroup * quads);
                 let rows = x.clone();
-                let grid = move |s: &_| [groups, rows.rows_of(s).div_ceil(4), 1];
+                let grid = move |s: &_| [groups, rows.rows_of(s).div_ceil(tile_rows), 1];
                 dispatch(label, kernel, &params, buffers, Box::new(grid))
             };
             let rows = x.clone();
-            // A matmul tile of four rows reads the weights once.
-            spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(rows.rows_of(s).div_ceil(4)));
+            // A tile reads the weights once.
+            spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(rows.rows_of(s).div_ceil(tile_rows)));
             spec
         };
         weight.parts.iter().map(lower_part).collect()

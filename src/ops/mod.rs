@@ -185,6 +185,8 @@ impl KvFormat {
 pub struct Variants {
     /// How matvec adds up.
     pub matvec: Reduce,
+    /// Whether kernels without cooperation share loads by broadcasts within subgroups of exactly four.
+    pub broadcast: bool,
     /// How norms add up (`None` means one invocation a row).
     pub norm: Reduce,
     /// How keys and values are stored.

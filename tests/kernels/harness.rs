@@ -57,8 +57,8 @@ impl Bench {
         let width = rows.width as u32;
         let stride = row_stride(width) + row_stride(lead);
         let offset = row_stride(lead);
-        // Tiles of four rows write past the last one; lowering rounds buffers up likewise.
-        let n_rows = if rows.len() == 1 { 1 } else { rows.len().next_multiple_of(4) };
+        // Tiles of eight rows write past the last one; lowering rounds buffers up likewise.
+        let n_rows = if rows.len() == 1 { 1 } else { rows.len().next_multiple_of(8) };
         let mut data = vec![SENTINEL; n_rows * stride as usize];
         for i in 0..rows.len() {
             let at = i * stride as usize + offset as usize;
@@ -130,7 +130,7 @@ pub fn variants() -> Vec<Variants> {
     let mut all = Vec::new();
     for reduce in [Reduce::None, Reduce::Workgroup, Reduce::Subgroup] {
         for kv in [KvFormat::F32, KvFormat::F16] {
-            all.push(Variants { matvec: reduce, norm: reduce, kv });
+            all.push(Variants { matvec: reduce, broadcast: false, norm: reduce, kv });
         }
     }
     all
