@@ -614,6 +614,7 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
         }
         self.manifest.replace(manifest);
         self.guard.replace(None);
+        self.heads.iter().for_each(|head| drop(head.take()));
         Ok(())
     }
 

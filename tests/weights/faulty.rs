@@ -45,6 +45,8 @@ pub enum RangeMode {
     Hidden,
     /// 206 of at most this many bytes, honestly told.
     AtMost(u64),
+    /// No answer at all to a request with a range.
+    Unanswered,
 }
 
 /// What a server does wrong; everything may change between requests.
@@ -202,6 +204,7 @@ impl ByteSource for Server {
                 length = None;
             }
             RangeMode::WrongTotal => total += 1,
+            RangeMode::Unanswered => return Err(Error::new(ErrorKind::Network, "failed to fetch")),
         }
         let (status, content_range) = match mode {
             RangeMode::Ignored => (200, None),

@@ -197,6 +197,12 @@ fn servers_without_ranges_send_the_file_once() {
     assert_eq!(report.downloaded_bytes, 1000 + 30_000 + 60_000 + total(&files));
     check_store(&store, &files);
 
+    // The connection fails whenever a range is asked for.
+    let (server, store) = (Server::new(files.clone()), Store::default());
+    server.script().ranges.set(RangeMode::Unanswered);
+    let report = block_on(load(Some(&server), store, stated(&files), &files, &spans)).expect("loads");
+    assert_eq!((report.downloaded_bytes, server.n_requests()), (total(&files), 3));
+
     // No length either, but HEAD knows it.
     let (server, store) = (Server::new(files.clone()), Store::default());
     server.script().ranges.set(RangeMode::Ignored);
