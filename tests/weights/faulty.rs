@@ -33,7 +33,7 @@ pub enum RangeMode {
     Honest,
     /// Status 200 and everything.
     Ignored,
-    /// 206 whose Content-Range is another one than asked for.
+    /// 206 of other bytes than asked for, honestly told.
     WrongStart,
     /// 206 whose Content-Range is as asked, with a Content-Length that is not.
     WrongLength,
@@ -194,7 +194,11 @@ impl ByteSource for Server {
         match mode {
             RangeMode::Honest | RangeMode::AtMost(_) | RangeMode::Hidden => {}
             RangeMode::Ignored => body = all,
-            RangeMode::WrongStart => start += 4,
+            RangeMode::WrongStart => {
+                start = (start + 4).min(range.end - 1);
+                body = all[start as usize..range.end as usize].to_vec();
+                length = Some(body.len() as u64);
+            }
             RangeMode::WrongLength => {
                 body.pop();
                 length = Some(body.len() as u64);
@@ -209,7 +213,7 @@ impl ByteSource for Server {
         let (status, content_range) = match mode {
             RangeMode::Ignored => (200, None),
             RangeMode::Hidden => (206, None),
-            _ => (206, Some(format!("bytes {start}-{}/{total}", start + range.end - range.start - 1))),
+            _ => (206, Some(format!("bytes {start}-{}/{total}", range.end - 1))),
         };
         if mode == RangeMode::Ignored {
             length = Some(size);
