@@ -1,0 +1,209 @@
+/**
+ * The page's end of the protocol: one worker, calls by id, and the certainty that every call ends, also when the worker
+ * does not load, dies or is terminated from outside.
+ */
+import { DoranError, fromWire, toWire } from "./errors.js";
+import { FetchServer, type PageFetch } from "./fetch-server.js";
+import { isFromWorker, isReplyTo, PROTOCOL_VERSION } from "./protocol.js";
+import type { AnyCall, CallKind, CallMessage, FromWorker, Result, SomeReply, ToWorker } from "./protocol.js";
+import type { AssetOptions, Finish, Progress, Token } from "./types.js";
+
+/** How long a cancelled load may take to let go of locks and GPU memory before its worker is ended by force. */
+const CANCEL_GRACE_MS = 5000;
+
+/** What a call may hear of before it ends. */
+export interface CallEvents {
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  readonly onToken?: ((item: Token | Finish) => void) | undefined;
+  /** Fetches for this call. */
+  readonly fetch?: PageFetch | undefined;
+}
+
+interface Pending extends CallEvents {
+  readonly settle: (reply: SomeReply) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/** One worker and the calls it has not answered. */
+export class Connection {
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending>();
+  readonly #fetches: FetchServer;
+  readonly #workerUrl: string;
+  /** Watches the worker's lock; ended with the worker. */
+  readonly #watch = new AbortController();
+  #nextId = 1;
+  #greeted = false;
+  /** Why nothing works any more. */
+  #dead: DoranError | undefined;
+
+  /** Starts the worker. Throws a `DoranError` where the page may not make one. */
+  constructor(assets: AssetOptions) {
+    requireWorkers();
+    const wasmUrl = absolute(assets.wasmUrl ?? new URL("./doran_bg.wasm", import.meta.url));
+    this.#workerUrl = assets.workerUrl === undefined ? "the package's worker.js" : absolute(assets.workerUrl);
+    this.#worker = makeWorker(assets, this.#workerUrl);
+    this.#fetches = new FetchServer((message, transfer) => this.#post(message, transfer), (callId) => this.#pending.get(callId)?.fetch);
+    this.#worker.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
+      if (isFromWorker(data)) this.#receive(data);
+    });
+    this.#worker.addEventListener("error", (event) => this.#onError(event));
+    this.#worker.addEventListener("messageerror", () => this.close(new DoranError("internal", "a message of the worker could not be read")));
+    this.#post({ type: "init", wasmUrl });
+  }
+
+  /** Makes a call; `message` builds it from its id. Rejects with a `DoranError`. */
+  call<K extends CallKind>(kind: K, message: (id: number) => CallMessage<K> & AnyCall, events: CallEvents = {}): {
+    readonly id: number;
+    readonly result: Promise<Result<K>>;
+  } {
+    const id = this.#nextId++;
+    const result = new Promise<Result<K>>((resolve, reject) => {
+      if (this.#dead !== undefined) {
+        reject(this.#dead);
+        return;
+      }
+      const settle = (reply: SomeReply): void => {
+        if (isReplyTo(reply, kind)) resolve(reply.result);
+        else reject(new DoranError("internal", `the worker answered ${kind} with ${reply.kind}`));
+      };
+      this.#pending.set(id, { ...events, settle, fail: reject });
+      try {
+        this.#post(message(id));
+      } catch (thrown) {
+        this.#pending.delete(id);
+        reject(new DoranError("bad_argument", `an argument of ${kind} cannot be sent to the worker: ${toWire(thrown).message}`));
+      }
+    });
+    return { id, result };
+  }
+
+  /** Asks the worker to end a call. */
+  cancel(id: number): void {
+    if (this.#dead === undefined) this.#post({ type: "cancel", id });
+  }
+
+  /** Says that `count` tokens of a generation were read. */
+  read(id: number, count: number): void {
+    if (this.#dead === undefined) this.#post({ type: "read", id, count });
+  }
+
+  /** Ends the worker now; what is pending rejects with `reason`. */
+  close(reason: DoranError): void {
+    if (this.#dead !== undefined) return;
+    this.#dead = reason;
+    this.#watch.abort();
+    this.#worker.terminate();
+    this.#fetches.close();
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { fail } of pending) fail(reason);
+  }
+
+  /** Ends the worker when `settled` settles, or after a while by force. For a load that was cancelled. */
+  closeAfter(settled: Promise<unknown>, reason: DoranError): void {
+    const close = (): void => this.close(reason);
+    const timer = setTimeout(close, CANCEL_GRACE_MS);
+    void settled.catch(() => undefined).finally(() => {
+      clearTimeout(timer);
+      close();
+    });
+  }
+
+  #post(message: ToWorker, transfer: Transferable[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  #receive(message: FromWorker): void {
+    switch (message.type) {
+      case "hello":
+        this.#greet(message.version, message.lock);
+        return;
+      case "dead":
+        this.close(fromWire(message.error));
+        return;
+      case "reply":
+        this.#take(message.id)?.settle(message);
+        return;
+      case "failed":
+        this.#take(message.id)?.fail(fromWire(message.error));
+        return;
+      case "progress":
+        this.#pending.get(message.id)?.onProgress?.(message.progress);
+        return;
+      case "token":
+        this.#pending.get(message.id)?.onToken?.(message.item);
+        return;
+      case "fetch":
+      case "fetchPull":
+      case "fetchCancel":
+        this.#fetches.receive(message);
+        return;
+    }
+  }
+
+  #take(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    return pending;
+  }
+
+  #greet(version: number, lock: string): void {
+    this.#greeted = true;
+    if (version !== PROTOCOL_VERSION) {
+      this.close(new DoranError("internal", "index.js and worker.js are of different versions of doran; reload the page or rebuild it"));
+      return;
+    }
+    if (lock === "") return;
+    // Granted only when the worker no longer holds it, that is, when it is gone.
+    void navigator.locks.request(lock, { signal: this.#watch.signal }, () => {
+      this.close(new DoranError("unloaded", "the worker of this engine ended; load the model again"));
+    }).catch(() => undefined);
+  }
+
+  #onError(event: ErrorEvent): void {
+    event.preventDefault();
+    if (this.#greeted) {
+      this.close(new DoranError("internal", `the worker failed and was ended; load the model again (${event.message})`));
+      return;
+    }
+    const because = event.message === undefined || event.message === "" ? "" : ` (${event.message})`;
+    this.close(new DoranError(
+      "network",
+      `the worker script did not start${because}: ${this.#workerUrl} is not there, is not JavaScript, or is not allowed by the `
+        + "page's Content-Security-Policy (worker-src); if a bundler moved it, give workerUrl or createWorker",
+      { url: this.#workerUrl },
+    ));
+  }
+}
+
+/** Refuses to go on where there is no page, as in Node. */
+export function requireWorkers(): void {
+  if (typeof Worker !== "undefined") return;
+  throw new DoranError("unsupported", "there are no web workers here: doran runs in a browser page only", { what: "worker" });
+}
+
+/** A URL of the caller's as one that means the same in the worker. */
+export function absolute(url: string | URL): string {
+  try {
+    return new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href).href;
+  } catch {
+    throw new DoranError("bad_argument", `this is not a URL: ${String(url)}`, { argument: "url" });
+  }
+}
+
+function makeWorker(assets: AssetOptions, workerUrl: string): Worker {
+  try {
+    if (assets.createWorker !== undefined) return assets.createWorker();
+    if (assets.workerUrl !== undefined) return new Worker(workerUrl, { type: "module" });
+    // Bundlers know this form, and only this form, word for word.
+    return new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  } catch (thrown) {
+    throw new DoranError(
+      "unsupported",
+      `this page may not start the worker (${toWire(thrown).message}); it must be of the page's own origin, and where Trusted Types `
+        + "are required, give createWorker",
+      { what: "worker", url: workerUrl },
+    );
+  }
+}

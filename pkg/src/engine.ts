@@ -1,0 +1,192 @@
+/** The engine as a page sees it: a thin client of one worker. */
+import { absolute, Connection, requireWorkers } from "./client.js";
+import { DoranError } from "./errors.js";
+import { checkInput, TokenStream } from "./generation.js";
+import type { WireHeaders, WireLoadOptions, WireSource } from "./protocol.js";
+import { storage } from "./storage.js";
+import { support } from "./support.js";
+import type {
+  ChatTemplateOptions, EngineStats, Generation, GenerateInput, GenerateOptions, LoadOptions, Logits, Message, ModelInfo,
+  ModelSource, Support,
+} from "./types.js";
+
+/**
+ * A language model, loaded and ready.
+ *
+ * Calls of one engine run one after another, in the order in which they were made. Several engines may live at once; each
+ * has a worker of its own.
+ *
+ * @example
+ * ```ts
+ * const engine = await Engine.load("https://example.org/model.gguf", { onProgress });
+ * for await (const token of engine.generate([{ role: "user", content: "Hello" }])) show(token.text);
+ * await engine.unload();
+ * ```
+ */
+export class Engine implements AsyncDisposable {
+  /** The models in this origin's storage. */
+  static readonly storage: typeof storage = storage;
+
+  /** What was loaded, and how. */
+  readonly info: ModelInfo;
+  readonly #connection: Connection;
+
+  private constructor(connection: Connection, info: ModelInfo) {
+    this.#connection = connection;
+    this.info = info;
+  }
+
+  /**
+   * Loads a model: downloads what is not stored, verifies it, brings it to the GPU.
+   *
+   * Rejects with a {@link DoranError}, or with `signal.reason` when aborted. An aborted or failed load keeps what it stored.
+   */
+  static async load(source: ModelSource, options: LoadOptions = {}): Promise<Engine> {
+    const { signal, onProgress, fetch } = options;
+    requireWorkers();
+    signal?.throwIfAborted();
+    const wire = wireSource(source, options);
+    const connection = new Connection(options);
+    const { id, result } = connection.call(
+      "load",
+      (callId) => ({ type: "call", id: callId, kind: "load", args: { source: wire, options: wireOptions(options) } }),
+      { onProgress, fetch },
+    );
+    let onAbort = (): void => undefined;
+    const aborted = new Promise<never>((_, reject) => {
+      onAbort = () => {
+        connection.cancel(id);
+        reject(signal?.reason);
+      };
+    });
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      const info = await Promise.race([result, aborted]);
+      return new Engine(connection, info);
+    } catch (thrown) {
+      connection.closeAfter(result, new DoranError("unloaded", "this load has ended"));
+      throw hinted(thrown, source);
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Whether this page can run models at all. */
+  static async isSupported(): Promise<boolean> {
+    return (await support()).supported;
+  }
+
+  /** Whether this page can run models, with the adapter's facts or the reason why not. */
+  static support(): Promise<Support> {
+    return support();
+  }
+
+  /** Continues `input`. Nothing happens before the first `next()`; leaving the loop stops the model. */
+  generate(input: GenerateInput, options: GenerateOptions = {}): Generation {
+    checkInput(input);
+    return new TokenStream(this.#connection, input, options);
+  }
+
+  /** The token ids of `text`; special tokens such as a leading `<s>` are added unless `addSpecialTokens` is `false`. */
+  tokenize(text: string, { addSpecialTokens = true }: { readonly addSpecialTokens?: boolean } = {}): Promise<Uint32Array> {
+    return this.#connection.call("tokenize", (id) => ({ type: "call", id, kind: "tokenize", args: { text, addSpecialTokens } })).result;
+  }
+
+  /** The text of token ids. */
+  detokenize(ids: Uint32Array | readonly number[]): Promise<string> {
+    return this.#connection.call("detokenize", (id) => ({ type: "call", id, kind: "detokenize", args: { ids: toIds(ids) } })).result;
+  }
+
+  /** How many tokens a text, or a conversation by its chat template, takes. */
+  async countTokens(input: string | readonly Message[]): Promise<number> {
+    if (typeof input === "string") return (await this.tokenize(input)).length;
+    const text = await this.applyChatTemplate(input);
+    return (await this.tokenize(text, { addSpecialTokens: false })).length;
+  }
+
+  /** The text that the chat template makes of a conversation. */
+  applyChatTemplate(messages: readonly Message[], { addGenerationPrompt = true }: ChatTemplateOptions = {}): Promise<string> {
+    return this.#connection.call("applyChatTemplate", (id) => (
+      { type: "call", id, kind: "applyChatTemplate", args: { messages, addGenerationPrompt } }
+    )).result;
+  }
+
+  /** What could follow `ids`, which are taken as they are. */
+  logits(ids: Uint32Array | readonly number[]): Promise<Logits> {
+    return this.#connection.call("logits", (id) => ({ type: "call", id, kind: "logits", args: { ids: toIds(ids) } })).result;
+  }
+
+  /** The negative log likelihood (natural) of each of `ids` from the second on, given those before it. */
+  nll(ids: Uint32Array | readonly number[]): Promise<Float32Array> {
+    return this.#connection.call("nll", (id) => ({ type: "call", id, kind: "nll", args: { ids: toIds(ids) } })).result;
+  }
+
+  /** Exact counters and speeds since the model was loaded. */
+  stats(): Promise<EngineStats> {
+    return this.#connection.call("stats", (id) => ({ type: "call", id, kind: "stats", args: null })).result;
+  }
+
+  /** Frees the GPU and ends the worker. What still runs ends with `unloaded`; a second call does nothing. */
+  async unload(): Promise<void> {
+    const gone = new DoranError("unloaded", "the engine was unloaded; load the model again");
+    try {
+      await this.#connection.call("unload", (id) => ({ type: "call", id, kind: "unload", args: null })).result;
+    } catch (thrown) {
+      if (!(thrown instanceof DoranError && thrown.code === "unloaded")) throw thrown;
+    } finally {
+      this.#connection.close(gone);
+    }
+  }
+
+  /** `await using engine = …` unloads at the end of the block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.unload();
+  }
+}
+
+/** Absolute URLs, and relative ones that cannot be names. */
+function isUrl(text: string): boolean {
+  return /^(https?|blob|data):/i.test(text) || /^\.{0,2}\//.test(text);
+}
+
+function wireSource(source: ModelSource, options: LoadOptions): WireSource {
+  const headers: WireHeaders = [...new Headers(options.headers)];
+  const proxyFetch = options.fetch !== undefined;
+  if (typeof source === "string") {
+    return isUrl(source) ? { kind: "url", url: absolute(source), headers, proxyFetch } : { kind: "stored", name: source };
+  }
+  if (source instanceof URL) return { kind: "url", url: source.href, headers, proxyFetch };
+  if (source instanceof Blob) return { kind: "file", file: source, name: source instanceof File ? source.name : undefined };
+  if (typeof source === "object" && source !== null && "stored" in source) return { kind: "stored", name: source.stored };
+  if (typeof source === "object" && source !== null && "files" in source) {
+    const files = source.files.map(({ path, url, file }) => ({
+      path,
+      ...(url === undefined ? {} : { url: absolute(url) }),
+      ...(file === undefined ? {} : { file }),
+    }));
+    return { kind: "files", files, headers, proxyFetch };
+  }
+  throw new DoranError("bad_argument", "a model is a URL, a File or Blob, the name of a stored model, { stored } or { files }", { argument: "source" });
+}
+
+function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, store }: LoadOptions): WireLoadOptions {
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(sha256 === undefined ? {} : { sha256 }),
+    ...(context === undefined ? {} : { context }),
+    ...(chatTemplate === undefined ? {} : { chatTemplate }),
+    ...(backend === undefined ? {} : { backend }),
+    ...(kvCache === undefined ? {} : { kvCache }),
+    ...(store === undefined ? {} : { store }),
+  };
+}
+
+function toIds(ids: Uint32Array | readonly number[]): Uint32Array {
+  return ids instanceof Uint32Array ? ids : Uint32Array.from(ids);
+}
+
+/** A string that was taken for a name may have been meant as a URL. */
+function hinted(thrown: unknown, source: ModelSource): unknown {
+  if (!(thrown instanceof DoranError) || thrown.code !== "not_found" || typeof source !== "string") return thrown;
+  return new DoranError("not_found", `${thrown.message} (a relative URL begins with ./ or /: "./${source}")`, thrown.data);
+}

@@ -1,0 +1,13 @@
+/**
+ * doran: small language models in the reader's own browser. This file is the public API; what is not here is private.
+ *
+ * @packageDocumentation
+ */
+export { Engine } from "./engine.js";
+export { DoranError } from "./errors.js";
+export type { ErrorCode, ErrorData } from "./errors.js";
+export type {
+  AdapterInfo, AssetOptions, Backend, ChatTemplateOptions, Counters, EngineStats, Finish, FinishReason, Generation,
+  GenerateInput, GenerateOptions, KvCache, LoadFacts, LoadOptions, Logits, Message, ModelFile, ModelInfo, ModelSource, Phase,
+  Progress, StorageEstimate, StoredModel, Support, Token, Usage,
+} from "./types.js";

@@ -1,0 +1,31 @@
+/** The models in this origin's storage. Each call uses a worker of its own for as long as it takes. */
+import { Connection } from "./client.js";
+import { DoranError } from "./errors.js";
+import type { AssetOptions, StorageEstimate, StoredModel } from "./types.js";
+
+async function withWorker<T>(assets: AssetOptions, use: (connection: Connection) => Promise<T>): Promise<T> {
+  const connection = new Connection(assets);
+  try {
+    return await use(connection);
+  } finally {
+    connection.close(new DoranError("unloaded", "this storage call has ended"));
+  }
+}
+
+/** See `Engine.storage`. */
+export const storage = {
+  /** What is stored, complete or not. */
+  list(assets: AssetOptions = {}): Promise<readonly StoredModel[]> {
+    return withWorker(assets, (c) => c.call("listModels", (id) => ({ type: "call", id, kind: "listModels", args: null })).result);
+  },
+
+  /** Deletes a stored model. Rejects with `not_found` when there is none of this name. */
+  async delete(name: string, assets: AssetOptions = {}): Promise<void> {
+    await withWorker(assets, (c) => c.call("deleteModel", (id) => ({ type: "call", id, kind: "deleteModel", args: { name } })).result);
+  },
+
+  /** How much is used, and how much the browser says there is. */
+  estimate(assets: AssetOptions = {}): Promise<StorageEstimate> {
+    return withWorker(assets, (c) => c.call("storageEstimate", (id) => ({ type: "call", id, kind: "storageEstimate", args: null })).result);
+  },
+} as const;

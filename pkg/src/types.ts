@@ -1,0 +1,270 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** The types of the public API. */
+
+/** Where a model comes from. */
+export type ModelSource =
+  /**
+   * A URL (absolute, or relative when it begins with `/`, `./` or `../`), or else the name of a stored model.
+   */
+  | string
+  | URL
+  /** A GGUF file that the reader chose or dropped. */
+  | Blob
+  /** The name of a stored model, said outright. */
+  | { readonly stored: string }
+  /** The files of a Hugging Face folder, or the parts of a split GGUF. */
+  | { readonly files: readonly ModelFile[] };
+
+/** One file of a model that has several. */
+export interface ModelFile {
+  /** Its path inside the folder, such as `config.json`. */
+  readonly path: string;
+  /** Where to fetch it. */
+  readonly url?: string | URL;
+  /** Its bytes, where they are already here. */
+  readonly file?: Blob;
+}
+
+/** Where the package's own files are, when the bundler did not find them by itself. */
+export interface AssetOptions {
+  /** Where `doran_bg.wasm` is; the default is beside the package's `index.js`. */
+  readonly wasmUrl?: string | URL;
+  /** Where `worker.js` is; it must be of the page's origin. */
+  readonly workerUrl?: string | URL;
+  /** Makes the module worker, for pages whose policy needs more than a URL (Trusted Types, another origin). */
+  readonly createWorker?: () => Worker;
+}
+
+/** Options of `Engine.load`. All are optional. */
+export interface LoadOptions extends AssetOptions {
+  /** Called on every step; a few times a second while downloading. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Ends the load; what was stored stays and is not fetched again. */
+  readonly signal?: AbortSignal;
+  /** Request headers, for a server that asks for a token. */
+  readonly headers?: HeadersInit;
+  /** Fetches model files in place of `fetch`. It runs in the page and must honour `Range`. */
+  readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
+  /** The SHA-256 of the whole file in hex: the model is not ready unless it matches. */
+  readonly sha256?: string;
+  /** Tokens that prompt and answer may have together; the default is the model's own, at most 4096. */
+  readonly context?: number;
+  /** A Jinja chat template in place of the model's own. */
+  readonly chatTemplate?: string;
+  /** The name to store the model by; the default is made from the file's. */
+  readonly name?: string;
+  /** Keep the model in the browser's storage; the default is `true`. */
+  readonly store?: boolean;
+  /** `"reference"` computes slowly and plainly on the CPU, to check the GPU by. */
+  readonly backend?: Backend;
+  /** The precision of the KV cache; `"auto"` is f16. */
+  readonly kvCache?: KvCache;
+}
+
+/** What computes. */
+export type Backend = "webgpu" | "reference";
+/** How keys and values are kept. */
+export type KvCache = "auto" | "f32" | "f16";
+/** What a load is busy with. */
+export type Phase = "header" | "download" | "store" | "upload" | "compile" | "ready";
+
+/** How far a load is. `loadedBytes` never goes back. */
+export interface Progress {
+  readonly phase: Phase;
+  /** Bytes that have arrived, from the network or the store. */
+  readonly loadedBytes: number;
+  /** Bytes of the whole model; 0 while not known. */
+  readonly totalBytes: number;
+  /** Of `loadedBytes`, those that came from the browser's storage. */
+  readonly fromStoreBytes: number;
+  readonly bytesPerSecond: number;
+  /** An estimate; absent while there is none. */
+  readonly secondsLeft?: number | undefined;
+}
+
+/** What was loaded, and how. */
+export interface ModelInfo {
+  readonly name: string;
+  /** The model's architecture by its Hugging Face name, such as `llama`. */
+  readonly architecture: string;
+  readonly parameters?: number | undefined;
+  /** Tokens that fit, prompt and answer together. */
+  readonly context: number;
+  readonly vocabSize: number;
+  /** `verified` when a hash was known and matched, else `unverified`. */
+  readonly integrity: string;
+  readonly license?: string | undefined;
+  readonly adapter: AdapterInfo;
+  readonly load: LoadFacts;
+  /** What the reader of the page may want to know: not stored, unknown pre-tokenizer, … */
+  readonly warnings: readonly string[];
+}
+
+/** What WebGPU says of the graphics processor. */
+export interface AdapterInfo {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  /** A software adapter: correct and slow. */
+  readonly isFallback: boolean;
+  readonly features: readonly string[];
+  readonly limits: Readonly<Record<string, number>>;
+}
+
+/** What a load took. */
+export interface LoadFacts {
+  readonly ms: number;
+  readonly bytesDownloaded: number;
+  readonly bytesFromStore: number;
+  readonly gpuBytes: number;
+  readonly tokenizerBytes: number;
+  /** How much the WebAssembly heap grew at most; the weights do not pass through it. */
+  readonly peakWasmBytesGrown: number;
+}
+
+/** Exact counts of what the engine asked of the GPU since it was loaded. */
+export interface Counters {
+  readonly dispatches: number;
+  readonly passes: number;
+  readonly submits: number;
+  /** GPU objects made. */
+  readonly created: number;
+  readonly bufferWrites: number;
+  readonly bytesWritten: number;
+  readonly readbackBytes: number;
+  readonly weightBytesRead: number;
+  readonly kvBytesRead: number;
+  /** GPU objects that are alive now. */
+  readonly liveObjects: number;
+}
+
+/** Counters and speeds. */
+export interface EngineStats {
+  readonly counters: Counters;
+  /** Tokens a second of the last prefill. */
+  readonly prefillTps: number;
+  /** Tokens a second of the last decode. */
+  readonly decodeTps: number;
+  readonly tokensPrefilled: number;
+  readonly tokensDecoded: number;
+}
+
+/** One turn of a conversation. */
+export interface Message {
+  readonly role: "system" | "user" | "assistant" | "tool" | (string & {});
+  readonly content: string;
+}
+
+/** What `generate` continues: a conversation (by the chat template), a text as it is, or token ids as they are. */
+export type GenerateInput = readonly Message[] | string | Uint32Array;
+
+/** Options of `generate`. The defaults are greedy and unlimited but for the context. */
+export interface GenerateOptions {
+  /** 0 is greedy. */
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly repetitionPenalty?: number;
+  readonly frequencyPenalty?: number;
+  readonly presencePenalty?: number;
+  /** Added to the logits, by token id. */
+  readonly logitBias?: Readonly<Record<number, number>>;
+  /** The same seed gives the same text on the same machine. */
+  readonly seed?: number;
+  /** Texts that end the answer; they are not part of it. */
+  readonly stop?: readonly string[];
+  readonly maxTokens?: number;
+  /** Go on after end tokens; for measuring. */
+  readonly ignoreEos?: boolean;
+  /** Give each token's log probability. */
+  readonly logprobs?: boolean;
+  /** Ends the generation; the iterator rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
+}
+
+/** One token of an answer. `text` may be empty while a character is not whole. */
+export interface Token {
+  readonly id: number;
+  readonly text: string;
+  /** Natural logarithm of the token's probability, where asked for. */
+  readonly logprob?: number | undefined;
+  readonly finishReason?: undefined;
+  readonly usage?: undefined;
+}
+
+/** The last item of an answer. `text` is what was still held back, and may be empty. */
+export interface Finish {
+  readonly id?: undefined;
+  readonly text: string;
+  readonly finishReason: FinishReason;
+  readonly usage: Usage;
+}
+
+/** Why an answer ended. */
+export type FinishReason = "stop" | "length" | "aborted" | (string & {});
+
+/** What an answer took. */
+export interface Usage {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** Prompt tokens that were still in the KV cache from the call before. */
+  readonly cachedTokens: number;
+  readonly totalTokens: number;
+  readonly prefillMs: number;
+  readonly decodeMs: number;
+}
+
+/**
+ * A running answer: tokens, then one `Finish`. It starts at the first `next()`; leaving a `for await` stops it.
+ * It can be read once.
+ */
+export interface Generation extends AsyncIterableIterator<Token | Finish, undefined> {
+  /** Stops the answer; resolves when the engine is free again. */
+  return(): Promise<IteratorResult<Token | Finish, undefined>>;
+  /** As `return`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Options of `applyChatTemplate`. */
+export interface ChatTemplateOptions {
+  /** End with the words that begin an answer; the default is `true`. */
+  readonly addGenerationPrompt?: boolean;
+}
+
+/** What a model says of the tokens that could follow. */
+export interface Logits {
+  /** Over the vocabulary, after the last token. */
+  readonly lastLogits: Float32Array;
+  /** The likeliest next token at each position. */
+  readonly top1: Uint32Array;
+}
+
+/** A model in the browser's storage. */
+export interface StoredModel {
+  /** What `Engine.load` takes. */
+  readonly name: string;
+  readonly totalBytes: number;
+  readonly storedBytes: number;
+  /** Nothing is missing: it loads without the network. */
+  readonly complete: boolean;
+  readonly url?: string | undefined;
+  readonly lastUsed?: number | undefined;
+}
+
+/** What the browser says of its storage. Its quota is a hint, not a promise. */
+export interface StorageEstimate {
+  readonly usageBytes: number;
+  readonly quotaBytes: number;
+  /** The browser has promised not to evict. */
+  readonly persisted?: boolean | undefined;
+}
+
+/** Whether this page can run models, and if not, why. */
+export interface Support {
+  readonly supported: boolean;
+  /** `insecure_context`: the page is neither https nor localhost. `no_webgpu`: too old a browser. `no_adapter`: the GPU is not offered. */
+  readonly reason?: "insecure_context" | "no_webgpu" | "no_adapter";
+  readonly adapter?: AdapterInfo;
+}

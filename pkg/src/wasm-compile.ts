@@ -1,0 +1,42 @@
+/** Fetches and compiles the WebAssembly module, and says in words why it could not. */
+import { DoranError } from "./errors.js";
+
+const MAGIC = [0x00, 0x61, 0x73, 0x6d];
+
+/**
+ * The compiled module at `url`.
+ *
+ * # Errors
+ * `network` when it is not there or is something else; `unsupported` when the page's policy forbids WebAssembly.
+ */
+export async function compile(url: string): Promise<WebAssembly.Module> {
+  const response = await fetch(url, { credentials: "same-origin" }).catch((thrown: unknown) => {
+    throw new DoranError("network", `the WebAssembly module could not be fetched (${String(thrown)}); is wasmUrl right? ${url}`, { url });
+  });
+  if (!response.ok) {
+    const { status } = response;
+    throw new DoranError("network", `the WebAssembly module is not there (HTTP ${status}); is wasmUrl right? ${url}`, { url, status });
+  }
+  try {
+    // Streaming wants the right MIME type; many plain file servers do not know it.
+    if (response.headers.get("content-type") === "application/wasm") return await WebAssembly.compileStreaming(response);
+    const bytes = await response.arrayBuffer();
+    const head = new Uint8Array(bytes, 0, Math.min(4, bytes.byteLength));
+    if (!MAGIC.every((byte, i) => head[i] === byte)) {
+      const type = response.headers.get("content-type") ?? "something without a type";
+      throw new DoranError("network", `the server gave ${type} in place of the WebAssembly module; is wasmUrl right? ${url}`, { url });
+    }
+    return await WebAssembly.compile(bytes);
+  } catch (thrown) {
+    if (thrown instanceof DoranError) throw thrown;
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    if (/unsafe-eval|content security policy/i.test(message)) {
+      throw new DoranError(
+        "unsupported",
+        "the Content-Security-Policy of this page forbids WebAssembly; add 'wasm-unsafe-eval' to its script-src",
+        { what: "webassembly" },
+      );
+    }
+    throw new DoranError("network", `the WebAssembly module did not compile (${message}): ${url}`, { url });
+  }
+}

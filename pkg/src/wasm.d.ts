@@ -1,0 +1,49 @@
+/** What the WebAssembly module exports (`src/wasm.rs`), as the worker sees it. Errors it throws are `{ code, message, data }`. */
+import type { EngineStats, Finish, Logits, Message, ModelInfo, Progress, StorageEstimate, StoredModel, Token } from "./types.js";
+import type { WireGenerateOptions, WireLoadOptions } from "./protocol.js";
+
+export default function init(options: { module_or_path: WebAssembly.Module }): Promise<{ readonly memory: WebAssembly.Memory }>;
+
+type FetchLike = (url: string, init?: RequestInit) => Promise<Response>;
+
+export type WasmSource =
+  | { url: string; headers: readonly (readonly [string, string])[]; fetch?: FetchLike }
+  | { file: Blob; name?: string }
+  | { stored: string }
+  | {
+    files: readonly { path: string; url?: string; file?: Blob }[];
+    headers: readonly (readonly [string, string])[];
+    fetch?: FetchLike;
+  };
+
+export class WasmEngine {
+  static load(
+    source: WasmSource,
+    options: WireLoadOptions,
+    onProgress: (progress: Progress) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<WasmEngine>;
+  info(): ModelInfo;
+  stats(): EngineStats;
+  tokenize(text: string, addSpecialTokens: boolean): Uint32Array;
+  detokenize(ids: Uint32Array): string;
+  applyChatTemplate(messages: readonly Message[], options: { addGenerationPrompt: boolean }): string;
+  generate(
+    input: readonly Message[] | string | Uint32Array,
+    options: WireGenerateOptions,
+    signal: AbortSignal | undefined,
+  ): WasmGeneration;
+  logits(ids: Uint32Array): Promise<Logits>;
+  nll(ids: Uint32Array): Promise<Float32Array>;
+  unload(): Promise<void>;
+}
+
+/** Starts at the first `next()`; generations of one engine queue in order. */
+export class WasmGeneration {
+  next(): Promise<Token | Finish>;
+  cancel(): void;
+}
+
+export function listModels(): Promise<StoredModel[]>;
+export function deleteModel(name: string): Promise<void>;
+export function storageEstimate(): Promise<StorageEstimate>;

@@ -1,0 +1,221 @@
+/**
+ * The worker: the one place that imports the WebAssembly module. It turns messages into calls and results into messages;
+ * it decides nothing.
+ */
+import init, { deleteModel, listModels, storageEstimate, WasmEngine, type WasmGeneration, type WasmSource } from "./wasm.js";
+import { DoranError, toWire } from "./errors.js";
+import { compile } from "./wasm-compile.js";
+import { FetchProxy } from "./fetch-proxy.js";
+import {
+  isToWorker, PROTOCOL_VERSION, UNREAD_LIMIT,
+  type AnyCall, type Args, type CallKind, type FromWorker, type Result, type ToWorker, type WireSource,
+} from "./protocol.js";
+import type { ModelInfo } from "./types.js";
+
+/** What a dedicated worker's global offers of what is used here; the DOM library types the page's global only. */
+interface WorkerScope {
+  postMessage(message: FromWorker, transfer?: Transferable[]): void;
+  addEventListener(type: "message", listener: (event: MessageEvent<unknown>) => void): void;
+}
+declare const self: WorkerScope;
+
+/** A generation that is being sent. */
+interface Stream {
+  readonly generation: WasmGeneration;
+  unread: number;
+  /** Wakes the sender when the page has read. */
+  wake: (() => void) | undefined;
+}
+
+const post = (message: FromWorker, transfer: Transferable[] = []): void => self.postMessage(message, transfer);
+
+const fetches = new FetchProxy(post);
+const streams = new Map<number, Stream>();
+const loads = new Map<number, AbortController>();
+/** Calls that were cancelled before they began. */
+const cancelled = new Set<number>();
+/** Resolves when the module runs; rejects, once and for all, when it cannot. */
+let startResolve: (memory: WebAssembly.Memory) => void;
+let startReject: (reason: unknown) => void;
+const started = new Promise<WebAssembly.Memory>((resolve, reject) => {
+  startResolve = resolve;
+  startReject = reject;
+});
+started.catch(() => undefined);
+let engine: WasmEngine | undefined;
+
+function theEngine(): WasmEngine {
+  if (engine === undefined) throw new DoranError("unloaded", "this worker has no model loaded");
+  return engine;
+}
+
+async function start(wasmUrl: string): Promise<void> {
+  try {
+    const { memory } = await init({ module_or_path: await compile(wasmUrl) });
+    startResolve(memory);
+  } catch (thrown) {
+    startReject(thrown);
+    post({ type: "dead", error: toWire(thrown) });
+  }
+}
+
+function source(wire: WireSource, callId: number): WasmSource {
+  switch (wire.kind) {
+    case "url":
+      return { url: wire.url, headers: wire.headers, ...(wire.proxyFetch ? { fetch: fetches.forCall(callId) } : {}) };
+    case "file":
+      return { file: wire.file, ...(wire.name === undefined ? {} : { name: wire.name }) };
+    case "stored":
+      return { stored: wire.name };
+    case "files":
+      return { files: wire.files, headers: wire.headers, ...(wire.proxyFetch ? { fetch: fetches.forCall(callId) } : {}) };
+  }
+}
+
+/** Loads, and measures the heap from outside: a WebAssembly memory never shrinks, so its growth is its peak. */
+async function load(id: number, args: Args<"load">): Promise<ModelInfo> {
+  if (engine !== undefined) throw new DoranError("internal", "this worker has a model already");
+  const memory = await started;
+  const before = memory.buffer.byteLength;
+  const controller = new AbortController();
+  loads.set(id, controller);
+  if (cancelled.delete(id)) controller.abort();
+  try {
+    const loaded = await WasmEngine.load(
+      source(args.source, id), args.options, (progress) => post({ type: "progress", id, progress }), controller.signal,
+    );
+    engine = loaded;
+    const info = loaded.info();
+    return { ...info, load: { ...info.load, peakWasmBytesGrown: memory.buffer.byteLength - before } };
+  } finally {
+    loads.delete(id);
+  }
+}
+
+/** Sends a generation token by token, waiting while the page has `UNREAD_LIMIT` unread. */
+async function generate(id: number, args: Args<"generate">): Promise<null> {
+  const stream: Stream = { generation: theEngine().generate(args.input, args.options, undefined), unread: 0, wake: undefined };
+  streams.set(id, stream);
+  if (cancelled.delete(id)) stream.generation.cancel();
+  try {
+    for (;;) {
+      const item = await stream.generation.next();
+      post({ type: "token", id, item });
+      if (item.finishReason !== undefined) return null;
+      stream.unread += 1;
+      if (stream.unread >= UNREAD_LIMIT) await new Promise<void>((resolve) => { stream.wake = resolve; });
+    }
+  } finally {
+    streams.delete(id);
+  }
+}
+
+async function unload(): Promise<null> {
+  const leaving = engine;
+  engine = undefined;
+  for (const stream of streams.values()) stop(stream);
+  await leaving?.unload();
+  return null;
+}
+
+/** Ends a generation; a sender that waits for the page is woken to see it end. */
+function stop(stream: Stream): void {
+  stream.generation.cancel();
+  stream.unread = Number.NEGATIVE_INFINITY;
+  stream.wake?.();
+}
+
+/** How each call is answered. */
+const handlers: { readonly [K in CallKind]: (id: number, args: Args<K>) => Result<K> | Promise<Result<K>> } = {
+  load,
+  generate,
+  unload,
+  tokenize: (_, { text, addSpecialTokens }) => theEngine().tokenize(text, addSpecialTokens),
+  detokenize: (_, { ids }) => theEngine().detokenize(ids),
+  applyChatTemplate: (_, { messages, addGenerationPrompt }) => theEngine().applyChatTemplate(messages, { addGenerationPrompt }),
+  logits: (_, { ids }) => theEngine().logits(ids),
+  nll: (_, { ids }) => theEngine().nll(ids),
+  stats: () => theEngine().stats(),
+  listModels: () => listModels(),
+  deleteModel: (_, { name }) => deleteModel(name).then(() => null),
+  storageEstimate: () => storageEstimate(),
+};
+
+async function answer<K extends CallKind>(
+  call: { readonly id: number; readonly kind: K; readonly args: Args<K> },
+  reply: (result: Result<K>) => FromWorker,
+): Promise<void> {
+  const { id, kind, args } = call;
+  try {
+    await started;
+    post(reply(await handlers[kind](id, args)));
+  } catch (thrown) {
+    post({ type: "failed", id, error: toWire(thrown) });
+  }
+  cancelled.delete(id);
+}
+
+/** One arm a call: here the compiler sees that each result goes out under its own call's name. */
+function dispatch(call: AnyCall): Promise<void> {
+  const { id } = call;
+  switch (call.kind) {
+    case "load": return answer(call, (result) => ({ type: "reply", id, kind: "load", result }));
+    case "generate": return answer(call, (result) => ({ type: "reply", id, kind: "generate", result }));
+    case "tokenize": return answer(call, (result) => ({ type: "reply", id, kind: "tokenize", result }));
+    case "detokenize": return answer(call, (result) => ({ type: "reply", id, kind: "detokenize", result }));
+    case "applyChatTemplate": return answer(call, (result) => ({ type: "reply", id, kind: "applyChatTemplate", result }));
+    case "logits": return answer(call, (result) => ({ type: "reply", id, kind: "logits", result }));
+    case "nll": return answer(call, (result) => ({ type: "reply", id, kind: "nll", result }));
+    case "stats": return answer(call, (result) => ({ type: "reply", id, kind: "stats", result }));
+    case "unload": return answer(call, (result) => ({ type: "reply", id, kind: "unload", result }));
+    case "listModels": return answer(call, (result) => ({ type: "reply", id, kind: "listModels", result }));
+    case "deleteModel": return answer(call, (result) => ({ type: "reply", id, kind: "deleteModel", result }));
+    case "storageEstimate": return answer(call, (result) => ({ type: "reply", id, kind: "storageEstimate", result }));
+  }
+}
+
+function receive(message: ToWorker): void {
+  switch (message.type) {
+    case "init":
+      void start(message.wasmUrl);
+      return;
+    case "call":
+      void dispatch(message);
+      return;
+    case "cancel": {
+      const stream = streams.get(message.id);
+      const controller = loads.get(message.id);
+      if (stream !== undefined) stop(stream);
+      else if (controller !== undefined) controller.abort();
+      else cancelled.add(message.id);
+      return;
+    }
+    case "read": {
+      const stream = streams.get(message.id);
+      if (stream === undefined) return;
+      stream.unread -= message.count;
+      if (stream.unread < UNREAD_LIMIT) stream.wake?.();
+      return;
+    }
+    case "fetched":
+    case "fetchChunk":
+    case "fetchFailed":
+      fetches.receive(message);
+      return;
+  }
+}
+
+self.addEventListener("message", ({ data }) => {
+  if (isToWorker(data)) receive(data);
+});
+
+// A lock is let go when its holder dies, however it dies: the page asks for the same lock to learn of it.
+const lock = `doran:worker:${crypto.randomUUID()}`;
+if (navigator.locks === undefined) {
+  post({ type: "hello", version: PROTOCOL_VERSION, lock: "" });
+} else {
+  void navigator.locks.request(lock, () => {
+    post({ type: "hello", version: PROTOCOL_VERSION, lock });
+    return new Promise<never>(() => undefined);
+  });
+}

@@ -1,0 +1,17 @@
+import { defineConfig } from "@playwright/test";
+import { launchOptions } from "./scripts/lib/chromium.mjs";
+
+export default defineConfig({
+  outputDir: "test-results",
+  fullyParallel: false,
+  workers: 1,
+  forbidOnly: process.env["CI"] !== undefined,
+  reporter: [["list"]],
+  use: { launchOptions: launchOptions(undefined), trace: "retain-on-failure" },
+  projects: [
+    // The worker and its protocol, against the stand-in of tests/fake-wasm.
+    { name: "protocol", testDir: "tests/protocol", timeout: 20_000 },
+    // The demo, with the real engine on a real model.
+    { name: "e2e", testDir: "tests/e2e", timeout: 240_000 },
+  ],
+});

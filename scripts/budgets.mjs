@@ -1,0 +1,36 @@
+/** Weighs the built package against .ci/budgets.json. `--package DIR` weighs another build. */
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { packageBytes } from "./lib/package.mjs";
+import { ask, entry, filesUnder, options, Plain, ROOT } from "./lib/util.mjs";
+
+/** What the package weighs, by the budgets' names. */
+async function weigh(packageDir) {
+  const printed = ask("npm", ["pack", "--dry-run", "--json", "--ignore-scripts", packageDir]);
+  if (printed === undefined) throw new Plain(`npm pack failed in ${packageDir}; run: npm run build`);
+  const listing = JSON.parse(printed);
+  const [packed] = Array.isArray(listing) ? listing : Object.values(listing);
+  const large = filesUnder(join(packageDir, "dist")).filter((file) => statSync(file).size > 25 * 1024 * 1024);
+  if (large.length > 0) throw new Plain(`some hosts refuse files over 25 MiB: ${large.join(", ")}`);
+  return {
+    first_token_gzip_bytes: await packageBytes(packageDir),
+    client_gzip_bytes: gzipSync(readFileSync(join(packageDir, "dist/index.js")), { level: 9 }).byteLength,
+    npm_unpacked_bytes: packed.unpackedSize,
+    npm_files: packed.entryCount,
+  };
+}
+
+entry(async () => {
+  const { package: packageDir = join(ROOT, "pkg") } = options(process.argv.slice(2));
+  const budgets = JSON.parse(readFileSync(join(ROOT, ".ci/budgets.json"), "utf8"));
+  const weights = await weigh(packageDir);
+  let over = 0;
+  for (const [name, { limit, goal, what }] of Object.entries(budgets)) {
+    const value = weights[name];
+    if (!(value <= limit)) over += 1;
+    console.log(`${value <= limit ? "ok" : "FAILED"} ${name}: ${value} of ${limit}${value > goal ? ` (goal ${goal})` : ""} – ${what}`);
+  }
+  console.log(`${Object.keys(budgets).length - over} passed, ${over} failed`);
+  if (over > 0) process.exitCode = 1;
+});

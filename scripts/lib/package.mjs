@@ -1,0 +1,85 @@
+/** Makes the npm package of `pkg/src` and a WebAssembly module: `index.js`, `worker.js` (one file), `doran_bg.wasm`, types. */
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { ask, CACHE, filesUnder, hashOf, Plain, ROOT, run, step } from "./util.mjs";
+
+const SOURCE = join(ROOT, "pkg/src");
+const LICENSES = ["LICENSE-MIT", "LICENSE-APACHE"];
+const TARGET = ["chrome113", "firefox141", "safari26"];
+
+/** The worker's `./wasm.js` is wasm-bindgen's glue; its own guess of where the module is goes: the page says where. */
+function glue(wasmDir) {
+  const guess = /new URL\(['"]doran_bg\.wasm['"], import\.meta\.url\)/g;
+  return {
+    name: "wasm-glue",
+    setup(build) {
+      build.onResolve({ filter: /^\.\/wasm\.js$/ }, () => ({ path: join(wasmDir, "doran.js") }));
+      build.onLoad({ filter: /doran\.js$/ }, ({ path }) => ({ contents: readFileSync(path, "utf8").replaceAll(guess, "undefined"), loader: "js" }));
+    },
+  };
+}
+
+async function bundle(wasmDir, dist) {
+  const { build } = await import("esbuild");
+  const common = { bundle: true, format: "esm", platform: "browser", target: TARGET, charset: "utf8", legalComments: "none", logLevel: "warning" };
+  await build({ ...common, entryPoints: [join(SOURCE, "index.ts")], outfile: join(dist, "index.js") });
+  await build({ ...common, entryPoints: [join(SOURCE, "worker.ts")], outfile: join(dist, "worker.js"), minify: true, plugins: [glue(wasmDir)] });
+}
+
+/** Builds the package with the module in `wasmDir` into the package folder `out` (made where it is not `pkg/`). */
+export async function buildPackage({ wasmDir, out, name }) {
+  if (!existsSync(join(wasmDir, "doran_bg.wasm"))) throw new Plain(`there is no WebAssembly module in ${wasmDir}; run: npm run build`);
+  const dist = join(out, "dist");
+  const inputs = [SOURCE, wasmDir, ...["pkg/package.json", "pkg/tsconfig.json", "tsconfig.base.json", "package-lock.json", "scripts/lib/package.mjs", "pkg/README.md", ...LICENSES].map((f) => join(ROOT, f))];
+  const made = ["index.js", "index.d.ts", "worker.js", "worker.d.ts", "doran_bg.wasm"].map((file) => join(dist, file));
+  await step(name, hashOf(inputs), made, async () => {
+    rmSync(dist, { recursive: true, force: true });
+    mkdirSync(dist, { recursive: true });
+    await bundle(wasmDir, dist);
+    copyFileSync(join(wasmDir, "doran_bg.wasm"), join(dist, "doran_bg.wasm"));
+    await run("tsc", ["-p", "pkg", "--outDir", dist], { quiet: true });
+    for (const file of LICENSES) if (existsSync(join(ROOT, file))) copyFileSync(join(ROOT, file), join(out, file));
+    if (out !== join(ROOT, "pkg")) {
+      for (const file of ["package.json", "README.md"]) if (existsSync(join(ROOT, "pkg", file))) cpSync(join(ROOT, "pkg", file), join(out, file));
+    }
+  });
+}
+
+/** The package with the stand-in of tests in place of the engine; gives its folder. */
+export async function buildFakePackage() {
+  const { makeFakeWasm } = await import("../../tests/fake-wasm/make.mjs");
+  const wasmDir = join(CACHE, "fake/wasm");
+  const out = join(CACHE, "fake/pkg");
+  makeFakeWasm(wasmDir);
+  await buildPackage({ wasmDir, out, name: "fake-package" });
+  return out;
+}
+
+/** Packs a package folder as `npm publish` would, and unpacks it as `npm install` would, into `into/node_modules/doran`. */
+export async function installPacked(packageDir, into, name) {
+  const target = join(into, "node_modules/doran");
+  await step(name, hashOf([packageDir]), [join(target, "package.json")], async () => {
+    const tarball = pack(packageDir);
+    rmSync(target, { recursive: true, force: true });
+    mkdirSync(target, { recursive: true });
+    await run("tar", ["-xzf", tarball, "-C", target, "--strip-components=1"], { quiet: true });
+  });
+}
+
+/** `npm pack`; gives the tarball's path. */
+export function pack(packageDir) {
+  const out = join(CACHE, "tarballs");
+  mkdirSync(out, { recursive: true });
+  const printed = ask("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", out, packageDir]);
+  if (printed === undefined) throw new Plain(`npm pack failed in ${packageDir}`);
+  const listing = JSON.parse(printed);
+  const [entry] = Array.isArray(listing) ? listing : Object.values(listing);
+  return join(out, entry.filename);
+}
+
+/** The size of what a first token needs: the package's scripts and module, gzipped. */
+export async function packageBytes(packageDir) {
+  const { gzipSync } = await import("node:zlib");
+  const files = filesUnder(join(packageDir, "dist")).filter((file) => /\.(js|wasm)$/.test(file));
+  return files.reduce((sum, file) => sum + gzipSync(readFileSync(file), { level: 9 }).byteLength, 0);
+}

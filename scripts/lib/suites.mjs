@@ -1,0 +1,37 @@
+/** The suites of `npm test`, in order: what fails fast comes first. A suite is a list of commands. */
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "./util.mjs";
+
+const WASM = ["--target", "wasm32-unknown-unknown"];
+const cargo = (...args) => ["cargo", args];
+const node = (...args) => ["node", args];
+
+const hasRustWebTests = () => existsSync(join(ROOT, "tests/web")) && readdirSync(join(ROOT, "tests/web")).some((file) => file.endsWith(".rs"));
+
+/** `quick`: part of `npm run test:quick`. `env`: beside the usual. `only`: left out, and said so, where it is false. */
+export const SUITES = [
+  { name: "fmt", quick: true, commands: [cargo("fmt", "--all", "--check")] },
+  { name: "lint", quick: true, commands: [["npm", ["run", "--silent", "lint"]]] },
+  { name: "clippy native", quick: true, commands: [cargo("clippy", "--workspace", "--all-targets", "--", "-D", "warnings")] },
+  {
+    name: "clippy wasm", quick: true, env: { CLIPPY_CONF_DIR: join(ROOT, ".ci/clippy-wasm") },
+    commands: [cargo("clippy", "--lib", ...WASM, "--", "-D", "warnings")],
+  },
+  { name: "protocol", quick: true, commands: [["playwright", ["test", "--project=protocol"]]] },
+  { name: "packaging of the stand-in", quick: true, commands: [node("tests/packaging/run.mjs", "--fake")] },
+  { name: "native", quick: true, env: { REQUIRE_GPU: "1" }, commands: [cargo("test", "--workspace")] },
+  { name: "build", commands: [node("scripts/build.mjs")], quick: true },
+  { name: "budgets", quick: true, commands: [node("scripts/budgets.mjs")] },
+  {
+    name: "web", only: hasRustWebTests, env: { WASM_BINDGEN_TEST_TIMEOUT: "900", WASM_BINDGEN_USE_BROWSER: "1" },
+    commands: [["wasm-pack", ["test", "--headless", "--chrome", "--chromedriver", "/usr/bin/chromedriver", "--test", "web"]]],
+  },
+  { name: "goldens", commands: [node("tests/goldens/run.mjs")] },
+  { name: "bad files", commands: [node("tests/goldens/bad.mjs")] },
+  { name: "packaging", commands: [node("tests/packaging/run.mjs")] },
+  { name: "e2e", commands: [["playwright", ["test", "--project=e2e"]]] },
+  { name: "start", commands: [node("tests/start.mjs")] },
+  { name: "docs", commands: [node("scripts/docs.mjs")] },
+  { name: "records", commands: [node("scripts/test-long.mjs", "--check")] },
+];

@@ -1,0 +1,127 @@
+/** What building and testing need beyond Node, and how each is installed here. Nothing comes from elsewhere than the registries. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ask, hashOf, Plain, ROOT, run, say, step } from "./util.mjs";
+
+const WASM_TARGET = "wasm32-unknown-unknown";
+const WASM_BINDGEN = "0.2.130";
+const WASM_PACK = "0.15.1";
+const DEBIAN = ["chromium", "chromium-driver", "mesa-vulkan-drivers", "fonts-noto-cjk"];
+
+const isDebian = () => existsSync("/etc/debian_version") && ask("which", ["apt-get"]) !== undefined;
+const isRoot = () => process.getuid?.() === 0;
+
+/** One tool: whether it is here, how it comes, and what to tell who cannot install it. */
+const TOOLS = {
+  cargo: {
+    here: () => ask("cargo", ["--version"]) !== undefined,
+    command: "install Rust with rustup from https://rustup.rs",
+  },
+  target: {
+    here: () => ask("rustup", ["target", "list", "--installed"])?.split("\n").includes(WASM_TARGET) ?? targetBySysroot(),
+    command: `rustup target add ${WASM_TARGET}`,
+    install: () => run("rustup", ["target", "add", WASM_TARGET]),
+  },
+  wasmBindgen: {
+    here: () => ask("wasm-bindgen", ["--version"])?.includes(WASM_BINDGEN) === true,
+    command: `cargo install wasm-bindgen-cli --version ${WASM_BINDGEN}`,
+    // Without --locked: the crate's lock file names a crate version that was withdrawn.
+    install: () => run("cargo", ["install", "wasm-bindgen-cli", "--version", WASM_BINDGEN]),
+  },
+  wasmPack: {
+    here: () => ask("wasm-pack", ["--version"])?.includes(WASM_PACK) === true,
+    command: `cargo install --locked wasm-pack --version ${WASM_PACK}`,
+    install: () => run("cargo", ["install", "--locked", "wasm-pack", "--version", WASM_PACK]),
+  },
+  chromium: debian("chromium", () => ask("which", ["chromium"]) !== undefined || process.env.CHROME_PATH !== undefined),
+  driver: debian("chromium-driver", () => ask("which", ["chromedriver"]) !== undefined),
+  vulkan: debian("mesa-vulkan-drivers", () => ["/usr/share", "/etc"].some((dir) => existsSync(join(dir, "vulkan/icd.d")))),
+  fonts: debian("fonts-noto-cjk", () => existsSync("/usr/share/fonts/opentype/noto") || ask("fc-list", [":lang=ko"])?.length > 0),
+  python: {
+    here: () => ask("python3", ["-m", "pip", "--version"]) !== undefined,
+    command: "sudo apt-get install python3 python3-pip",
+  },
+};
+
+let updated = false;
+function debian(name, here) {
+  return {
+    here,
+    command: `sudo apt-get update && sudo apt-get install -y ${DEBIAN.join(" ")}`,
+    ...(isDebian() && isRoot() ? { install: () => aptInstall(name) } : {}),
+  };
+}
+
+async function aptInstall(name) {
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  if (!updated) await run("apt-get", ["update", "-qq"], { env });
+  updated = true;
+  await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", name], { env });
+}
+
+function targetBySysroot() {
+  const sysroot = ask("rustc", ["--print", "sysroot"]);
+  return sysroot !== undefined && existsSync(join(sysroot, "lib/rustlib", WASM_TARGET));
+}
+
+/** Sets of tools by what one wants to do. */
+export const FOR = {
+  build: ["cargo", "target", "wasmBindgen"],
+  browse: ["chromium", "fonts"],
+  test: ["cargo", "target", "wasmBindgen", "wasmPack", "chromium", "driver", "vulkan", "fonts"],
+};
+
+/** Installs what of `names` is missing; what cannot be installed here is one sentence with the command to run. */
+export async function need(names) {
+  for (const name of names) {
+    const tool = TOOLS[name];
+    if (tool.here()) continue;
+    const sentence = `${name} is missing; run: ${tool.command}`;
+    if (tool.install === undefined) throw new Plain(sentence);
+    say(`installing ${name} …`);
+    try {
+      await tool.install();
+    } catch (error) {
+      throw new Plain(`${name} is missing and could not be installed (${error.message.split("\n")[0]}); run: ${tool.command}`);
+    }
+    if (!tool.here()) throw new Plain(sentence);
+  }
+}
+
+/** `npm ci`, when the lock file changed since or never. */
+export async function needNodeModules() {
+  const lock = join(ROOT, "package-lock.json");
+  const installed = join(ROOT, "node_modules/.package-lock.json");
+  const wanted = JSON.parse(readFileSync(lock, "utf8")).packages;
+  const have = existsSync(installed) ? JSON.parse(readFileSync(installed, "utf8")).packages : {};
+  // Packages for other platforms are optional and absent.
+  const same = Object.entries(wanted).every(([path, { version, optional }]) => path === "" || optional || have[path]?.version === version);
+  if (same) return;
+  say("installing node_modules …");
+  try {
+    await run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { quiet: true });
+  } catch (error) {
+    throw new Plain(`the npm packages could not be installed (${error.message.split("\n").at(-1)}); run: npm ci --ignore-scripts`);
+  }
+}
+
+const RUST_INPUTS = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo", "build.rs", "src", "shaders"];
+/** Features that every browser with WebGPU has; named, because wasm-bindgen drops the section that lists them. */
+const WASM_FEATURES = [
+  "bulk-memory", "bulk-memory-opt", "mutable-globals", "nontrapping-float-to-int", "sign-ext", "reference-types", "multivalue", "simd",
+  "extended-const",
+].map((feature) => `--enable-${feature}`);
+
+/** The real module: Rust → WebAssembly → `pkg/wasm`. */
+export async function buildWasm() {
+  const out = join(ROOT, "pkg/wasm");
+  const target = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
+  const hash = hashOf([...RUST_INPUTS, "scripts/lib/toolchain.mjs"].map((path) => join(ROOT, path)), process.env.RUSTFLAGS ?? "");
+  await step("wasm", hash, [join(out, "doran_bg.wasm"), join(out, "doran.js")], async () => {
+    await run("cargo", ["build", "--release", "--lib", "--target", WASM_TARGET]);
+    const built = join(target, WASM_TARGET, "release/doran.wasm");
+    await run("wasm-bindgen", ["--target", "web", "--out-name", "doran", "--out-dir", out, built]);
+    const module = join(out, "doran_bg.wasm");
+    await run("wasm-opt", ["-Oz", ...WASM_FEATURES, "-o", module, module]);
+  });
+}

@@ -1,0 +1,244 @@
+/**
+ * A stand-in for the WebAssembly module, for what does not need a model: the worker, the protocol, packaging.
+ *
+ * It has the exports of the real one. The model's URL tells it how to behave:
+ * `?error=<code>` fails the load, `?hang` never ends it, `?throw` throws outside of any promise, `?grow=<pages>` grows the
+ * heap, `?pace=<ms>` makes each token take a while, `?fetch-slices` asks for the file in ranges of a kilobyte.
+ */
+const STORE = "fake-models";
+
+const fail = (code, message, data = {}) => {
+  throw { code, message, data };
+};
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+let memory;
+
+export default async function init({ module_or_path }) {
+  const instance = await WebAssembly.instantiate(module_or_path, {});
+  memory = instance.exports.memory;
+  return { memory };
+}
+
+function storeTransaction(mode, use) {
+  return new Promise((resolve, reject) => {
+    const open = indexedDB.open(STORE, 1);
+    open.onupgradeneeded = () => open.result.createObjectStore("models", { keyPath: "name" });
+    open.onerror = () => reject({ code: "storage", message: String(open.error), data: {} });
+    open.onsuccess = () => {
+      const request = use(open.result.transaction("models", mode).objectStore("models"));
+      request.onsuccess = () => {
+        open.result.close();
+        resolve(request.result);
+      };
+      request.onerror = () => reject({ code: "storage", message: String(request.error), data: {} });
+    };
+  });
+}
+
+async function readAll(response, onBytes, signal) {
+  let bytes = 0;
+  const reader = response.body.getReader();
+  for (;;) {
+    signal?.throwIfAborted();
+    const { done, value } = await reader.read();
+    if (done) return bytes;
+    bytes += value.byteLength;
+    onBytes(bytes);
+  }
+}
+
+async function fetchModel(source, onBytes, signal) {
+  const fetcher = source.fetch ?? fetch;
+  const get = async (headers) => {
+    const response = await fetcher(source.url, { headers: [...source.headers, ...headers], signal }).catch((error) => {
+      if (signal.aborted) throw error;
+      fail("network", `no connection: ${error.message}`, { url: source.url });
+    });
+    if (!response.ok) fail("network", `HTTP ${response.status}`, { url: source.url, status: response.status });
+    return response;
+  };
+  if (!new URL(source.url).searchParams.has("fetch-slices")) return readAll(await get([]), onBytes, signal);
+  for (let offset = 0; ; offset += 1024) {
+    const response = await get([["range", `bytes=${offset}-${offset + 1023}`]]);
+    const total = Number(response.headers.get("content-range").split("/")[1]);
+    await readAll(response, (bytes) => onBytes(offset + bytes), signal);
+    if (offset + 1024 >= total) return total;
+  }
+}
+
+export class WasmEngine {
+  static async load(source, options, onProgress, signal) {
+    const query = source.url === undefined ? new URLSearchParams() : new URL(source.url).searchParams;
+    const begun = performance.now();
+    const progress = (phase, loadedBytes, totalBytes) => onProgress({
+      phase, loadedBytes, totalBytes, fromStoreBytes: source.stored ? loadedBytes : 0, bytesPerSecond: 1e6, secondsLeft: 0,
+    });
+    progress("header", 0, 0);
+    if (query.has("error")) fail(query.get("error"), "asked to fail", { asked: true });
+    if (query.has("throw")) setTimeout(() => { throw new Error("asked to throw"); });
+    if (query.has("throw") || query.has("hang")) {
+      await new Promise((_, reject) => signal.addEventListener("abort", () => reject({ code: "aborted", message: "aborted", data: {} })));
+    }
+    memory.grow(Number(query.get("grow") ?? 0));
+    const engine = new WasmEngine();
+    let bytes = 0;
+    if (source.stored !== undefined) {
+      const stored = await storeTransaction("readonly", (store) => store.get(source.stored));
+      if (stored === undefined) fail("not_found", `no stored model is called ${source.stored}`, { name: source.stored });
+      bytes = stored.totalBytes;
+      progress("store", bytes, bytes);
+      engine.name = stored.name;
+    } else if (source.url !== undefined) {
+      bytes = await fetchModel(source, (n) => progress("download", n, n), signal);
+      engine.name = options.name ?? new URL(source.url).pathname.split("/").pop();
+    } else {
+      bytes = source.file?.size ?? 0;
+      engine.name = options.name ?? source.name ?? "files";
+    }
+    if (options.store !== false && source.url !== undefined) {
+      await storeTransaction("readwrite", (store) => store.put({
+        name: engine.name, url: source.url, totalBytes: bytes, storedBytes: bytes, complete: true, lastUsed: Date.now(),
+      }));
+    }
+    progress("ready", bytes, bytes);
+    engine.pace = Number(query.get("pace") ?? 0);
+    engine.context = options.context ?? 4096;
+    engine.load = {
+      ms: performance.now() - begun, bytesDownloaded: source.url ? bytes : 0, bytesFromStore: source.stored ? bytes : 0,
+      gpuBytes: bytes, tokenizerBytes: 1000, peakWasmBytesGrown: -1,
+    };
+    return engine;
+  }
+
+  name = "";
+  pace = 0;
+  turn = Promise.resolve();
+  decoded = 0;
+  active = 0;
+  unloaded = false;
+
+  info() {
+    return {
+      name: this.name, architecture: "fake", context: this.context, vocabSize: 0x110000, integrity: "unverified",
+      adapter: { vendor: "fake", architecture: "", device: "", description: "no adapter", isFallback: true, features: [], limits: {} },
+      load: this.load, warnings: [],
+    };
+  }
+
+  stats() {
+    const count = {
+      dispatches: 0, passes: 0, submits: this.decoded, created: 0, bufferWrites: 0, bytesWritten: 0, readbackBytes: 4 * this.decoded,
+      weightBytesRead: 0, kvBytesRead: 0, liveObjects: this.unloaded ? 0 : 1,
+    };
+    return { counters: count, prefillTps: 100, decodeTps: 50, tokensPrefilled: 0, tokensDecoded: this.decoded };
+  }
+
+  tokenize(text) {
+    return Uint32Array.from(text, (c) => c.codePointAt(0));
+  }
+
+  detokenize(ids) {
+    for (const id of ids) if (id > 0x10ffff) fail("bad_argument", `there is no token ${id}`, { argument: "ids" });
+    return String.fromCodePoint(...ids);
+  }
+
+  applyChatTemplate(messages, { addGenerationPrompt }) {
+    return messages.map((m) => `<${m.role}>${m.content}`).join("") + (addGenerationPrompt ? "<assistant>" : "");
+  }
+
+  generate(input, options) {
+    return new WasmGeneration(this, input, options);
+  }
+
+  async logits(ids) {
+    if (ids.length > this.context) fail("context_overflow", "too long", { context: this.context, needed: ids.length });
+    return { lastLogits: Float32Array.of(0.25, ids.length), top1: ids };
+  }
+
+  async nll(ids) {
+    return new Float32Array(ids.length - 1).fill(1);
+  }
+
+  async unload() {
+    this.unloaded = true;
+  }
+}
+
+/** Says the prompt back, a character a token. With `ignoreEos` it goes round and round. */
+export class WasmGeneration {
+  #engine;
+  #options;
+  #text;
+  #at = 0;
+  #stopped = false;
+  #finished = false;
+  #release;
+  #prompt;
+
+  constructor(engine, input, options) {
+    this.#engine = engine;
+    this.#options = options;
+    this.#prompt = typeof input === "string" ? input : input instanceof Uint32Array ? engine.detokenize(input) : input.at(-1).content;
+    this.#text = [...`You said: ${this.#prompt}`];
+  }
+
+  async next() {
+    if (this.#release === undefined) {
+      const before = this.#engine.turn;
+      this.#engine.turn = new Promise((resolve) => { this.#release = resolve; });
+      await before;
+      this.#engine.active += 1;
+      if (this.#engine.active > 1) fail("internal", "two generations at once");
+      if (this.#prompt.length > this.#engine.context) {
+        this.#end();
+        fail("context_overflow", "the prompt is too long", { context: this.#engine.context, needed: this.#prompt.length });
+      }
+    }
+    if (this.#engine.unloaded) fail("unloaded", "the engine was unloaded");
+    if (this.#engine.pace > 0) await sleep(this.#engine.pace);
+    const { maxTokens = Infinity, ignoreEos = false } = this.#options;
+    if (this.#stopped) return this.#finish("aborted");
+    if (this.#at >= maxTokens) return this.#finish("length");
+    if (this.#at >= this.#text.length && !ignoreEos) return this.#finish("stop");
+    const text = this.#text[this.#at % this.#text.length];
+    this.#at += 1;
+    this.#engine.decoded += 1;
+    return { id: text.codePointAt(0), text };
+  }
+
+  #end() {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#engine.active -= 1;
+    this.#release();
+  }
+
+  #finish(finishReason) {
+    this.#end();
+    const promptTokens = this.#prompt.length;
+    const usage = {
+      promptTokens, completionTokens: this.#at, cachedTokens: 0, totalTokens: promptTokens + this.#at, prefillMs: 1, decodeMs: 1,
+    };
+    return { text: "", finishReason, usage };
+  }
+
+  cancel() {
+    this.#stopped = true;
+  }
+}
+
+export function listModels() {
+  return storeTransaction("readonly", (store) => store.getAll());
+}
+
+export async function deleteModel(name) {
+  const stored = await storeTransaction("readonly", (store) => store.get(name));
+  if (stored === undefined) fail("not_found", `no stored model is called ${name}`, { name });
+  await storeTransaction("readwrite", (store) => store.delete(name));
+}
+
+export async function storageEstimate() {
+  const { usage = 0, quota = 0 } = await navigator.storage.estimate();
+  return { usageBytes: usage, quotaBytes: quota, persisted: await navigator.storage.persisted() };
+}

@@ -1,0 +1,126 @@
+/**
+ * The built package, in the browser, against the results of other engines.
+ *
+ * `node tests/goldens/run.mjs [arch …] [--backend reference] [--skip-real] [--only-real] [--no-build]`
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "../../scripts/build.mjs";
+import { evaluate } from "../../scripts/eval.mjs";
+import { entry, options } from "../../scripts/lib/util.mjs";
+import { defaultModel } from "../../scripts/model.mjs";
+import { greedyAgrees, maxAbs, readJson, Report, sameIds, top1Agrees, ZOO } from "./lib.mjs";
+
+/** Tiny random models of these architectures must come out right. */
+const ARCHITECTURES = ["llama", "llama3", "llama_bf16", "mistral", "solar", "hyperclovax_seed"];
+/** f32 maths on tiny models: the references themselves differ by up to 5e-5. */
+const TINY_TOLERANCE = 1e-4;
+/** The real model: by the precision of the KV cache. */
+const REAL_TOLERANCE = { f32: 1e-3, f16: 5e-2 };
+/** Of the long text's perplexity. */
+const PERPLEXITY_TOLERANCE = 0.005;
+
+/** A model's files as they are offered: the folder, and the GGUF where there is one. */
+const formsOf = (arch, golden) => [["folder", join(ZOO, "arch", arch)], ...(golden.gguf ? [["gguf", join(ZOO, "arch", arch, golden.gguf)]] : [])]
+  .filter(([, path]) => existsSync(path));
+
+async function checkArchitecture(arch, report, loadOptions) {
+  const golden = readJson("arch", arch, "golden.json");
+  for (const [form, model] of formsOf(arch, golden)) {
+    const name = `${arch} (${form})`;
+    const requests = [
+      ...golden.prompts.map(({ ids }) => ({ kind: "logits", input_ids: ids })),
+      { kind: "greedy", input_ids: golden.greedy.prompt, max_new_tokens: golden.greedy.ids.length },
+      ...golden.tokenizer_cases.flatMap(({ text, ids_special: ids }) => [
+        { kind: "tokenize", text, add_special_tokens: false }, { kind: "tokenize", text, add_special_tokens: true }, { kind: "detokenize", ids },
+      ]),
+    ];
+    const out = await evaluate({ model, requests, loadOptions: { kvCache: "f32", ...loadOptions } });
+    if (!report.check(`${name}: load`, out.load_error === undefined, JSON.stringify(out.load_error))) continue;
+    const results = out.results.values();
+    for (const { ids, last_logits, top1, top1_margin } of golden.prompts) {
+      const got = report.result(`${name}: logits of ${ids.length} tokens`, results.next().value);
+      if (got === undefined) continue;
+      const difference = maxAbs(got.last_logits, last_logits);
+      report.check(`${name}: logits of ${ids.length} tokens`, difference <= TINY_TOLERANCE, `off by ${difference}`);
+      report.check(`${name}: likeliest of ${ids.length} tokens`, top1Agrees(got.top1, top1, top1_margin, TINY_TOLERANCE));
+    }
+    const { output_ids } = results.next().value;
+    report.check(`${name}: greedy`, greedyAgrees(output_ids, golden.greedy.ids, golden.greedy.margins, TINY_TOLERANCE), `${output_ids} for ${golden.greedy.ids}`);
+    for (const { text, ids, ids_special, decoded } of golden.tokenizer_cases) {
+      const [plain, special, back] = [results.next().value, results.next().value, results.next().value];
+      const shown = JSON.stringify(text).slice(0, 40);
+      report.check(`${name}: tokenize ${shown}`, sameIds(plain.ids, ids), `${plain.ids} for ${ids}`);
+      report.check(`${name}: tokenize with special tokens ${shown}`, sameIds(special.ids, ids_special), `${special.ids} for ${ids_special}`);
+      report.check(`${name}: detokenize ${shown}`, back.text === decoded, `${JSON.stringify(back.text)} for ${JSON.stringify(decoded)}`);
+    }
+    console.log(`${name}: done (${report.failed} failed so far)`);
+  }
+}
+
+function checkTokens(report, results, golden, fuzz) {
+  for (const { id, ids } of golden.prompts) report.check(`real: tokenize ${id}`, sameIds(results.next().value.ids, ids));
+  for (const { text, ids } of fuzz.agree) report.check(`real: tokenize ${JSON.stringify(text)}`, sameIds(results.next().value.ids, ids));
+  for (const { rendered, rendered_nogen } of golden.chats) {
+    report.check("real: chat template", results.next().value.text === rendered);
+    report.check("real: chat template without the answer's beginning", results.next().value.text === rendered_nogen);
+  }
+}
+
+function checkLogits(report, name, results, golden, tolerance) {
+  for (const { id, f32 } of golden.prompts) {
+    const logits = report.result(`${name}: logits of ${id}`, results.next().value)?.last_logits;
+    const difference = maxAbs(f32.top20.map(([token]) => logits?.[token] ?? NaN), f32.top20.map(([, value]) => value));
+    report.check(`${name}: logits of ${id}`, difference <= tolerance, `off by ${difference}`);
+    const { output_ids } = results.next().value;
+    report.check(`${name}: greedy after ${id}`, greedyAgrees(output_ids, f32.greedy.ids, f32.greedy.margins, tolerance), `${output_ids} for ${f32.greedy.ids}`);
+  }
+  for (const { id, f32 } of golden.prompts.filter(({ f32: { nll } }) => nll !== undefined)) {
+    const nll = report.result(`${name}: likelihoods of ${id}`, results.next().value)?.nll ?? [];
+    const perplexity = Math.exp(nll.reduce((sum, x) => sum + x, 0) / nll.length);
+    const off = Math.abs(perplexity / f32.ppl - 1);
+    report.check(`${name}: perplexity of ${id}`, nll.length === f32.nll.length && off <= PERPLEXITY_TOLERANCE, `${perplexity} for ${f32.ppl}`);
+  }
+}
+
+/** SmolLM2: text exact, logits within the tolerance of each KV precision. */
+async function checkReal(report, loadOptions) {
+  const golden = readJson("real", "smollm2-135m-instruct-q4_1.json");
+  const fuzz = readJson("real", "smollm2-135m-instruct-q4_1.tokfuzz.json");
+  const model = await defaultModel();
+  const tokens = [
+    ...golden.prompts.map(({ text }) => ({ kind: "tokenize", text, add_special_tokens: true })),
+    ...fuzz.agree.map(({ text }) => ({ kind: "tokenize", text, add_special_tokens: false })),
+    ...golden.chats.flatMap(({ messages }) => [true, false].map((add) => ({ kind: "chat_template", messages, add_generation_prompt: add }))),
+  ];
+  const numbers = [
+    ...golden.prompts.flatMap(({ ids, f32 }) => [
+      { kind: "logits", input_ids: ids }, { kind: "greedy", input_ids: ids, max_new_tokens: f32.greedy.ids.length },
+    ]),
+    ...golden.prompts.filter(({ f32 }) => f32.nll !== undefined).map(({ ids }) => ({ kind: "nll", input_ids: ids })),
+  ];
+  for (const [kvCache, tolerance] of Object.entries(REAL_TOLERANCE)) {
+    const first = kvCache === "f32";
+    const out = await evaluate({ model, requests: [...(first ? tokens : []), ...numbers], loadOptions: { kvCache, ...loadOptions } });
+    if (!report.check(`real (KV ${kvCache}): load`, out.load_error === undefined, JSON.stringify(out.load_error))) continue;
+    const results = out.results.values();
+    if (first) {
+      checkTokens(report, results, golden, fuzz);
+      const grown = out.load.peak_wasm_bytes_grown - out.load.tokenizer_bytes;
+      report.check("real: the heap grows by at most 32 MiB, tokenizer apart", grown <= 32 * 2 ** 20, `${grown} bytes`);
+    }
+    checkLogits(report, `real (KV ${kvCache})`, results, golden, tolerance);
+    console.log(`real (KV ${kvCache}): done (${report.failed} failed so far)`);
+  }
+}
+
+entry(async () => {
+  const opts = options(process.argv.slice(2), ["skip-real", "only-real", "no-build"]);
+  if (!opts["no-build"]) await build({ demo: false });
+  const report = new Report();
+  const loadOptions = opts.backend === undefined ? {} : { backend: opts.backend };
+  if (!opts["only-real"]) for (const arch of opts._.length > 0 ? opts._ : ARCHITECTURES) await checkArchitecture(arch, report, loadOptions);
+  if (!opts["skip-real"] && opts._.length === 0) await checkReal(report, loadOptions);
+  console.log(`${report.passed} passed, ${report.failed} failed`);
+  if (report.failed > 0) process.exitCode = 1;
+});

@@ -1,0 +1,81 @@
+/** A page with the fake package, and a server that the tests can ask for faults. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { test as base, type Page } from "@playwright/test";
+import { buildFakePackage } from "../../scripts/lib/package.mjs";
+import { serve } from "../../scripts/lib/serve.mjs";
+import type * as Doran from "../../pkg/src/index.js";
+
+declare global {
+  interface Window {
+    doran: typeof Doran;
+    /** What a promise rejects with, as something that can be looked at. */
+    failure: (promise: Promise<unknown>) => Promise<{ code: string; name: string; message: string; data: Record<string, unknown> }>;
+    collect: (generation: AsyncIterable<{ text: string }>) => Promise<string>;
+  }
+}
+
+const PAGE = `<!doctype html><meta charset="utf-8"><title>loading</title><script type="module" src="/page.js"></script>`;
+const SCRIPT = `
+import * as doran from "/pkg/dist/index.js";
+window.doran = doran;
+window.failure = (promise) => promise.then(
+  () => ({ code: "none", name: "none", message: "it did not reject", data: {} }),
+  (error) => ({ code: error.code, name: error.name, message: error.message, data: { ...error.data } }),
+);
+window.collect = async (generation) => {
+  let text = "";
+  for await (const item of generation) text += item.text;
+  return text;
+};
+document.title = "ready";
+`;
+
+export interface Site {
+  readonly address: string;
+}
+
+export const test = base.extend<{ doran: Page }, { site: Site }>({
+  site: [async ({}, use) => {
+    const pkg = await buildFakePackage();
+    const body = Buffer.alloc(10_000, "m");
+    const server = await serve({
+      mounts: { "/pkg/": pkg },
+      csp: "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'",
+      handle: (request: IncomingMessage, response: ServerResponse) => {
+        const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
+        const csp = { "Content-Security-Policy": searchParams.get("csp") ?? "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" };
+        const send = (type: string, text: string | Buffer): true => {
+          response.writeHead(200, { "Content-Type": type, ...csp }).end(text);
+          return true;
+        };
+        if (pathname === "/") return send("text/html", PAGE);
+        if (pathname === "/page.js") return send("text/javascript", SCRIPT);
+        if (pathname === "/not-wasm.html") return send("text/html", "<!doctype html>an app's fallback page");
+        if (pathname === "/throws.js") return send("text/javascript", "throw new Error('a broken worker')");
+        if (pathname === "/old.js") return send("text/javascript", "postMessage({ type: 'hello', version: 0, lock: '' })");
+        if (pathname === "/untyped.wasm") {
+          response.writeHead(302, { Location: "/pkg/dist/doran_bg.wasm", ...csp }).end();
+          return true;
+        }
+        if (pathname.endsWith(".gguf")) {
+          if (request.headers["x-token"] === undefined && pathname.startsWith("/private")) {
+            response.writeHead(401, csp).end();
+            return true;
+          }
+          return send("application/octet-stream", body);
+        }
+        return false;
+      },
+    });
+    await use({ address: server.address });
+    await server.close();
+  }, { scope: "worker" }],
+
+  doran: async ({ page, site }, use) => {
+    await page.goto(`${site.address}/`);
+    await page.waitForFunction(() => document.title === "ready");
+    await use(page);
+  },
+});
+
+export { expect } from "@playwright/test";
