@@ -22,6 +22,11 @@ use crate::{Error, ErrorKind, Result};
 const MAX_FAILURES: u32 = 6;
 /// Pause before the first retry; each further one doubles it.
 const FIRST_PAUSE_MS: u64 = 500;
+/// Pause after a connection that gave bytes before it broke: those are common, and the next one mostly works.
+const BROKEN_PAUSE_MS: u64 = 100;
+/// Requests in a row that may stay without any answer before one is sent without `Range`: there are servers and proxies
+/// that fail on it. (A browser hides why it got no answer.)
+const UNANSWERED: u32 = 2;
 /// Longest pause of our own.
 const MAX_PAUSE_MS: u64 = 30_000;
 /// Longest pause that a server may ask for by `Retry-After`; beyond that the load fails and the caller decides.
@@ -107,12 +112,15 @@ pub(super) struct Reader<'a, S: ByteSource> {
     pos: u64,
     end: u64,
     open: Option<Open<S::Body>>,
+    /// Tries since the last new byte.
     failures: u32,
+    /// Requests since the last answer.
+    unanswered: u32,
 }
 
 impl<'a, S: ByteSource> Reader<'a, S> {
     pub(super) fn new(source: &'a S, file: usize, remote: &'a Remote, meter: &'a Meter<'a>) -> Self {
-        Self { source, file, remote, meter, pos: 0, end: 0, open: None, failures: 0 }
+        Self { source, file, remote, meter, pos: 0, end: 0, open: None, failures: 0, unanswered: 0 }
     }
 
     /// Goes on with a connection that an earlier reader left open.
@@ -225,10 +233,19 @@ impl<'a, S: ByteSource> Reader<'a, S> {
     /// Opens a connection whose body begins at or before `pos`.
     async fn connect(&mut self) -> Result<Open<S::Body>> {
         loop {
-            let asked = (self.remote.ranges.get() != Ranges::Denied).then_some(self.pos..self.end);
+            let ask = match self.remote.ranges.get() {
+                Ranges::Proven => true,
+                Ranges::Unknown => self.unanswered != UNANSWERED,
+                Ranges::Denied => false,
+            };
+            let asked = ask.then_some(self.pos..self.end);
             let judged = match self.source.read(self.file, asked.clone()).await {
-                Ok(reply) => self.judge(reply, asked.is_some()).await?,
+                Ok(reply) => {
+                    self.unanswered = 0;
+                    self.judge(reply, asked.is_some()).await?
+                }
                 Err(error) if is_transient(&error) => {
+                    self.unanswered += 1;
                     Judged::Retry { error: error.with("url", self.url()), after_secs: None }
                 }
                 Err(error) => return Err(error),
@@ -361,7 +378,10 @@ impl<'a, S: ByteSource> Reader<'a, S> {
                 None => error,
             });
         }
-        let pause_ms = (FIRST_PAUSE_MS << (self.failures - 1)).min(MAX_PAUSE_MS);
+        let pause_ms = match self.failures {
+            1 if is_transient(&error) && self.unanswered == 0 => BROKEN_PAUSE_MS,
+            failures => (FIRST_PAUSE_MS << (failures - 1)).min(MAX_PAUSE_MS),
+        };
         // Between half and one and a half times, so that many clients do not come back at once.
         let pause_ms = (pause_ms as f64 * (0.5 + self.source.random())) as u64;
         self.source.sleep(pause_ms.max(after_secs.unwrap_or(0) * 1000)).await;

@@ -28,6 +28,7 @@ mod queue;
 mod runs;
 pub mod source;
 pub mod store;
+mod transfer;
 pub mod verify;
 
 pub use cancel::Cancel;

@@ -33,7 +33,7 @@ pub enum RangeMode {
     Honest,
     /// Status 200 and everything.
     Ignored,
-    /// 206 whose Content-Range is another one than asked for.
+    /// 206 of other bytes than asked for, honestly told.
     WrongStart,
     /// 206 whose Content-Range is as asked, with a Content-Length that is not.
     WrongLength,
@@ -45,6 +45,8 @@ pub enum RangeMode {
     Hidden,
     /// 206 of at most this many bytes, honestly told.
     AtMost(u64),
+    /// No answer at all to a request with a range.
+    Unanswered,
 }
 
 /// What a server does wrong; everything may change between requests.
@@ -192,7 +194,11 @@ impl ByteSource for Server {
         match mode {
             RangeMode::Honest | RangeMode::AtMost(_) | RangeMode::Hidden => {}
             RangeMode::Ignored => body = all,
-            RangeMode::WrongStart => start += 4,
+            RangeMode::WrongStart => {
+                start = (start + 4).min(range.end - 1);
+                body = all[start as usize..range.end as usize].to_vec();
+                length = Some(body.len() as u64);
+            }
             RangeMode::WrongLength => {
                 body.pop();
                 length = Some(body.len() as u64);
@@ -202,11 +208,12 @@ impl ByteSource for Server {
                 length = None;
             }
             RangeMode::WrongTotal => total += 1,
+            RangeMode::Unanswered => return Err(Error::new(ErrorKind::Network, "failed to fetch")),
         }
         let (status, content_range) = match mode {
             RangeMode::Ignored => (200, None),
             RangeMode::Hidden => (206, None),
-            _ => (206, Some(format!("bytes {start}-{}/{total}", start + range.end - range.start - 1))),
+            _ => (206, Some(format!("bytes {start}-{}/{total}", range.end - 1))),
         };
         if mode == RangeMode::Ignored {
             length = Some(size);

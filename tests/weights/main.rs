@@ -197,6 +197,12 @@ fn servers_without_ranges_send_the_file_once() {
     assert_eq!(report.downloaded_bytes, 1000 + 30_000 + 60_000 + total(&files));
     check_store(&store, &files);
 
+    // The connection fails whenever a range is asked for.
+    let (server, store) = (Server::new(files.clone()), Store::default());
+    server.script().ranges.set(RangeMode::Unanswered);
+    let report = block_on(load(Some(&server), store, stated(&files), &files, &spans)).expect("loads");
+    assert_eq!((report.downloaded_bytes, server.n_requests()), (total(&files), 3));
+
     // No length either, but HEAD knows it.
     let (server, store) = (Server::new(files.clone()), Store::default());
     server.script().ranges.set(RangeMode::Ignored);
@@ -373,6 +379,13 @@ fn a_bit_flipped_in_the_store_costs_one_chunk() {
     server.script().flip.set(Some((manifest.files[0].chunks[5].start + 1, 2)));
     let report = block_on(load(Some(&server), store.clone(), stated(&files), &files, &spans)).expect("third time");
     assert_eq!(report.refetched_chunks, 3);
+    // One of two neighbours, which arrive over one connection.
+    store.damage(MODEL, 0, 5, None);
+    store.damage(MODEL, 0, 6, None);
+    server.script().flip.set(Some((manifest.files[0].chunks[5].start + 1, 1)));
+    let report = block_on(load(Some(&server), store.clone(), stated(&files), &files, &spans)).expect("second time");
+    assert_eq!(report.refetched_chunks, 3);
+    check_store(&store, &files);
     store.damage(MODEL, 0, 5, None);
     server.script().flip.set(Some((manifest.files[0].chunks[5].start + 1, 3)));
     let error = block_on(load(Some(&server), store, stated(&files), &files, &spans)).expect_err("never");
@@ -500,7 +513,10 @@ fn headers_grow_without_being_fetched_twice() {
                 assert_eq!(model.prefix(0, n_bytes).await?, files[0][..n_bytes as usize]);
                 assert_eq!(model.file_bytes(0), total(&files));
             }
-            model.stream(&spans, &mut sink, &|_| {}, &cancel).await
+            let report = model.stream(&spans, &mut sink, &|_| {}, &cancel).await?;
+            assert!(!store.is_locked(MODEL).await, "a complete model keeps nobody waiting");
+            assert_eq!(model.prefix(0, 5000).await?, files[0][..5000], "from the store now");
+            Ok(report)
         });
         let report = report.unwrap_or_else(|error: Error| panic!("{mode:?}: {error}"));
         sink.check(&files, &spans);
