@@ -68,17 +68,21 @@ impl Backend {
     }
 }
 
-fn non_finite() -> Error {
+/// The error for logits that are no numbers.
+pub fn non_finite() -> Error {
     Error::new(
         ErrorKind::NonFinite,
         "the model computes NaN or infinity: its weights are damaged or the GPU computes wrongly",
     )
 }
 
-/// How to keep keys and values when the caller leaves it open: half floats, except where the whole cache in f32 is small.
-/// Half floats cost up to 5e-2 in a logit of SmolLM2, and halve the memory that grows with the context.
-pub fn kv_format(caches: &[CacheLayer], capacity: u32) -> KvFormat {
-    if kv_bytes(caches, capacity, KvFormat::F32) <= SMALL_KV_BYTES { KvFormat::F32 } else { KvFormat::F16 }
+/// How to keep keys and values when the caller leaves it open: half floats, except where the whole cache in f32 is small,
+/// or where a software adapter computes, to which unpacking halves is dearer than memory. Half floats cost up to 5e-2 in a
+/// logit of SmolLM2, and halve the memory that grows with the context.
+pub fn kv_format(caches: &[CacheLayer], capacity: u32, gpu: Option<&Gpu>) -> KvFormat {
+    let on_cpu = gpu.is_none_or(|gpu| gpu.capabilities().is_fallback);
+    let small = kv_bytes(caches, capacity, KvFormat::F32) <= SMALL_KV_BYTES;
+    if on_cpu || small { KvFormat::F32 } else { KvFormat::F16 }
 }
 
 /// Bytes of keys and values for one sequence of `capacity` positions.

@@ -30,7 +30,7 @@ pub struct EngineOptions {
     pub context: Option<u32>,
     /// A Jinja chat template instead of the model's own.
     pub chat_template: Option<String>,
-    /// How keys and values are kept; by default half floats, except where the cache in f32 is at most 32 MiB.
+    /// How keys and values are kept; by default as [`kv_format`] decides.
     pub kv: Option<KvFormat>,
     /// Upper bound of a chunk in bytes; the uploader's staging buffer is as large.
     pub chunk_bytes: u64,
@@ -116,7 +116,7 @@ impl Engine {
         let tokenizer = Tokenizer::new(&checkpoint.tokenizer)?;
         let (mut graph, limits) = models::record(&checkpoint)?;
         let context = context(&options, limits.max_position_embeddings)?;
-        let kv = options.kv.unwrap_or_else(|| kv_format(&graph.caches, context));
+        let kv = options.kv.unwrap_or_else(|| kv_format(&graph.caches, context, gpu.as_deref()));
         let spans = spans(&checkpoint);
         let on_bytes = |bytes| progress(Stage::Bytes(bytes));
         let mut load = LoadInfo { tokenizer_bytes: tokenizer.approx_bytes() as u64, ..LoadInfo::default() };

@@ -1,6 +1,6 @@
 //! One sequence: which tokens the KV cache holds, and steps that bring it to where a call wants it.
 
-use crate::backend::{Backend, MAX_OUTPUTS, PREFILL_ROWS};
+use crate::backend::{Backend, MAX_OUTPUTS, PREFILL_ROWS, non_finite};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::StepRow;
 use crate::weights::Cancel;
@@ -90,6 +90,9 @@ impl Session {
             let rows = self.rows(chunk);
             let logits = self.backend.logits(&rows, chunk.len()).await?;
             for (i, row) in logits.chunks_exact(self.vocab_size).enumerate() {
+                if !row.iter().all(|logit| logit.is_finite()) {
+                    return Err(non_finite());
+                }
                 visit(self.cached.len() + i, row);
             }
             self.cached.extend_from_slice(chunk);
