@@ -1,11 +1,14 @@
 //! Architectures against logits that Hugging Face transformers computed: on the references and on lavapipe.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 mod common;
 
-use common::{argmax, fixture, floats, gpu, ids, json, load, max_difference};
+use common::{argmax, fixture, floats, gpu, ids, json, load, max_difference, smollm2};
 use doran::engine::{Engine, EngineOptions};
 use doran::generate::{GenerateOptions, Generation, Input, Item};
 use doran::gpu::device::GpuOptions;
+use doran::ops::KvFormat;
 use doran::sampler::SamplerOptions;
 use doran::weights::Cancel;
 
@@ -84,5 +87,36 @@ fn tiny_models_on_the_gpu() {
                 load(&path, Some(gpu), EngineOptions::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
             check(name, &mut engine);
         }
+    }
+}
+
+/// The real model against the f32 reference: the twenty largest logits of each prompt, and greedy text until a margin is
+/// within the tolerance.
+#[test]
+fn smollm2_on_the_gpu() {
+    let golden = json("real/smollm2-135m-instruct-q4_1.json");
+    for (kv, tolerance) in [(KvFormat::F32, 1e-3), (KvFormat::F16, 5e-2)] {
+        let options = EngineOptions { kv: Some(kv), ..EngineOptions::default() };
+        let mut engine = load(&smollm2(), Some(gpu(GpuOptions::default())), options).expect("loads");
+        let mut worst: f32 = 0.0;
+        // The long text is for the browser, where its perplexity is measured as well.
+        for prompt in golden["prompts"].as_array().expect("prompts").iter().filter(|p| ids(&p["ids"]).len() < 100) {
+            let prompt_ids = ids(&prompt["ids"]);
+            let mut last = Vec::new();
+            let visit = |_: usize, logits: &[f32]| last = logits.to_vec();
+            pollster::block_on(engine.session.all_logits(&prompt_ids, visit)).expect("runs");
+            for pair in prompt["f32"]["top20"].as_array().expect("top20") {
+                let (id, wanted) = (pair[0].as_u64().expect("id") as usize, pair[1].as_f64().expect("logit") as f32);
+                worst = worst.max((last[id] - wanted).abs());
+            }
+            let wanted = &ids(&prompt["f32"]["greedy"]["ids"])[..12];
+            let margins = floats(&prompt["f32"]["greedy"]["margins"]);
+            let got = greedy(&mut engine, &prompt_ids, wanted.len());
+            let differs = (0..wanted.len()).find(|i| got[*i] != wanted[*i]);
+            let excused = differs.is_none_or(|i| margins[i] < 2.0 * tolerance);
+            assert!(excused, "{}: {got:?} for {wanted:?}", prompt["id"]);
+        }
+        println!("{kv:?}: largest error of a logit {worst}");
+        assert!(worst < tolerance, "{kv:?}: a logit is off by {worst}");
     }
 }
