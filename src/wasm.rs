@@ -506,6 +506,31 @@ impl WasmEngine {
     }
 }
 
+/// The lasting store, opened once; or, where the browser gives none, one that lasts as long as a load.
+async fn web_store() -> WebStore {
+    thread_local! {
+        static OPENED: RefCell<Option<WebStore>> = const { RefCell::new(None) };
+    }
+    if let Some(store) = OPENED.with_borrow(Clone::clone) {
+        return store;
+    }
+    let store = WebStore::open(DATABASE).await;
+    if matches!(store, WebStore::Indexed(_)) {
+        OPENED.set(Some(store.clone()));
+    }
+    store
+}
+
+/// The names of a stored model's files: the ends of their addresses.
+async fn stored_paths(store: &WebStore, name: &str) -> Result<Vec<String>> {
+    let files = store.manifest(name).await?.map(|manifest| manifest.files).unwrap_or_default();
+    let path = |url: &str| {
+        let plain = url.split(['?', '#']).next().unwrap_or(url);
+        plain.rsplit(['/', ':']).next().unwrap_or(plain).to_owned()
+    };
+    Ok(files.iter().map(|file| path(&file.url)).collect())
+}
+
 async fn load(source: &JsValue, options: JsValue, speed: &Speed, cancel: &Cancel) -> Result<Inner> {
     speed.tell("header");
     let options: WireLoadOptions =
@@ -533,8 +558,9 @@ async fn load(source: &JsValue, options: JsValue, speed: &Speed, cancel: &Cancel
     let store = if options.store == Some(false) {
         WebStore::memory("the model is not kept, as the caller asked")
     } else {
-        WebStore::open(DATABASE).await
+        web_store().await
     };
+    let paths = if source.is_none() { stored_paths(&store, &name).await? } else { paths };
     let on_bytes = |progress| speed.bytes(progress);
     let load_options = LoadOptions { sha256, chunk_bytes: DEFAULT_CHUNK_BYTES };
     let files = ModelFiles::open(source, store, &name, load_options, &on_bytes, cancel).await?;
@@ -696,7 +722,7 @@ struct WireStored {
 #[wasm_bindgen(js_name = listModels)]
 pub fn list_models() -> Promise {
     future_to_promise(async {
-        let manifests = WebStore::open(DATABASE).await.list().await?;
+        let manifests = web_store().await.list().await?;
         let models = Array::new();
         for manifest in manifests {
             models.push(&to_js(&WireStored {
@@ -716,7 +742,7 @@ pub fn list_models() -> Promise {
 #[wasm_bindgen(js_name = deleteModel)]
 pub fn delete_stored_model(name: String) -> Promise {
     future_to_promise(async move {
-        let store = WebStore::open(DATABASE).await;
+        let store = web_store().await;
         if store.manifest(&name).await?.is_none() {
             let message = format!("no stored model is called {name:?}");
             return Err(Error::new(ErrorKind::NotFound, message).with("name", name).into());
@@ -730,7 +756,7 @@ pub fn delete_stored_model(name: String) -> Promise {
 #[wasm_bindgen(js_name = storageEstimate)]
 pub fn storage_estimate() -> Promise {
     future_to_promise(async {
-        let usage = WebStore::open(DATABASE).await.usage().await?;
+        let usage = web_store().await.usage().await?;
         let estimate = Object::new();
         let bytes = |n: Option<u64>| JsValue::from(n.unwrap_or(0) as f64);
         Reflect::set(&estimate, &"usageBytes".into(), &bytes(usage.used_bytes))?;
