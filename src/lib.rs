@@ -9,11 +9,26 @@
 //!
 //! Data goes right, imports go left. `ARCHITECTURE.md` names every room and who may import whom.
 
+pub mod backend;
+pub mod chat_template;
+pub mod checkpoint;
+pub mod detokenize;
+pub mod engine;
 pub mod error;
 pub mod format;
+pub mod generate;
+pub mod gpu;
+pub mod graph;
 pub mod models;
+pub mod ops;
 pub mod quant;
+pub mod sampler;
+pub mod session;
+pub mod stop;
+pub mod text;
 pub mod tokenizer;
+pub mod turn;
+pub mod wasm;
 pub mod weights;
 
 pub use error::{Error, ErrorKind, Result};

@@ -5,7 +5,12 @@
 
 use serde_json::{Map, Value};
 
+use crate::error::{Error, Result};
 use crate::quant::Format;
+
+pub mod gguf;
+pub mod hf_config;
+pub mod safetensors;
 
 /// A model as its files describe it: configuration, tensors, tokenizer, templates.
 #[derive(Debug)]
@@ -104,4 +109,27 @@ pub struct GenerationConfig {
     pub bos_token_id: Option<u32>,
     /// Ids that end an answer: end of text, end of turn, …
     pub eos_token_ids: Vec<u32>,
+}
+
+impl Checkpoint {
+    /// The tensor of this name. Linear in the number of tensors: for looking at a few, not for loops over all.
+    pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
+        self.tensors.iter().find(|tensor| tensor.name == name)
+    }
+}
+
+/// Refuses tensors of one file that share bytes. Ends (`offset + n_bytes`) must have been checked against the file.
+///
+/// # Errors
+/// [`crate::ErrorKind::BadFile`], naming the second tensor.
+fn check_overlap(tensors: &[TensorInfo]) -> Result<()> {
+    let mut order: Vec<&TensorInfo> = tensors.iter().collect();
+    order.sort_by_key(|tensor| (tensor.file, tensor.offset));
+    for pair in order.windows(2) {
+        if pair[0].file == pair[1].file && pair[0].offset + pair[0].n_bytes > pair[1].offset {
+            let message = format!("tensors {:?} and {:?} share bytes", pair[0].name, pair[1].name);
+            return Err(Error::bad_file(message).with("tensor", pair[1].name.as_str()));
+        }
+    }
+    Ok(())
 }

@@ -1,1 +1,43 @@
 //! Bytes arrive and stay: source, plan, download, verify, store. The files are the steps.
+//!
+//! ```text
+//! source (http, file) ─► download ─► verify ─► store (indexed_db, memory, directory)
+//!                           ▲           └────► Sink (the GPU upload)
+//!                         plan
+//! ```
+//!
+//! [`ModelFiles`] runs the steps. Three things hold whatever the network, the disk or the caller do:
+//!
+//! - no byte reaches a [`Sink`] or the store that contradicts a hash, length or validator that is known of it;
+//! - a chunk and the manifest bit that says that it is stored are written in one transaction, and the manifest says
+//!   `complete` last, so presence is never inferred from bytes;
+//! - weights stay [`Bytes`] (JavaScript buffers on the web) on their way and do not pass through the wasm heap.
+
+pub mod cancel;
+pub mod directory;
+pub mod download;
+pub mod file;
+pub mod http;
+pub mod indexed_db;
+pub mod load;
+pub mod manifest;
+pub mod memory;
+pub mod plan;
+pub mod progress;
+mod queue;
+mod runs;
+pub mod source;
+pub mod store;
+mod transfer;
+pub mod verify;
+
+pub use cancel::Cancel;
+pub use directory::DirectoryStore;
+pub use file::{FileSource, VecBytes};
+pub use load::{LoadOptions, ModelFiles, Sink};
+pub use manifest::{Integrity, Manifest};
+pub use memory::MemoryStore;
+pub use plan::TensorSpan;
+pub use progress::{LoadReport, Phase, Progress};
+pub use source::{Body, ByteSource, Bytes, Reply};
+pub use store::{ChunkStore, Usage, delete_model};

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Plain, ROOT } from "../../scripts/lib/util.mjs";
 
 /** Reference results, made by other engines: `DORAN_ZOO`, or the copies in the repository. */
-export const ZOO = process.env.DORAN_ZOO ?? join(ROOT, "tests/fixtures/zoo");
+export const ZOO = process.env.DORAN_ZOO ?? join(ROOT, "tests/fixtures");
 if (!existsSync(ZOO)) throw new Plain(`the reference results are not at ${ZOO}; say where with DORAN_ZOO`);
 
 export const readJson = (...path) => JSON.parse(readFileSync(join(ZOO, ...path), "utf8"));

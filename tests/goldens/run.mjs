@@ -31,7 +31,7 @@ async function checkArchitecture(arch, report, loadOptions) {
     const requests = [
       ...golden.prompts.map(({ ids }) => ({ kind: "logits", input_ids: ids })),
       { kind: "greedy", input_ids: golden.greedy.prompt, max_new_tokens: golden.greedy.ids.length },
-      ...golden.tokenizer_cases.flatMap(({ text, ids_special: ids }) => [
+      ...golden.tokenizer_cases.flatMap(({ text, ids }) => [
         { kind: "tokenize", text, add_special_tokens: false }, { kind: "tokenize", text, add_special_tokens: true }, { kind: "detokenize", ids },
       ]),
     ];

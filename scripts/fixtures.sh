@@ -1,0 +1,46 @@
+#!/bin/sh
+# Copies the fixtures of the text and format tests from a folder of goldens into tests/fixtures, and writes
+# tests/fixtures/README.md with where they come from.
+#
+# usage: scripts/fixtures.sh <goldens dir>
+#   <goldens dir>/bad          malformed files and index.json
+#   <goldens dir>/arch/<name>  tiny random checkpoints: config.json, *.safetensors, tokenizer.json, *.gguf, golden.json
+#   <goldens dir>/real         goldens of SmolLM2-135M-Instruct.Q4_1.gguf
+set -eu
+from=$1
+to=$(dirname "$0")/../tests/fixtures
+rm -rf "$to/bad" "$to/arch" "$to/real"
+mkdir -p "$to/arch" "$to/real"
+cp -R "$from/bad" "$to/bad"
+for arch in llama llama3 llama_bf16 mistral solar hyperclovax_seed; do
+    cp -R "$from/arch/$arch" "$to/arch/$arch"
+done
+cp "$from"/real/smollm2-135m-instruct-q4_1*.json "$to/real/"
+chmod -R u+w "$to"
+
+python3 - "$to" > "$to/README.md" <<'PY'
+import json, os, sys
+root = sys.argv[1]
+print("""# Fixtures
+
+Copied by `scripts/fixtures.sh`, never edited. None of the reference values was made by doran.
+
+- `bad/`: malformed model files, written byte by byte; `index.json` says what each breaks and how it must end.
+- `arch/<name>/`: checkpoints of random weights in Hugging Face's layout (`config.json` in the spelling of transformers 4,
+  `config.v5.json` in that of transformers 5), most also as GGUF, with `golden.json`: logits and greedy tokens by
+  transformers in f32, checked against llama.cpp, and token ids by both.
+- `real/`: reference ids, chats and logits of `SmolLM2-135M-Instruct.Q4_1.gguf`, and 260 random strings with their ids.
+  The model itself is not here: tests look for it in `$DORAN_MODELS` and in `.cache/models/`.
+
+| checkpoint | model_type | tokenizer | transformers | torch | llama.cpp | verification |
+| --- | --- | --- | --- | --- | --- | --- |""")
+for arch in sorted(os.listdir(f"{root}/arch")):
+    g = json.load(open(f"{root}/arch/{arch}/golden.json"))
+    print("|", " | ".join([arch, g["model_type"], g["tokenizer_kind"], g["transformers"], g["torch"],
+                          g.get("llama_cpp", {}).get("commit", "-"), g["verification"]]), "|")
+g = json.load(open(f"{root}/real/smollm2-135m-instruct-q4_1.json"))
+r = g["reference_f32"]
+print(f"""
+`{g['gguf']}`: {g['gguf_bytes']} bytes, SHA-256 `{g['gguf_sha256']}`. References: transformers {r['transformers']},
+torch {r['torch']}, tokenizers {r['tokenizers']}; llama.cpp {g['reference_llama_cpp']['commit']}.""")
+PY

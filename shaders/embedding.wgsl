@@ -1,0 +1,44 @@
+// y[row, :] = weight[token(row), :] · scale. One invocation a sub-block of 32. Reference: src/ops/embedding.rs.
+#import step
+#import quads
+
+struct Params {
+    // Sub-blocks of one row.
+    row_blocks: u32,
+    // Table rows [part_first, part_end) that this part of the matrix holds.
+    part_first: u32,
+    part_end: u32,
+    y_stride: u32,  // vec4s
+    scale: f32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> step: Step;
+@group(0) @binding(2) var<storage, read> quants: array<vec4<u32>>;  // [quads, row_blocks, 4]
+@group(0) @binding(3) var<storage, read> scales: array<vec4<u32>>;  // [quads, row_blocks]
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>; // [rows, hidden_size]
+
+@compute @workgroup_size(32)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let block = id.x;
+    let row = id.y;
+    let token = step.rows[row].x;
+    if (block >= params.row_blocks || token < params.part_first || token >= params.part_end) {
+        return;
+    }
+    let table_row = token - params.part_first;
+    let i = (table_row >> 2u) * params.row_blocks + block;
+    let w = row_unpack(i * 4u + (table_row & 3u), scales_of(i)[table_row & 3u]);
+    let o = row * params.y_stride + block * 8u;
+    y[o] = w.v0 * params.scale;
+    y[o + 1u] = w.v1 * params.scale;
+    y[o + 2u] = w.v2 * params.scale;
+    y[o + 3u] = w.v3 * params.scale;
+    y[o + 4u] = w.v4 * params.scale;
+    y[o + 5u] = w.v5 * params.scale;
+    y[o + 6u] = w.v6 * params.scale;
+    y[o + 7u] = w.v7 * params.scale;
+}

@@ -1,0 +1,23 @@
+// What matvec and matmul share: bindings, and the end of a quad of rows.
+#import linear_params
+#import block
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> quants: array<vec4<u32>>;    // [quads, row_blocks, 4]
+@group(0) @binding(2) var<storage, read> scales: array<vec4<u32>>;    // [quads, row_blocks]
+@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;         // [tokens, in_features]
+@group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;      // [out_features]
+@group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;  // [tokens, out_features]
+@group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;   // [tokens, out_features]
+
+fn store_y(row: u32, quad: u32, sum: vec4<f32>) {
+    let q = params.first_quad + quad;
+    var value = sum;
+    if (params.has_bias != 0u) {
+        value += bias[q];
+    }
+    if (params.has_residual != 0u) {
+        value += residual[params.residual_offset + row * params.residual_stride + q];
+    }
+    y[params.y_offset + row * params.y_stride + q] = value;
+}

@@ -1,0 +1,18 @@
+// Parameters of y = x · wᵀ (+ bias) (+ residual), shared by matvec and matmul. See src/ops/linear.rs.
+struct Params {
+    // Sub-blocks of one weight row: ceil(in_features / 32).
+    row_blocks: u32,
+    // Rows of y's vec4s that this part of the matrix gives: ceil(rows of the part / 4), and where they start in y.
+    n_quads: u32,
+    first_quad: u32,
+    has_bias: u32,
+    has_residual: u32,
+    // Row strides and offsets in vec4s.
+    x_stride: u32,
+    x_offset: u32,
+    y_stride: u32,
+    y_offset: u32,
+    residual_stride: u32,
+    residual_offset: u32,
+    n_rows_max: u32,
+}

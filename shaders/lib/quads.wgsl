@@ -1,0 +1,10 @@
+// Four rows of weights ("a quad") by sub-block: block b of quad q is entry q · row_blocks + b; row r's part of it is entry
+// 4 · (that) + r of `quants`, and word r of the vec4 in `scales`. A format gives scales_of, row_dot and row_unpack.
+#import QUANT
+
+// The four rows' dot products with a prepared sub-block of x.
+fn quad_dot(i: u32, x: Prepared) -> vec4<f32> {
+    let s = scales_of(i);
+    let q = i * 4u;
+    return vec4<f32>(row_dot(q, s.x, x), row_dot(q + 1u, s.y, x), row_dot(q + 2u, s.z, x), row_dot(q + 3u, s.w, x));
+}

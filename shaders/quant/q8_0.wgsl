@@ -1,0 +1,57 @@
+// Q8_0 on the GPU: two vec4<u32> of bytes and one word of scales (d in the low half) a sub-block. Word w, byte j is weight
+// 4 w + j. The lower three bytes are stored as q + 128, the top one as the signed q, so that a masked word converts to
+// float without shifts; the activations carry the 256^−j.
+#import block
+
+struct Prepared {
+    // Activations, byte j of a word scaled by 256^−j.
+    y: Block,
+    // 128 Σ x over the lower three bytes of each word: what the + 128 adds.
+    excess: f32,
+}
+
+const BYTE_MASK: vec4<u32> = vec4<u32>(0xffu, 0xff00u, 0xff0000u, 0xff000000u);
+const BYTE_SCALE: vec4<f32> = vec4<f32>(1.0, 0.00390625, 1.52587890625e-5, 5.9604644775390625e-8);
+
+fn prepare(x: Block) -> Prepared {
+    let y = Block(
+        x.v0 * BYTE_SCALE, x.v1 * BYTE_SCALE, x.v2 * BYTE_SCALE, x.v3 * BYTE_SCALE,
+        x.v4 * BYTE_SCALE, x.v5 * BYTE_SCALE, x.v6 * BYTE_SCALE, x.v7 * BYTE_SCALE,
+    );
+    let all = ((x.v0 + x.v1) + (x.v2 + x.v3)) + ((x.v4 + x.v5) + (x.v6 + x.v7));
+    return Prepared(y, 128.0 * (all.x + all.y + all.z));
+}
+
+fn bytes_of(word: u32) -> vec4<f32> {
+    return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) & BYTE_MASK));
+}
+
+fn scales_of(i: u32) -> vec4<u32> {
+    return scales[i];
+}
+
+fn row_unpack(i: u32, scale: u32) -> Block {
+    let a = quants[i * 2u];
+    let b = quants[i * 2u + 1u];
+    let d = unpack2x16float(scale).x;
+    let s = BYTE_SCALE * d;
+    let m = vec4<f32>(-128.0, -128.0, -128.0, 0.0) * d;
+    return Block(
+        bytes_of(a.x) * s + m, bytes_of(a.y) * s + m, bytes_of(a.z) * s + m, bytes_of(a.w) * s + m,
+        bytes_of(b.x) * s + m, bytes_of(b.y) * s + m, bytes_of(b.z) * s + m, bytes_of(b.w) * s + m,
+    );
+}
+
+fn row_dot(i: u32, scale: u32, x: Prepared) -> f32 {
+    let a = quants[i * 2u];
+    let b = quants[i * 2u + 1u];
+    let q = word_dot(a.x, x.y.v0) + word_dot(a.y, x.y.v1) + word_dot(a.z, x.y.v2) + word_dot(a.w, x.y.v3)
+        + word_dot(b.x, x.y.v4) + word_dot(b.y, x.y.v5) + word_dot(b.z, x.y.v6) + word_dot(b.w, x.y.v7);
+    return unpack2x16float(scale).x * (q - x.excess);
+}
+
+// Σ q y over the four bytes of a word.
+fn word_dot(word: u32, y: vec4<f32>) -> f32 {
+    let q = bytes_of(word);
+    return q.x * y.x + q.y * y.y + q.z * y.z + q.w * y.w;
+}

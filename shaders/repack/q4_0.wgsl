@@ -1,0 +1,13 @@
+// Q4_0: 18 bytes: d, 16 bytes of nibbles (src/quant/q4_0.rs).
+#import repack/nibbles
+
+fn repack(row: u32, unit: u32, dst_row: u32) {
+    let block = row * params.row_elements + unit;
+    if (block < params.first || block >= params.end) {
+        return;
+    }
+    let dst = dst_block(dst_row, unit);
+    let byte = params.src_byte + (block - params.first) * 18u;
+    repack_nibbles(byte + 2u, dst);
+    scales[dst] = stored_u16(byte);
+}

@@ -1,0 +1,224 @@
+//! Chat templates: messages become the text that a model was trained on.
+//!
+//! Templates are Jinja as `transformers` runs it (`utils/chat_template_utils.py`): blocks trimmed, loop controls,
+//! `raise_exception`, `strftime_now`, `tojson` that writes what Python's `json.dumps` writes, and the methods of Python's
+//! strings and dictionaries. A template comes with the model and is not trusted: its length, nesting, number of steps,
+//! depth of calls and length of output are limited, and every excess is [`ErrorKind::Template`]. The engine counts steps,
+//! not bytes: a template can still double a string, multiply a list or nest one in itself until memory, time or the stack
+//! runs out, so it is rendered where a page can end it.
+
+mod repr;
+mod scan;
+mod time;
+mod to_json;
+
+use std::io;
+
+use minijinja::value::{Kwargs, Value};
+use minijinja::{Environment, UndefinedBehavior};
+use serde_json::Map;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Steps of the template engine for one chat. The longest published templates take about 300 a message, so this is a chat
+/// of tens of thousands of messages; it is a second or two in a browser.
+const FUEL: u64 = 10_000_000;
+
+/// Depth of macro calls and includes. Published templates nest macros over JSON schemas, a few levels deep; 64 fits into
+/// the megabyte of stack that wasm has.
+const RECURSION_MAX: usize = 64;
+
+/// Longest rendered chat, in bytes: some four million tokens.
+const OUTPUT_BYTES_MAX: usize = 16 << 20;
+
+const NAME: &str = "chat";
+
+/// A template, parsed.
+#[derive(Debug)]
+pub struct ChatTemplate {
+    env: Environment<'static>,
+}
+
+/// What a template is rendered with.
+#[derive(Clone, Debug, Default)]
+pub struct ChatInput<'a> {
+    /// Messages as the OpenAI API writes them: objects with `role` and `content`, perhaps `tool_calls`.
+    pub messages: &'a [serde_json::Value],
+    /// Functions that the model may call, as JSON schemas.
+    pub tools: Option<&'a [serde_json::Value]>,
+    /// Whether the text ends with the start of an answer.
+    pub add_generation_prompt: bool,
+    /// The text of the BOS token, if the model has one.
+    pub bos_token: Option<&'a str>,
+    /// The text of the EOS token, if the model has one.
+    pub eos_token: Option<&'a str>,
+    /// More variables, e.g. `enable_thinking`. They come after, and replace, those above.
+    pub extra: Map<String, serde_json::Value>,
+    /// Local time in seconds since 1 January 1970, local midnight: what templates that state the date take it from.
+    pub now_secs: Option<i64>,
+}
+
+impl ChatTemplate {
+    /// Parses a template.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Template`] for bad syntax, or one longer or more deeply nested than any template needs.
+    pub fn new(source: &str) -> Result<Self> {
+        let source = scan::check(source)?;
+        let mut env = Environment::new();
+        env.set_trim_blocks(true);
+        env.set_lstrip_blocks(true);
+        env.set_undefined_behavior(UndefinedBehavior::Lenient);
+        env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        env.set_recursion_limit(RECURSION_MAX);
+        env.set_fuel(Some(FUEL));
+        env.set_unknown_method_callback(method);
+        env.set_formatter(|out, state, value| match repr::of_container(value)? {
+            Some(text) => out.write_str(&text).map_err(minijinja::Error::from),
+            None => minijinja::escape_formatter(out, state, value),
+        });
+        env.add_filter("tojson", to_json::tojson);
+        env.add_filter("indent", indent);
+        // Its widths are not limited, and no known chat template uses it.
+        env.remove_filter("format");
+        // Python's `None` cannot be iterated over; the engine's can, as if it were empty.
+        env.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
+        env.add_function("raise_exception", |message: String| -> std::result::Result<Value, minijinja::Error> {
+            Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message))
+        });
+        env.add_template_owned(NAME, source).map_err(failed)?;
+        Ok(Self { env })
+    }
+
+    /// Renders a chat.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Template`] if the template refuses the messages (its own words are in the message), takes too many
+    /// steps, or asks for the date when `now_secs` is not given.
+    pub fn render(&self, input: &ChatInput<'_>) -> Result<String> {
+        let mut variables = Map::new();
+        variables.insert("messages".into(), input.messages.into());
+        // `transformers` passes both, as None where the caller has none.
+        variables.insert("tools".into(), input.tools.map_or(serde_json::Value::Null, Into::into));
+        variables.insert("documents".into(), serde_json::Value::Null);
+        variables.insert("add_generation_prompt".into(), input.add_generation_prompt.into());
+        for (name, token) in [("bos_token", input.bos_token), ("eos_token", input.eos_token)] {
+            if let Some(token) = token {
+                variables.insert(name.into(), token.into());
+            }
+        }
+        variables.extend(input.extra.clone());
+        let now_secs = input.now_secs;
+        let strftime_now = Value::from_function(move |format: String| match now_secs {
+            Some(now_secs) => time::strftime(&format, now_secs)
+                .map_err(|what| minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, what)),
+            None => Err(minijinja::Error::new(
+                minijinja::ErrorKind::InvalidOperation,
+                "the template states the date, but the time was not given",
+            )),
+        });
+        let context = minijinja::context! { strftime_now, ..Value::from_serialize(variables) };
+        let template = self.env.get_template(NAME).map_err(failed)?;
+        let mut output = Output(Vec::new());
+        template.render_captured_to(context, &mut output).map_err(failed)?;
+        String::from_utf8(output.0).map_err(|e| Error::internal(format!("a template rendered to no UTF-8: {e}")))
+    }
+}
+
+/// Methods of Python's strings, lists and dictionaries.
+fn method(
+    state: &minijinja::State<'_, '_>,
+    value: &Value,
+    name: &str,
+    args: &[Value],
+) -> std::result::Result<Value, minijinja::Error> {
+    if let ("format", Some(text)) = (name, value.as_str()) {
+        return format(text, args);
+    }
+    minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)
+}
+
+/// `str.format` with `{}` and `{name}`, which is what templates use of it.
+fn format(text: &str, args: &[Value]) -> std::result::Result<Value, minijinja::Error> {
+    let bad = |what: &str| minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, format!("format: {what}"));
+    let (positional, named): (&[Value], Kwargs) = minijinja::value::from_args(args)?;
+    let mut out = String::new();
+    let mut positional = positional.iter();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        out.push_str(&rest[..at]);
+        let brace = &rest[at..=at];
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix(brace) {
+            out.push_str(brace);
+            rest = after;
+            continue;
+        }
+        let end = rest.find('}').filter(|_| brace == "{").ok_or_else(|| bad("a single brace"))?;
+        let value = match &rest[..end] {
+            "" => positional.next().cloned().ok_or_else(|| bad("too few arguments"))?,
+            name => named.get::<Value>(name)?,
+        };
+        out.push_str(&value.to_string());
+        rest = &rest[end + 1..];
+    }
+    out.push_str(rest);
+    Ok(out.into())
+}
+
+/// Jinja's `indent(width=4, first=False, blank=False)`, with a limit on the width.
+fn indent(
+    text: &str,
+    width: Option<usize>,
+    first: Option<bool>,
+    blank: Option<bool>,
+    options: Kwargs,
+) -> std::result::Result<String, minijinja::Error> {
+    const WIDTH_MAX: usize = 256;
+    let width = width.or(options.get("width")?).unwrap_or(4);
+    let first = first.or(options.get("first")?).unwrap_or(false);
+    let blank = blank.or(options.get("blank")?).unwrap_or(false);
+    options.assert_all_used()?;
+    if width > WIDTH_MAX {
+        let message = format!("indent: at most {WIDTH_MAX} spaces, not {width}");
+        return Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message));
+    }
+    let mut out = String::with_capacity(text.len());
+    for (at, line) in text.split('\n').enumerate() {
+        if at > 0 {
+            out.push('\n');
+        }
+        if if at == 0 { first } else { blank || !line.is_empty() } {
+            out.extend(std::iter::repeat_n(' ', width));
+        }
+        out.push_str(line);
+    }
+    Ok(out)
+}
+
+/// Collects output up to the limit.
+struct Output(Vec<u8>);
+
+impl io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > OUTPUT_BYTES_MAX {
+            return Err(io::Error::other(format!("the template renders to more than {OUTPUT_BYTES_MAX} bytes")));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn failed(error: minijinja::Error) -> Error {
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        message = format!("{message}: {cause}");
+        source = cause.source();
+    }
+    Error::new(ErrorKind::Template, message).during("rendering the chat template")
+}

@@ -1,0 +1,115 @@
+//! What is checked before a template is parsed: parsing and compiling recurse, and the stack of wasm is one megabyte.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Longest template, in bytes. The longest published one has 40 KiB.
+const SOURCE_BYTES_MAX: usize = 256 << 10;
+
+/// Deepest nesting of brackets in one tag.
+const BRACKETS_MAX: usize = 48;
+
+/// Most operators in one tag, brackets, dots and bars included: a chain of them becomes a tree as deep as it is long.
+const OPERATORS_MAX: usize = 400;
+
+/// Most `elif` in a template: each is a level deeper than the last.
+const ELIFS_MAX: usize = 200;
+
+/// Checks the limits. Returns the template with `{% generation %}` blocks, which only matter in training, replaced by ones
+/// that always render.
+pub(super) fn check(source: &str) -> Result<String> {
+    if source.len() > SOURCE_BYTES_MAX {
+        return Err(too_much(format!("the chat template is longer than {SOURCE_BYTES_MAX} bytes")));
+    }
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    let mut elifs = 0;
+    while let Some((before, open, tag_and_rest)) = next_tag(rest) {
+        out.push_str(before);
+        out.push_str(open);
+        let tag_bytes = match open {
+            "{#" => tag_and_rest.find("#}").unwrap_or(tag_and_rest.len()),
+            "{{" => tag_bytes(tag_and_rest, "}}")?,
+            _ => tag_bytes(tag_and_rest, "%}")?,
+        };
+        let (tag, after) = tag_and_rest.split_at(tag_bytes);
+        let word = tag.trim_start_matches(['-', '+']).trim_end_matches(['-', '+']).trim();
+        if word.starts_with("elif") && open == "{%" {
+            elifs += 1;
+        }
+        match word {
+            "generation" if open == "{%" => out.push_str(&tag.replace("generation", "if true")),
+            "endgeneration" if open == "{%" => out.push_str(&tag.replace("endgeneration", "endif")),
+            _ => out.push_str(tag),
+        }
+        rest = after;
+    }
+    if elifs > ELIFS_MAX {
+        return Err(too_much(format!("the chat template has more than {ELIFS_MAX} elif")));
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// The text before the next tag, how the tag opens, and the rest.
+fn next_tag(source: &str) -> Option<(&str, &str, &str)> {
+    let at = source
+        .match_indices('{')
+        .map(|(at, _)| at)
+        .find(|at| source.as_bytes().get(at + 1).is_some_and(|next| matches!(next, b'{' | b'%' | b'#')))?;
+    Some((&source[..at], &source[at..at + 2], &source[at + 2..]))
+}
+
+/// The length of a tag that ends with `close`, after checking its nesting and operators.
+fn tag_bytes(tag: &str, close: &str) -> Result<usize> {
+    let mut brackets = 0usize;
+    let mut operators = 0;
+    let mut quote = None;
+    let mut word_bytes = 0;
+    let bytes = tag.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = bytes[at];
+        at += 1;
+        if let Some(end) = quote {
+            match byte {
+                b'\\' => at += 1,
+                _ if byte == end => quote = None,
+                _ => {}
+            }
+            continue;
+        }
+        if brackets == 0 && bytes[at - 1..].starts_with(close.as_bytes()) {
+            return Ok(at - 1);
+        }
+        let in_word = byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
+        if !in_word {
+            let word = &bytes[at - 1 - word_bytes..at - 1];
+            operators += usize::from(matches!(word, b"and" | b"or" | b"not" | b"in" | b"is" | b"if" | b"else"));
+            word_bytes = 0;
+        } else {
+            word_bytes += 1;
+        }
+        match byte {
+            b'"' | b'\'' => quote = Some(byte),
+            b'(' | b'[' | b'{' => {
+                brackets += 1;
+                operators += 1;
+            }
+            b')' | b']' | b'}' => brackets = brackets.saturating_sub(1),
+            b'+' | b'-' | b'*' | b'/' | b'%' | b'~' | b'.' | b'|' | b'=' | b'<' | b'>' | b'!' => operators += 1,
+            _ => {}
+        }
+        if brackets > BRACKETS_MAX {
+            return Err(too_much(format!("the chat template nests brackets more than {BRACKETS_MAX} deep")));
+        }
+        if operators > OPERATORS_MAX {
+            return Err(too_much(format!("a tag of the chat template has more than {OPERATORS_MAX} operators")));
+        }
+    }
+    // Never closed: the parser says so.
+    Ok(tag.len())
+}
+
+fn too_much(message: String) -> Error {
+    Error::new(ErrorKind::Template, message)
+}

@@ -1,0 +1,184 @@
+//! A loaded model: its text side (tokenizer, chat template) and its sequence on a backend. Everything here runs natively
+//! and in wasm alike.
+
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use crate::checkpoint;
+use crate::backend::{Backend, GpuModel, kv_format, variants};
+use crate::error::{Error, Result};
+use crate::gpu::{Capabilities, Gpu};
+use crate::graph::fuse::fuse;
+use crate::graph::reference::ReferenceModel;
+use crate::graph::weights::{CpuSink, CpuWeights, GpuSink, GpuWeights, spans};
+use crate::models;
+use crate::ops::KvFormat;
+use crate::session::Session;
+use crate::text::Text;
+use crate::tokenizer::Tokenizer;
+use crate::weights::{ByteSource, Cancel, ChunkStore, Integrity, ModelFiles, Progress};
+
+/// Tokens that a sequence may have where the caller does not say: more costs memory that most chats never use.
+const DEFAULT_CONTEXT: u32 = 4096;
+/// How to load a model.
+#[derive(Clone, Debug, Default)]
+pub struct EngineOptions {
+    /// Names of the model's files in the source's order; none for a single GGUF file (see [`checkpoint::read`]).
+    pub paths: Vec<String>,
+    /// Tokens that prompt and answer may have together; by default the model's own limit, at most 4096.
+    pub context: Option<u32>,
+    /// A Jinja chat template instead of the model's own.
+    pub chat_template: Option<String>,
+    /// How keys and values are kept; by default as [`kv_format`] decides.
+    pub kv: Option<KvFormat>,
+    /// Upper bound of a chunk in bytes; the uploader's staging buffer is as large.
+    pub chunk_bytes: u64,
+}
+
+/// What a loaded model is.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelInfo {
+    /// Hugging Face's `model_type`.
+    pub architecture: String,
+    /// What the file calls itself.
+    pub title: Option<String>,
+    /// Weights in all tensors.
+    pub parameters: u64,
+    /// Tokens that prompt and answer may have together.
+    pub context: u32,
+    /// Entries of the logits.
+    pub vocab_size: u32,
+    /// `verified` or `unverified`, by the hashes that were stated.
+    pub integrity: &'static str,
+    /// Keys and values are kept in `f32` or `f16`.
+    pub kv_cache: &'static str,
+    /// The device; none on the CPU references.
+    pub adapter: Option<Capabilities>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// What loading took.
+    pub load: LoadInfo,
+}
+
+/// What loading took, in bytes.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadInfo {
+    /// Over the network.
+    pub bytes_downloaded: u64,
+    /// Out of the store.
+    pub bytes_from_store: u64,
+    /// Chunks fetched again because what was stored was damaged.
+    pub chunks_refetched: u64,
+    /// On the GPU: weights, caches and activations.
+    pub gpu_bytes: u64,
+    /// Of the tokenizer, estimated.
+    pub tokenizer_bytes: u64,
+}
+
+/// A loaded model.
+pub struct Engine {
+    /// What it is.
+    pub info: ModelInfo,
+    /// Its text side.
+    pub text: Rc<Text>,
+    /// Its sequence.
+    pub session: Session,
+}
+
+/// What a load reports besides bytes.
+pub enum Stage {
+    /// Bytes move.
+    Bytes(Progress),
+    /// Kernels are compiled and memory is made.
+    Preparing,
+}
+
+impl Engine {
+    /// Loads a model: header, tokenizer, graph, then the weights chunk by chunk. `gpu: None` means the CPU references.
+    ///
+    /// # Errors
+    /// What the files, the network, the store or the GPU make of it; see [`crate::ErrorKind`].
+    pub async fn load<S, T>(
+        mut files: ModelFiles<S, T>,
+        gpu: Option<Rc<Gpu>>,
+        options: EngineOptions,
+        progress: &dyn Fn(Stage),
+        cancel: &Cancel,
+    ) -> Result<Self>
+    where
+        S: ByteSource,
+        T: ChunkStore<Bytes = S::Bytes>,
+    {
+        let checkpoint = checkpoint::read(&mut files, &options.paths).await?;
+        let tokenizer = Tokenizer::new(&checkpoint.tokenizer)?;
+        let (mut graph, limits) = models::record(&checkpoint)?;
+        let context = context(&options, limits.max_position_embeddings)?;
+        let kv = options.kv.unwrap_or_else(|| kv_format(&graph.caches, context, gpu.as_deref()));
+        let spans = spans(&checkpoint);
+        let on_bytes = |bytes| progress(Stage::Bytes(bytes));
+        let mut load = LoadInfo { tokenizer_bytes: tokenizer.approx_bytes() as u64, ..LoadInfo::default() };
+        let (backend, report, adapter) = match gpu {
+            Some(gpu) => {
+                fuse(&mut graph);
+                let mut weights = GpuWeights::allocate(&gpu, &graph).await?;
+                let mut sink = GpuSink::new(&gpu, &graph, &checkpoint, &mut weights, options.chunk_bytes);
+                let report = files.stream(&spans, &mut sink, &on_bytes, cancel).await?;
+                drop(sink);
+                weights.finish(&gpu);
+                progress(Stage::Preparing);
+                let kernels = variants(&gpu, kv);
+                let adapter = gpu.capabilities().clone();
+                let model = GpuModel::new(Rc::clone(&gpu), &graph, weights, context, kernels).await?;
+                load.gpu_bytes = gpu.counts().gpu_bytes;
+                (Backend::Gpu(Box::new(model)), report, Some(adapter))
+            }
+            None => {
+                let mut weights = CpuWeights::new(&graph, &checkpoint);
+                let mut sink = CpuSink { graph: &graph, weights: &mut weights };
+                let report = files.stream(&spans, &mut sink, &on_bytes, cancel).await?;
+                let model = ReferenceModel::new(graph.clone(), weights, context, kv);
+                (Backend::Reference(Box::new(model)), report, None)
+            }
+        };
+        cancel.check()?;
+        load.bytes_downloaded = report.downloaded_bytes;
+        load.bytes_from_store = report.from_store_bytes;
+        load.chunks_refetched = report.refetched_chunks;
+        let info = ModelInfo {
+            architecture: checkpoint.model_type.clone(),
+            title: checkpoint.name.clone(),
+            parameters: checkpoint.tensors.iter().map(|tensor| tensor.shape.iter().product::<u64>()).sum(),
+            context,
+            vocab_size: limits.vocab_size,
+            integrity: match report.integrity {
+                Integrity::Verified => "verified",
+                Integrity::Unverified => "unverified",
+            },
+            kv_cache: match kv {
+                KvFormat::F32 => "f32",
+                KvFormat::F16 => "f16",
+            },
+            adapter,
+            warnings: report.warnings,
+            load,
+        };
+        let chat_template = options.chat_template.or(checkpoint.chat_template);
+        let text = Rc::new(Text::new(tokenizer, chat_template, checkpoint.generation));
+        let session = Session::new(backend, context, limits.vocab_size);
+        Ok(Self { info, text, session })
+    }
+}
+
+fn context(options: &EngineOptions, max_position_embeddings: u32) -> Result<u32> {
+    match options.context {
+        None => Ok(max_position_embeddings.clamp(1, DEFAULT_CONTEXT)),
+        Some(context) if (1..=max_position_embeddings).contains(&context) => Ok(context),
+        Some(context) => Err(Error::bad_argument(
+            "context",
+            format!("the model takes a context of 1 to {max_position_embeddings} tokens, not {context}"),
+        )),
+    }
+}

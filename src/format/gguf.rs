@@ -1,0 +1,151 @@
+//! GGUF: the header of one file becomes a [`Checkpoint`].
+//!
+//! Source: `docs/gguf.md` in the ggml repository. The reader sees a prefix of the file and says how much more it needs, so
+//! that a header is read over the network in a few small requests. Every number in it is checked before it is used:
+//! counts against the bytes there are, offsets against the file, hyperparameters against each other.
+
+mod arch;
+mod container;
+mod metadata;
+mod vocab;
+
+use super::{Checkpoint, TensorInfo, TokenizerSource};
+use crate::error::{Error, Result};
+use crate::quant::Format;
+use container::{Container, RawTensor, Stop};
+use metadata::Metadata;
+
+pub use container::HEADER_BYTES_MAX;
+
+/// What a prefix of a file gave.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one value a model, matched at once")]
+pub enum Parsed {
+    /// The header goes on: try again with a prefix of at least this many bytes (never more than the file has).
+    NeedBytes(u64),
+    /// The whole header.
+    Done {
+        /// The model as the file describes it. Tensor offsets are from the start of the file.
+        checkpoint: Checkpoint,
+        /// Where the tensor data starts, in bytes from the start of the file.
+        data_start: u64,
+    },
+}
+
+/// Reads the header of a GGUF file (version 2 or 3, little-endian) from its first bytes.
+///
+/// `file_bytes` is the length of the whole file.
+///
+/// # Errors
+/// [`crate::ErrorKind::BadFile`] for a file that contradicts itself or is cut off, a header of more than
+/// [`HEADER_BYTES_MAX`], or a tensor that the architecture does not have; [`crate::ErrorKind::Unsupported`] (data: `what`)
+/// for an architecture, weight format or variant that doran does not run.
+pub fn parse(prefix: &[u8], file_bytes: u64) -> Result<Parsed> {
+    let prefix = &prefix[..usize::try_from(file_bytes).unwrap_or(usize::MAX).min(prefix.len())];
+    match container::read(prefix, file_bytes) {
+        Err(Stop::Fail(error)) => Err(error.during("reading the GGUF header")),
+        Err(Stop::NeedBytes(n_bytes)) => {
+            // Twice what there is, so that a header of n bytes takes log n requests.
+            let doubled = (2 * prefix.len() as u64).clamp(4096, HEADER_BYTES_MAX);
+            Ok(Parsed::NeedBytes(n_bytes.max(doubled.min(file_bytes))))
+        }
+        Ok(container) => {
+            let data_start = container.data_start;
+            let checkpoint = checkpoint(container, file_bytes).map_err(|e| e.during("reading the GGUF header"))?;
+            Ok(Parsed::Done { checkpoint, data_start })
+        }
+    }
+}
+
+fn checkpoint(container: Container<'_>, file_bytes: u64) -> Result<Checkpoint> {
+    let Container { values, tensors, alignment, data_start } = container;
+    let meta = Metadata(values);
+    let arch_key = "general.architecture";
+    let arch = arch::find(meta.str(arch_key)?.ok_or_else(|| Metadata::missing(arch_key))?)?;
+    if let Some(kind) = meta.str("general.type")?
+        && kind != "model"
+    {
+        return Err(Error::unsupported(format!("GGUF type {kind}"), format!("this file holds no model but: {kind}")));
+    }
+    if meta.u32("split.count")?.unwrap_or(1) > 1 {
+        return Err(Error::unsupported("split GGUF", "this is one part of a model that is split over several files"));
+    }
+    let (mut config, dims) = arch.config(&meta)?;
+    let tokenizer = vocab::tokenizer(&meta)?;
+
+    let mut infos = Vec::with_capacity(tensors.len());
+    for tensor in &tensors {
+        let (name, row_map) = arch.tensor(tensor.name, &dims).ok_or_else(|| {
+            Error::bad_file(format!("tensor {:?} has no place in a {} model", tensor.name, arch.gguf))
+        })?;
+        let format = Format::from_ggml(tensor.ggml_type).ok_or_else(|| unknown_format(tensor))?;
+        let n_bytes = tensor_bytes(tensor, format)?;
+        let bad = |what: &str| Error::bad_file(format!("tensor {:?} {what}", tensor.name)).with("tensor", tensor.name);
+        if tensor.offset % alignment != 0 {
+            return Err(bad("is not aligned"));
+        }
+        let offset = data_start.checked_add(tensor.offset).ok_or_else(|| bad("lies outside the file"))?;
+        if offset.checked_add(n_bytes).is_none_or(|end| end > file_bytes) {
+            return Err(bad("goes past the end of the file: it is corrupted or incomplete"));
+        }
+        infos.push(TensorInfo { name, file: 0, offset, n_bytes, shape: tensor.shape.clone(), format, row_map });
+    }
+    super::check_overlap(&infos)?;
+
+    let embedding = infos
+        .iter()
+        .find(|info| info.name == "model.embed_tokens.weight")
+        .ok_or_else(|| Error::bad_file("the token embedding is missing"))?;
+    let vocab_size = embedding.shape[0];
+    if (tokenizer.tokens.len() as u64) > vocab_size {
+        let message = format!("{} tokens, but {vocab_size} rows of embeddings", tokenizer.tokens.len());
+        return Err(Error::bad_file(message));
+    }
+    config.insert("vocab_size".into(), vocab_size.into());
+    let tied = !infos.iter().any(|info| info.name == "lm_head.weight");
+    config.insert("tie_word_embeddings".into(), tied.into());
+    let generation = vocab::generation(&tokenizer);
+    Ok(Checkpoint {
+        model_type: arch.model_type.to_owned(),
+        config,
+        tensors: infos,
+        tokenizer: TokenizerSource::Gguf(Box::new(tokenizer)),
+        // Not worth refusing a model for: without a template it still completes text.
+        chat_template: meta.str("tokenizer.chat_template").unwrap_or_default().map(str::to_owned),
+        generation,
+        name: meta.str("general.name").unwrap_or_default().map(str::to_owned),
+    })
+}
+
+/// Bytes of a tensor's blocks. Rows must be whole blocks.
+fn tensor_bytes(tensor: &RawTensor<'_>, format: Format) -> Result<u64> {
+    let bad = |what: &str| Error::bad_file(format!("tensor {:?} {what}", tensor.name)).with("tensor", tensor.name);
+    let row = *tensor.shape.last().expect("1 to 4 dimensions were checked");
+    if !row.is_multiple_of(format.block_weights()) {
+        return Err(bad(&format!("has rows of {row}, not a multiple of {}", format.block_weights())));
+    }
+    let weights = tensor.shape.iter().try_fold(1u64, |product, dim| product.checked_mul(*dim));
+    weights
+        .and_then(|n| (n / format.block_weights()).checked_mul(format.block_bytes()))
+        .ok_or_else(|| bad("has more weights than a file can hold"))
+}
+
+/// Names of ggml's types by number (`ggml.h`, `enum ggml_type`), to say what a file asks for. Empty: removed from ggml.
+const GGML_TYPE_NAMES: &[&str] = &[
+    "F32", "F16", "Q4_0", "Q4_1", "", "", "Q5_0", "Q5_1", "Q8_0", "Q8_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K",
+    "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8", "I16", "I32", "I64",
+    "F64", "IQ1_M", "BF16", "", "", "", "TQ1_0", "TQ2_0", "", "", "", "MXFP4",
+];
+
+fn unknown_format(tensor: &RawTensor<'_>) -> Error {
+    match GGML_TYPE_NAMES.get(tensor.ggml_type as usize) {
+        Some(name) if !name.is_empty() => {
+            Error::unsupported(*name, format!("tensor {:?} is stored as {name}, which cannot be read", tensor.name))
+        }
+        _ => Error::unsupported(
+            format!("ggml type {}", tensor.ggml_type),
+            format!("tensor {:?} is stored as ggml type {}, which is not known", tensor.name, tensor.ggml_type),
+        ),
+    }
+    .with("tensor", tensor.name)
+}

@@ -1,0 +1,207 @@
+//! What GGUF calls things, per architecture, and what Hugging Face calls them: the one table.
+//!
+//! Sources: llama.cpp `gguf-py/gguf/constants.py` and `tensor_mapping.py` for the GGUF side, the `transformers`
+//! implementation of each `model_type` for the other. Another architecture with these hyperparameters is one more
+//! [`Arch`] and its names.
+
+use serde_json::{Map, Value, json};
+
+use super::metadata::Metadata;
+use crate::error::{Error, Result};
+use crate::format::RowMap;
+
+/// One architecture of `general.architecture`.
+pub(super) struct Arch {
+    /// Its name in GGUF, which also starts its keys.
+    pub gguf: &'static str,
+    /// Hugging Face's `model_type`.
+    pub model_type: &'static str,
+    /// `hidden_act`, which GGUF leaves unsaid.
+    hidden_act: &'static str,
+    /// Whole names, outside the layers.
+    tensors: &'static [(&'static str, &'static str)],
+    /// Stems inside `blk.N.` and inside `model.layers.N.`, each followed by `.weight` or `.bias`.
+    layer_tensors: &'static [(&'static str, &'static str)],
+    /// Stems inside `blk.N.` whose rows are interleaved for GGUF's rope.
+    rope_interleaved: &'static [&'static str],
+}
+
+const ARCHS: &[Arch] = &[Arch {
+    gguf: "llama",
+    model_type: "llama",
+    hidden_act: "silu",
+    tensors: &[
+        ("token_embd.weight", "model.embed_tokens.weight"),
+        ("output_norm.weight", "model.norm.weight"),
+        ("output.weight", "lm_head.weight"),
+        // Frequency divisors of Llama 3's rope, head_dim / 2 values: Hugging Face computes them from `rope_scaling`.
+        ("rope_freqs.weight", "rope_freqs.weight"),
+    ],
+    layer_tensors: &[
+        ("attn_norm", "input_layernorm"),
+        ("attn_q", "self_attn.q_proj"),
+        ("attn_k", "self_attn.k_proj"),
+        ("attn_v", "self_attn.v_proj"),
+        ("attn_output", "self_attn.o_proj"),
+        ("ffn_norm", "post_attention_layernorm"),
+        ("ffn_gate", "mlp.gate_proj"),
+        ("ffn_up", "mlp.up_proj"),
+        ("ffn_down", "mlp.down_proj"),
+    ],
+    rope_interleaved: &["attn_q", "attn_k"],
+}];
+
+/// The architecture that GGUF calls `name`.
+///
+/// # Errors
+/// [`crate::ErrorKind::Unsupported`] for one that is not in the table.
+pub(super) fn find(name: &str) -> Result<&'static Arch> {
+    ARCHS.iter().find(|arch| arch.gguf == name).ok_or_else(|| {
+        Error::unsupported(format!("architecture {name}"), format!("models of architecture {name:?} cannot be run"))
+    })
+}
+
+/// Hyperparameters that the rest of the reader needs as numbers.
+pub(super) struct Dims {
+    pub num_hidden_layers: u32,
+    pub head_dim: u32,
+}
+
+impl Arch {
+    /// Hugging Face's name of a tensor and how its rows are stored, or `None` for a tensor that this architecture has not.
+    pub fn tensor(&self, gguf_name: &str, dims: &Dims) -> Option<(String, RowMap)> {
+        if let Some((_, name)) = self.tensors.iter().find(|(gguf, _)| *gguf == gguf_name) {
+            return Some(((*name).to_owned(), RowMap::Identity));
+        }
+        let (layer, rest) = gguf_name.strip_prefix("blk.")?.split_once('.')?;
+        let (stem, part) = rest.rsplit_once('.')?;
+        let number: u32 = layer.parse().ok()?;
+        // One spelling a layer: "blk.00." would give a second tensor the same name.
+        if number >= dims.num_hidden_layers || number.to_string() != layer || !matches!(part, "weight" | "bias") {
+            return None;
+        }
+        let (_, name) = self.layer_tensors.iter().find(|(gguf, _)| *gguf == stem)?;
+        let row_map = if self.rope_interleaved.contains(&stem) {
+            RowMap::RopeInterleaved { head_dim: dims.head_dim }
+        } else {
+            RowMap::Identity
+        };
+        Some((format!("model.layers.{number}.{name}.{part}"), row_map))
+    }
+
+    /// `config.json`, translated. `vocab_size` and `tie_word_embeddings` come from the tensors and are added by the caller.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::BadFile`] for a key that is missing, of the wrong type or impossible (data: `key`);
+    /// [`crate::ErrorKind::Unsupported`] for a variant of the architecture that doran does not run.
+    pub fn config(&self, meta: &Metadata<'_>) -> Result<(Map<String, Value>, Dims)> {
+        let key = |stem: &str| format!("{}.{stem}", self.gguf);
+        let num_hidden_layers = meta.count(&key("block_count"), None, 1024)?;
+        let hidden_size = meta.count(&key("embedding_length"), None, 1 << 20)?;
+        let intermediate_size = meta.count(&key("feed_forward_length"), None, 1 << 24)?;
+        let heads = meta.count(&key("attention.head_count"), None, 1 << 16)?;
+        let kv_heads = meta.count(&key("attention.head_count_kv"), Some(heads), 1 << 16)?;
+        if heads % kv_heads != 0 {
+            return Err(bad_value(&key("attention.head_count_kv"), "must divide attention.head_count"));
+        }
+        let head_dim = match meta.u32(&key("attention.key_length"))? {
+            Some(_) => meta.count(&key("attention.key_length"), None, 1 << 16)?,
+            None if hidden_size % heads == 0 => hidden_size / heads,
+            None => return Err(bad_value(&key("embedding_length"), "must be a multiple of attention.head_count")),
+        };
+        if let Some(value_length) = meta.u32(&key("attention.value_length"))?
+            && value_length != head_dim
+        {
+            return Err(Error::unsupported("keys and values of different length", "keys and values differ in length"));
+        }
+        if meta.u32(&key("expert_count"))?.unwrap_or(0) > 0 {
+            return Err(Error::unsupported("mixture of experts", "mixtures of experts cannot be run"));
+        }
+        let eps_key = key("attention.layer_norm_rms_epsilon");
+        let rms_norm_eps = meta.f64(&eps_key)?.ok_or_else(|| Metadata::missing(&eps_key))?;
+        if !(0.0..1.0).contains(&rms_norm_eps) {
+            return Err(bad_value(&eps_key, "must be at least 0 and less than 1"));
+        }
+        let theta_key = key("rope.freq_base");
+        let rope_theta = meta.f64(&theta_key)?.unwrap_or(10_000.0);
+        if rope_theta <= 0.0 {
+            return Err(bad_value(&theta_key, "must be positive"));
+        }
+        let mut config = Map::new();
+        config.insert("model_type".into(), self.model_type.into());
+        config.insert("hidden_size".into(), hidden_size.into());
+        config.insert("intermediate_size".into(), intermediate_size.into());
+        config.insert("num_hidden_layers".into(), num_hidden_layers.into());
+        config.insert("num_attention_heads".into(), heads.into());
+        config.insert("num_key_value_heads".into(), kv_heads.into());
+        config.insert("head_dim".into(), head_dim.into());
+        config.insert("hidden_act".into(), self.hidden_act.into());
+        config.insert("rms_norm_eps".into(), rms_norm_eps.into());
+        config.insert("rope_theta".into(), rope_theta.into());
+        let context = meta.count(&key("context_length"), None, u32::MAX)?;
+        config.insert("max_position_embeddings".into(), context.into());
+        if let Some(rotary) = meta.u32(&key("rope.dimension_count"))?
+            && rotary != head_dim
+        {
+            if rotary == 0 || rotary > head_dim || rotary % 2 != 0 {
+                return Err(bad_value(
+                    &key("rope.dimension_count"),
+                    "must be even, positive and at most the head's length",
+                ));
+            }
+            config.insert("partial_rotary_factor".into(), (f64::from(rotary) / f64::from(head_dim)).into());
+        }
+        if let Some(scaling) = self.rope_scaling(meta)? {
+            config.insert("rope_scaling".into(), scaling);
+        }
+        Ok((config, Dims { num_hidden_layers, head_dim }))
+    }
+
+    /// Hugging Face's `rope_scaling`, or `None` for plain rope.
+    fn rope_scaling(&self, meta: &Metadata<'_>) -> Result<Option<Value>> {
+        let key = |stem: &str| format!("{}.rope.scaling.{stem}", self.gguf);
+        let factor = || -> Result<f64> {
+            let factor = meta.f64(&key("factor"))?.ok_or_else(|| Metadata::missing(&key("factor")))?;
+            if factor <= 0.0 {
+                return Err(bad_value(&key("factor"), "must be positive"));
+            }
+            Ok(factor)
+        };
+        let kind = match meta.str(&key("type"))? {
+            Some(kind) => kind,
+            // Files of before `rope.scaling.*` (llama.cpp `LLM_KV_ROPE_SCALE_LINEAR`).
+            None => match meta.f64(&format!("{}.rope.scale_linear", self.gguf))? {
+                Some(factor) if factor > 0.0 => return Ok(Some(json!({ "rope_type": "linear", "factor": factor }))),
+                _ => return Ok(None),
+            },
+        };
+        match kind {
+            "none" => Ok(None),
+            "linear" => Ok(Some(json!({ "rope_type": "linear", "factor": factor()? }))),
+            "yarn" => {
+                let factor = factor()?;
+                let mut scaling = json!({ "rope_type": "yarn", "factor": factor });
+                if let Some(context) = meta.u32(&key("original_context_length"))? {
+                    scaling["original_max_position_embeddings"] = context.into();
+                }
+                for (stem, name) in [("yarn_beta_fast", "beta_fast"), ("yarn_beta_slow", "beta_slow")] {
+                    if let Some(beta) = meta.f64(&key(stem))? {
+                        scaling[name] = beta.into();
+                    }
+                }
+                // GGUF's factor multiplies YaRN's own scale of the attention, Hugging Face's replaces it (arXiv 2309.00071, eq. 22).
+                if let Some(attn_factor) = meta.f64(&key("attn_factor"))? {
+                    scaling["attention_factor"] = (attn_factor * (0.1 * factor.max(1.0).ln() + 1.0)).into();
+                }
+                Ok(Some(scaling))
+            }
+            other => {
+                Err(Error::unsupported(format!("rope scaling {other}"), format!("rope scaling {other:?} is not known")))
+            }
+        }
+    }
+}
+
+fn bad_value(key: &str, what: &str) -> Error {
+    Error::bad_file(format!("{key} {what}")).with("key", key)
+}

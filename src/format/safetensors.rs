@@ -1,0 +1,147 @@
+//! safetensors: the header of one file becomes a list of tensors.
+//!
+//! Source: the format's README (huggingface/safetensors, § Format): eight bytes of header length, a JSON object of
+//! `name → {dtype, shape, data_offsets}`, then the data. Its rules are checked: every length agrees with dtype and shape,
+//! no two tensors share bytes, and together they cover the data without a gap.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+use super::{RowMap, TensorInfo};
+use crate::error::{Error, Result};
+use crate::quant::Format;
+
+/// Longest header, in bytes. The format allows 100 MB; models of ten thousand tensors need under 2 MiB.
+pub const HEADER_BYTES_MAX: u64 = 32 << 20;
+
+/// Most tensors of one file.
+const TENSORS_MAX: usize = 1 << 16;
+
+/// What a prefix of a file gave.
+#[derive(Debug)]
+pub enum Parsed {
+    /// The header goes on: try again with a prefix of at least this many bytes (never more than the file has).
+    NeedBytes(u64),
+    /// The whole header: all tensors in the order of the file, with offsets from its start.
+    Done(Vec<TensorInfo>),
+}
+
+/// Reads the header of a safetensors file of `file_bytes` bytes from its first bytes. The tensors say that they are of file
+/// number `file`.
+///
+/// # Errors
+/// [`crate::ErrorKind::BadFile`] for a header that breaks the format's rules or is longer than [`HEADER_BYTES_MAX`];
+/// [`crate::ErrorKind::Unsupported`] (data: `what`) for a dtype other than F32, F16 and BF16.
+pub fn parse(prefix: &[u8], file_bytes: u64, file: usize) -> Result<Parsed> {
+    const LENGTH_BYTES: u64 = 8;
+    if file_bytes < LENGTH_BYTES {
+        return Err(bad("the file is shorter than its header's length field"));
+    }
+    let Some((length, rest)) = prefix.split_first_chunk::<8>() else {
+        // Most headers fit into this; a second request is needed only for the others.
+        return Ok(Parsed::NeedBytes(file_bytes.min(64 << 10)));
+    };
+    let header_bytes = u64::from_le_bytes(*length);
+    if header_bytes > HEADER_BYTES_MAX {
+        return Err(bad(format!("the header is {header_bytes} bytes long; {HEADER_BYTES_MAX} are the limit")));
+    }
+    let data_start = LENGTH_BYTES + header_bytes;
+    if data_start > file_bytes {
+        return Err(bad("the header is longer than the file"));
+    }
+    let Some(header) = rest.get(..header_bytes as usize) else {
+        return Ok(Parsed::NeedBytes(data_start));
+    };
+    // `serde_json` limits nesting to 128.
+    let header: Header = serde_json::from_slice(header).map_err(|e| bad(format!("the header: {e}")))?;
+
+    let mut tensors = Vec::with_capacity(header.0.len());
+    for (name, Entry { dtype, shape, data_offsets: (start, end) }) in header.0 {
+        let bad = |what: &str| bad(format!("tensor {name:?} {what}")).with("tensor", name.as_str());
+        let format = match dtype.as_str() {
+            "F32" => Format::F32,
+            "F16" => Format::F16,
+            "BF16" => Format::BF16,
+            other => {
+                return Err(Error::unsupported(
+                    other,
+                    format!("tensor {name:?} is stored as {other}, which cannot be read"),
+                )
+                .with("tensor", name.as_str()));
+            }
+        };
+        if shape.len() > 4 || shape.contains(&0) {
+            return Err(bad("must have at most 4 dimensions, none of them 0"));
+        }
+        let n_bytes = shape.iter().try_fold(format.block_bytes(), |product, dim| product.checked_mul(*dim));
+        let n_bytes = n_bytes.ok_or_else(|| bad("has more weights than a file can hold"))?;
+        if start.checked_add(n_bytes) != Some(end) {
+            return Err(bad("has another length than its dtype and shape say"));
+        }
+        if end > file_bytes - data_start {
+            return Err(bad("goes past the end of the file: it is corrupted or incomplete"));
+        }
+        let offset = data_start + start;
+        tensors.push(TensorInfo { name, file, offset, n_bytes, shape, format, row_map: RowMap::Identity });
+    }
+    super::check_overlap(&tensors)?;
+    // Without overlaps, and inside the file, they cover it if their lengths sum to its length.
+    let covered: u64 = tensors.iter().map(|tensor| tensor.n_bytes).sum();
+    if covered != file_bytes - data_start {
+        return Err(bad(format!("tensors cover {covered} of {} bytes of data", file_bytes - data_start)));
+    }
+    Ok(Parsed::Done(tensors))
+}
+
+fn bad(message: impl fmt::Display) -> Error {
+    Error::bad_file(format!("reading the safetensors header: {message}"))
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Vec<u64>,
+    data_offsets: (u64, u64),
+}
+
+/// The header's object. Read by hand because its keys must be unique, which JSON maps do not check.
+struct Header(Vec<(String, Entry)>);
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct HeaderVisitor;
+
+        impl<'de> Visitor<'de> for HeaderVisitor {
+            type Value = Header;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of tensors")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+                use serde::de::Error as _;
+                let mut entries = Vec::new();
+                let mut names = std::collections::HashSet::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if !names.insert(name.clone()) {
+                        return Err(A::Error::custom(format!("tensor {name:?} stands twice")));
+                    }
+                    if name == "__metadata__" {
+                        map.next_value::<HashMap<String, String>>()?;
+                        continue;
+                    }
+                    if entries.len() == TENSORS_MAX {
+                        return Err(A::Error::custom(format!("more than {TENSORS_MAX} tensors")));
+                    }
+                    entries.push((name, map.next_value()?));
+                }
+                Ok(Header(entries))
+            }
+        }
+
+        deserializer.deserialize_map(HeaderVisitor)
+    }
+}

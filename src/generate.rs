@@ -1,0 +1,226 @@
+//! One answer: prompt in, tokens out, one at a time. The only place that waits for the GPU while decoding.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::detokenize::Detokenizer;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sampler::{SamplerOptions, sample};
+use crate::session::{Next, Session};
+use crate::stop::StopStrings;
+use crate::text::Text;
+use crate::weights::Cancel;
+
+/// Tokens of an answer where the caller does not say.
+const DEFAULT_MAX_TOKENS: usize = 1024;
+
+/// What a caller passes as the prompt.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Messages for the chat template.
+    Messages(Vec<Value>),
+    /// Text to be continued.
+    Text(String),
+    /// Token ids, taken as they are.
+    Ids(Vec<u32>),
+}
+
+/// How to answer.
+#[derive(Clone, Debug, Default)]
+pub struct GenerateOptions {
+    /// How tokens are drawn.
+    pub sampler: SamplerOptions,
+    /// Texts that end the answer; they are not part of it.
+    pub stop: Vec<String>,
+    /// Tokens of the answer at most.
+    pub max_tokens: Option<usize>,
+    /// Go on after the model's end tokens.
+    pub ignore_eos: bool,
+    /// Tell each token's log-probability.
+    pub logprobs: bool,
+    /// Local time, for chat templates that state the date.
+    pub now_secs: Option<i64>,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FinishReason {
+    /// The model ended it, or a stop string came.
+    Stop,
+    /// `max_tokens` were made, or the context is full.
+    Length,
+}
+
+/// What an answer took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Tokens of the answer, the end token included.
+    pub completion_tokens: usize,
+    /// Both.
+    pub total_tokens: usize,
+    /// Tokens of the prompt whose keys and values were still there from the turn before.
+    pub cached_tokens: usize,
+}
+
+/// What comes out: tokens, and an end.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// A token, with the text that is certain after it (which may be empty).
+    Token {
+        /// Its id.
+        id: u32,
+        /// Text.
+        text: String,
+        /// Natural logarithm of its probability, if asked for.
+        logprob: Option<f32>,
+    },
+    /// The end.
+    End {
+        /// What was held back.
+        text: String,
+        /// Why.
+        finish_reason: FinishReason,
+        /// Counts.
+        usage: Usage,
+    },
+}
+
+/// An answer in the making. It starts at the first [`Generation::next`].
+pub struct Generation {
+    /// Prompt and answer so far.
+    ids: Vec<u32>,
+    prompt_tokens: usize,
+    max_tokens: usize,
+    options: GenerateOptions,
+    detokenizer: Detokenizer,
+    stop: StopStrings,
+    cached_tokens: usize,
+    finished: Option<FinishReason>,
+    ended: bool,
+}
+
+impl Generation {
+    /// An answer to `input` in a context of `capacity` tokens.
+    ///
+    /// # Errors
+    /// `template`, `tokenizer`, `bad_argument`; `context_overflow` if the prompt leaves no room.
+    pub fn new(text: &Text, capacity: usize, input: &Input, options: GenerateOptions) -> Result<Self> {
+        options.sampler.validate()?;
+        let ids = match input {
+            Input::Messages(messages) => {
+                let prompt = text.apply_chat_template(messages, true, options.now_secs)?;
+                text.tokenizer().encode(&prompt, false)?
+            }
+            Input::Text(prompt) => text.tokenizer().encode(prompt, true)?,
+            Input::Ids(ids) => ids.clone(),
+        };
+        if ids.is_empty() {
+            return Err(Error::bad_argument("input", "the input has no tokens"));
+        }
+        if ids.len() >= capacity {
+            let message = format!(
+                "the input has {} tokens and the context is {capacity}: no room is left for an answer",
+                ids.len()
+            );
+            return Err(Error::new(ErrorKind::ContextOverflow, message)
+                .with("needed", ids.len() + 1)
+                .with("context", capacity));
+        }
+        let detokenizer =
+            if matches!(input, Input::Messages(_)) { Detokenizer::new(true) } else { Detokenizer::continuing(true) };
+        Ok(Self {
+            prompt_tokens: ids.len(),
+            max_tokens: options.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
+            stop: StopStrings::new(options.stop.clone())?,
+            ids,
+            options,
+            detokenizer,
+            cached_tokens: 0,
+            finished: None,
+            ended: false,
+        })
+    }
+
+    /// The next item; `None` after the end.
+    ///
+    /// # Errors
+    /// `aborted` if `cancel` fired; `non_finite`, `device_lost`, `gpu`. The engine can be used again after any but the last two.
+    pub async fn next(&mut self, text: &Text, session: &mut Session, cancel: &Cancel) -> Result<Option<Item>> {
+        cancel.check()?;
+        if self.ended {
+            return Ok(None);
+        }
+        if self.ids.len() - self.prompt_tokens >= self.max_tokens && self.finished.is_none() {
+            self.finished = Some(FinishReason::Length);
+        }
+        if let Some(finish_reason) = self.finished {
+            return Ok(Some(self.end(finish_reason)));
+        }
+        let greedy = self.is_greedy();
+        let next = if self.ids.len() == self.prompt_tokens {
+            let (next, cached_tokens) = session.prefill(&self.ids, greedy, cancel).await?;
+            self.cached_tokens = cached_tokens;
+            next
+        } else {
+            session.decode(self.ids[self.ids.len() - 1], greedy).await?
+        };
+        let (id, logprob) = match next {
+            Next::Greedy(id) => (id, None),
+            Next::Logits(mut logits) => {
+                let drawn = sample(&mut logits, &self.options.sampler, &self.ids, self.ids.len() as u32)?;
+                (drawn.id, self.options.logprobs.then_some(drawn.logprob))
+            }
+        };
+        self.ids.push(id);
+        Ok(Some(self.take(text, session.capacity(), id, logprob)?))
+    }
+
+    /// A new token: what text it brings, and whether the answer is over.
+    fn take(&mut self, text: &Text, capacity: usize, id: u32, logprob: Option<f32>) -> Result<Item> {
+        let is_end = text.generation_config().eos_token_ids.contains(&id) && !self.options.ignore_eos;
+        if is_end {
+            self.finished = Some(FinishReason::Stop);
+            return Ok(Item::Token { id, text: String::new(), logprob });
+        }
+        // A model may have more rows than its tokenizer has tokens; the rest has no text.
+        let known = (id as usize) < text.tokenizer().vocab_size();
+        let piece = if known { self.detokenizer.push(text.tokenizer(), id)? } else { String::new() };
+        let emit = self.stop.push(&piece);
+        if emit.stopped {
+            self.finished = Some(FinishReason::Stop);
+        } else if self.ids.len() >= capacity {
+            self.finished = Some(FinishReason::Length);
+        }
+        Ok(Item::Token { id, text: emit.text, logprob })
+    }
+
+    fn end(&mut self, finish_reason: FinishReason) -> Item {
+        self.ended = true;
+        let rest = self.detokenizer.finish();
+        let mut text = self.stop.push(&rest).text;
+        text.push_str(&self.stop.finish());
+        let completion_tokens = self.ids.len() - self.prompt_tokens;
+        let usage = Usage {
+            prompt_tokens: self.prompt_tokens,
+            completion_tokens,
+            total_tokens: self.ids.len(),
+            cached_tokens: self.cached_tokens,
+        };
+        Item::End { text, finish_reason, usage }
+    }
+
+    /// Whether the largest raw logit is the answer: the GPU finds it, and 16 bytes are read back.
+    fn is_greedy(&self) -> bool {
+        let s = &self.options.sampler;
+        s.temperature == 0.0
+            && s.repetition_penalty == 1.0
+            && s.frequency_penalty == 0.0
+            && s.presence_penalty == 0.0
+            && s.logit_bias.is_empty()
+            && !self.options.logprobs
+    }
+}

@@ -1,0 +1,17 @@
+//! The GPU: device, buffers, shaders, pipelines, recordings. No wgpu type leaves this room; every submit passes
+//! [`queue`](self); in decode only `generate.rs` waits.
+
+pub mod buffer;
+pub mod counters;
+pub mod device;
+pub mod pipeline;
+pub mod queue;
+pub mod replay;
+pub mod shader;
+pub mod upload;
+
+pub use buffer::{GpuBuffer, Usage};
+pub use counters::{Counters, Counts};
+pub use device::{Capabilities, Gpu};
+pub use pipeline::KernelSpec;
+pub use replay::{DispatchSpec, Recording, StepShape};

@@ -1,0 +1,182 @@
+//! Stored bytes → the layout that kernels read, on the GPU: a chunk goes into a staging buffer as it is, and one `repack`
+//! dispatch a slice spreads it over the matrix. See `shaders/repack.wgsl`.
+
+use std::rc::Rc;
+
+use bytemuck::{Pod, Zeroable};
+
+use super::buffer::{GpuBuffer, Usage};
+use super::device::Gpu;
+use super::pipeline::KernelSpec;
+use super::replay::{DispatchSpec, Recording, StepShape};
+use crate::error::{Error, Result};
+use crate::quant::Format;
+use crate::weights::Bytes;
+
+/// Workgroups in one row of the repack grid (`shaders/repack.wgsl`).
+const GRID_WIDTH: u32 = 32_768;
+
+/// The rows `[first_row, first_row + rows)` of a matrix, repacked. A matrix larger than a binding has several.
+#[derive(Clone, Debug)]
+pub struct MatrixPart {
+    /// First row of the matrix in this part.
+    pub first_row: u32,
+    /// Rows in this part.
+    pub rows: u32,
+    /// `[quads of rows, sub_blocks, 4]` of `quant_vec4s` each (`shaders/lib/quads.wgsl`).
+    pub quants: Rc<GpuBuffer>,
+    /// `[quads of rows, sub_blocks, 4]` words, or a buffer that is bound but not read.
+    pub scales: Rc<GpuBuffer>,
+}
+
+/// A weight matrix on the GPU: `[rows, cols]`, rows padded to whole sub-blocks of 32.
+#[derive(Clone, Debug)]
+pub struct GpuMatrix {
+    /// The format.
+    pub format: Format,
+    /// Rows, with the padding between concatenated pieces.
+    pub rows: u32,
+    /// Weights in a row.
+    pub cols: u32,
+    /// Row ranges, in order.
+    pub parts: Vec<MatrixPart>,
+}
+
+impl GpuMatrix {
+    /// Room for `[rows, cols]` of `format`, split by rows so that no binding exceeds `max_binding_bytes`.
+    pub fn new(gpu: &Gpu, label: &str, format: Format, rows: u32, cols: u32, no_scales: &Rc<GpuBuffer>) -> Self {
+        let (quant_bytes, scale_bytes) = format.gpu_row_bytes(u64::from(cols));
+        let limit = gpu.capabilities().max_binding_bytes;
+        // Parts start at multiples of 32 rows so that a quad of rows never straddles two of them.
+        let rows_per_part = (limit / quant_bytes.max(1)).min(u64::from(rows.next_multiple_of(32))) / 32 * 32;
+        let rows_per_part = rows_per_part.max(32) as u32;
+        let mut parts = Vec::new();
+        let mut first_row = 0;
+        while first_row < rows {
+            let part_rows = rows_per_part.min(rows - first_row);
+            // Kernels read whole quads of rows.
+            let whole_rows = u64::from(part_rows.next_multiple_of(4));
+            let quants = gpu.create_buffer(label, whole_rows * quant_bytes, Usage::Storage);
+            let scales = if scale_bytes == 0 {
+                Rc::clone(no_scales)
+            } else {
+                Rc::new(gpu.create_buffer(label, whole_rows * scale_bytes, Usage::Storage))
+            };
+            parts.push(MatrixPart { first_row, rows: part_rows, quants: Rc::new(quants), scales });
+            first_row += part_rows;
+        }
+        Self { format, rows, cols, parts }
+    }
+
+    /// Bytes that a kernel reads to use the rows of a part once.
+    pub fn part_bytes(&self, part: &MatrixPart) -> u64 {
+        let (quant_bytes, scale_bytes) = self.format.gpu_row_bytes(u64::from(self.cols));
+        u64::from(part.rows) * (quant_bytes + scale_bytes)
+    }
+}
+
+/// A slice of one stored tensor inside a chunk, and where it goes.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    /// Byte offset of the slice in the chunk.
+    pub chunk_byte: u64,
+    /// The slice in stored blocks of the tensor, `[first, end)`.
+    pub first: u64,
+    /// See `first`.
+    pub end: u64,
+    /// Row of the matrix where the tensor's row 0 goes.
+    pub row_offset: u32,
+    /// Rows of a rotary head whose halves are interleaved in the file, or 0.
+    pub rope_head_dim: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct RepackParams {
+    src_byte: u32,
+    first: u32,
+    end: u32,
+    row_elements: u32,
+    first_row: u32,
+    row_units: u32,
+    row_blocks: u32,
+    row_offset: u32,
+    part_first: u32,
+    part_end: u32,
+    rope_head_dim: u32,
+    n_units: u32,
+}
+
+fn repack_file(format: Format) -> &'static str {
+    match format {
+        Format::F32 => "repack/word",
+        Format::F16 | Format::BF16 => "repack/half",
+        Format::Q4_0 => "repack/q4_0",
+        Format::Q4_1 => "repack/q4_1",
+        Format::Q8_0 => "repack/q8_0",
+    }
+}
+
+/// Brings chunks to the GPU. Holds one staging buffer while a model loads.
+pub struct Uploader {
+    staging: Rc<GpuBuffer>,
+}
+
+impl Uploader {
+    /// An uploader for chunks of up to `chunk_bytes`.
+    pub fn new(gpu: &Gpu, chunk_bytes: u64) -> Self {
+        // One word more: a value that straddles the last word is read by two.
+        Self { staging: Rc::new(gpu.create_buffer("staging", chunk_bytes.next_multiple_of(4) + 4, Usage::Storage)) }
+    }
+
+    /// Uploads one chunk and repacks the slices that it holds.
+    ///
+    /// # Errors
+    /// `internal` if the chunk is larger than promised.
+    pub fn upload<B: Bytes>(&self, gpu: &Gpu, chunk: &B, slices: &[(GpuMatrix, Slice)]) -> Result<()> {
+        if chunk.len() + 4 > self.staging.bytes() {
+            return Err(Error::internal(format!("a chunk of {} bytes does not fit the staging buffer", chunk.len())));
+        }
+        let mut specs = Vec::new();
+        for (matrix, slice) in slices {
+            let units = if matrix.format == Format::F16 || matrix.format == Format::BF16 { 2 } else { 1 };
+            let row_elements = u64::from(matrix.cols) / matrix.format.block_weights();
+            let row_units = row_elements.div_ceil(units);
+            let first_row = slice.first / row_elements;
+            let last_row = (slice.end - 1) / row_elements;
+            let n_units = (last_row - first_row + 1) * row_units;
+            for part in &matrix.parts {
+                let params = RepackParams {
+                    src_byte: slice.chunk_byte as u32,
+                    first: slice.first as u32,
+                    end: slice.end as u32,
+                    row_elements: row_elements as u32,
+                    first_row: first_row as u32,
+                    row_units: row_units as u32,
+                    row_blocks: matrix.format.sub_blocks(u64::from(matrix.cols)) as u32,
+                    row_offset: slice.row_offset,
+                    part_first: part.first_row,
+                    part_end: part.first_row + part.rows,
+                    rope_head_dim: slice.rope_head_dim,
+                    n_units: n_units as u32,
+                };
+                let groups = n_units.div_ceil(64) as u32;
+                specs.push(DispatchSpec {
+                    label: part.quants.label().to_owned(),
+                    kernel: KernelSpec::new("repack").slot("FORMAT", repack_file(matrix.format)),
+                    params: bytemuck::bytes_of(&params).to_vec(),
+                    buffers: vec![Rc::clone(&self.staging), Rc::clone(&part.quants), Rc::clone(&part.scales)],
+                    grid: Box::new(move |_| [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), 1]),
+                    weight_bytes: Box::new(|_| 0),
+                    kv_bytes: Box::new(|_| 0),
+                });
+            }
+        }
+        gpu.write_chunk(&self.staging, chunk);
+        if !specs.is_empty() {
+            let recording = Recording::new(gpu, "upload", specs)?;
+            gpu.submit(&recording, &StepShape { n_rows: 0, n_outputs: 0, kv_length: 0 }, None);
+        }
+        gpu.check()
+    }
+}

@@ -1,0 +1,136 @@
+//! Rewrites known patterns; one rule a function. Each keeps every value that somebody reads, by name, so that a fused
+//! graph can be compared with the recorded one.
+
+use super::{Graph, Node, Piece, Value, Weight};
+use crate::ops::Op;
+use crate::ops::elementwise::Function;
+use crate::ops::linear::Linear;
+use crate::ops::row_stride;
+
+/// All rules, in order.
+pub fn fuse(graph: &mut Graph) {
+    concatenate_linears(graph);
+    gate(graph);
+    add_residuals(graph);
+}
+
+/// Linears of the same input whose weights share a format become one whose rows are theirs, one after the other
+/// (q, k and v; gate and up). Their outputs become views of its output, each at a multiple of 32 columns.
+pub fn concatenate_linears(graph: &mut Graph) {
+    let mut at = 0;
+    while at < graph.nodes.len() {
+        let group = linears_of_one_input(graph, at);
+        if group.len() > 1 {
+            merge(graph, &group);
+        }
+        at += 1;
+    }
+}
+
+/// The run of nodes from `at` on that are mergeable linears with the input and format of the first.
+fn linears_of_one_input(graph: &Graph, at: usize) -> Vec<usize> {
+    let mergeable = |node: &Node| match &node.op {
+        Op::Linear(linear) if !linear.residual && graph.weights[linear.weight].pieces.len() == 1 => {
+            let uses = |n: &&Node| match &n.op {
+                Op::Linear(other) => other.weight == linear.weight,
+                Op::Embedding(other) => other.weight == linear.weight,
+                _ => false,
+            };
+            let alone = graph.nodes.iter().filter(uses).count() == 1;
+            alone.then(|| (node.inputs[0], graph.weights[linear.weight].format))
+        }
+        _ => None,
+    };
+    let Some(key) = mergeable(&graph.nodes[at]) else { return Vec::new() };
+    (at..graph.nodes.len()).take_while(|i| mergeable(&graph.nodes[*i]) == Some(key)).collect()
+}
+
+fn merge(graph: &mut Graph, group: &[usize]) {
+    let linears: Vec<(Linear, usize)> = group
+        .iter()
+        .filter_map(|i| match (&graph.nodes[*i].op, graph.nodes[*i].output) {
+            (Op::Linear(linear), Some(output)) => Some((linear.clone(), output)),
+            _ => None,
+        })
+        .collect();
+    let first = &graph.weights[linears[0].0.weight];
+    let (cols, format, outputs) = (first.cols, first.format, graph.values[linears[0].1].outputs);
+    let has_bias = linears.iter().any(|(linear, _)| linear.bias.is_some());
+    let (mut pieces, mut bias_pieces, mut names, mut rows) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let merged = graph.values.len();
+    for (linear, output) in &linears {
+        let weight = &graph.weights[linear.weight];
+        pieces.push(Piece { row_offset: rows, ..weight.pieces[0].clone() });
+        if let Some(bias) = linear.bias {
+            bias_pieces.push(Piece { row_offset: rows, ..graph.weights[bias].pieces[0].clone() });
+        }
+        names.push(graph.values[*output].name.clone());
+        graph.values[*output].view = Some((merged, rows));
+        rows += row_stride(weight.rows);
+    }
+    let name = names.join("+");
+    graph.values.push(Value { name: name.clone(), width: rows, outputs, view: None });
+    let weight = Weight { name: format!("{name}.weight"), rows, cols, format, vector: false, pieces };
+    graph.weights.push(weight);
+    let weight = graph.weights.len() - 1;
+    let bias = has_bias.then(|| {
+        let format = crate::quant::Format::F32;
+        let name = format!("{name}.bias");
+        graph.weights.push(Weight { name, rows: 1, cols: rows, format, vector: true, pieces: bias_pieces });
+        graph.weights.len() - 1
+    });
+    let input = graph.nodes[group[0]].inputs[0];
+    let op = Op::Linear(Linear { weight, bias, residual: false });
+    graph.nodes[group[0]] = Node { op, inputs: vec![input], output: Some(merged) };
+    graph.nodes.drain(group[0] + 1..group[0] + group.len());
+}
+
+/// `silu(gate) · up` becomes one op.
+pub fn gate(graph: &mut Graph) {
+    let mut at = 0;
+    while at < graph.nodes.len() {
+        let node = &graph.nodes[at];
+        if node.op == Op::Elementwise(Function::Mul) {
+            let silu = graph.nodes.iter().position(|n| {
+                n.op == Op::Elementwise(Function::Silu) && n.output == Some(node.inputs[0])
+            });
+            if let Some(silu) = silu.filter(|_| graph.n_readers(node.inputs[0]) == 1) {
+                let inputs = vec![graph.nodes[silu].inputs[0], node.inputs[1]];
+                graph.nodes[at] = Node { op: Op::Elementwise(Function::SiluMul), inputs, output: node.output };
+                graph.nodes.remove(silu);
+                continue;
+            }
+        }
+        at += 1;
+    }
+}
+
+/// `residual + linear(x)` becomes a linear that adds.
+pub fn add_residuals(graph: &mut Graph) {
+    let mut at = 0;
+    while at < graph.nodes.len() {
+        let node = graph.nodes[at].clone();
+        if node.op == Op::Elementwise(Function::Add) {
+            let linear_of = |value: usize| {
+                graph.nodes.iter().position(|n| {
+                    matches!(&n.op, Op::Linear(l) if !l.residual)
+                        && n.output == Some(value)
+                        && graph.n_readers(value) == 1
+                })
+            };
+            let found = linear_of(node.inputs[1])
+                .map(|i| (i, node.inputs[0]))
+                .or_else(|| linear_of(node.inputs[0]).map(|i| (i, node.inputs[1])));
+            if let Some((i, residual)) = found {
+                let linear = graph.nodes[i].clone();
+                if let Op::Linear(l) = linear.op {
+                    let op = Op::Linear(Linear { residual: true, ..l });
+                    graph.nodes[at] = Node { op, inputs: vec![linear.inputs[0], residual], output: node.output };
+                    graph.nodes.remove(i);
+                    continue;
+                }
+            }
+        }
+        at += 1;
+    }
+}

@@ -1,0 +1,129 @@
+//! Picks kernels: a planned graph becomes a recording for steps of up to so many rows.
+
+use std::rc::Rc;
+
+use super::memory::{self, Plan};
+use super::weights::GpuWeights;
+use super::Graph;
+use crate::error::{Error, Result};
+use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, Recording, Usage};
+use crate::ops::linear::TILE_ROWS;
+use crate::ops::{GpuKvLayer, Lowering, Op, Operand, Variants, argmax, row_stride, select_rows};
+
+/// How many rows a lowered graph takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Rows of a step at most.
+    pub max_rows: u32,
+    /// Rows of logits at most.
+    pub max_outputs: u32,
+}
+
+/// A graph bound to buffers: ready to run steps.
+pub struct Lowered {
+    /// The dispatches.
+    pub recording: Recording,
+    /// Logits `[outputs, vocab_size]`, with rows of `logits_stride` floats.
+    pub logits: Operand,
+    /// Results of argmax, one a row of logits.
+    pub chosen: Rc<GpuBuffer>,
+    /// Values by name, for those that kept their memory.
+    pub values: Vec<(String, Operand)>,
+    /// Bytes of activations.
+    pub activation_bytes: u64,
+}
+
+/// Everything that a lowering binds and that does not depend on the bucket.
+pub struct Bindings<'a> {
+    /// The weights.
+    pub weights: &'a GpuWeights,
+    /// The caches by layer.
+    pub caches: &'a [GpuKvLayer],
+    /// Rotary tables `[positions, rotary_dim / 2]` of (cos, sin).
+    pub rope_tables: &'a [Rc<GpuBuffer>],
+    /// The step's rows.
+    pub step: &'a Rc<GpuBuffer>,
+    /// The kernels to use.
+    pub variants: Variants,
+}
+
+/// Lowers `graph`. With `keep_all` every value can be read after a step.
+///
+/// # Errors
+/// `gpu` or `internal`: faults of doran.
+pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep_all: bool) -> Result<Lowered> {
+    let plan = memory::plan(graph, keep_all);
+    let mut activation_bytes = 0;
+    let buffers: Vec<Rc<GpuBuffer>> = plan
+        .buffers
+        .iter()
+        .map(|(stride, outputs)| {
+            let rows = if *outputs { bucket.max_outputs } else { bucket.max_rows };
+            // Tiles may write past the last row.
+            let rows = if rows == 1 { 1 } else { rows.next_multiple_of(TILE_ROWS) };
+            let bytes = u64::from(rows) * u64::from(*stride) * 4;
+            activation_bytes += bytes;
+            Rc::new(gpu.create_buffer("activations", bytes, Usage::Storage))
+        })
+        .collect();
+    let operand = |value: usize| operand(graph, &plan, &buffers, value);
+    let nothing = &bind.weights.nothing;
+    let ctx = Lowering { variants: bind.variants, step: bind.step, nothing, max_rows: bucket.max_rows };
+    let outputs_ctx = Lowering { max_rows: bucket.max_outputs, ..ctx };
+    let mut specs: Vec<DispatchSpec> = Vec::new();
+    for node in &graph.nodes {
+        let inputs = node.inputs.iter().map(|input| operand(*input)).collect::<Result<Vec<_>>>()?;
+        let output = node.output.map(operand).transpose()?;
+        let label = node.output.map_or("kv_write", |value| graph.values[value].name.as_str());
+        let ctx = if inputs.first().is_some_and(|x| x.outputs) { &outputs_ctx } else { &ctx };
+        specs.extend(lower_node(ctx, bind, &node.op, label, &inputs, output.as_ref())?);
+    }
+    let logits = operand(graph.logits)?;
+    let rows = u64::from(bucket.max_outputs);
+    let slice_bytes = rows * u64::from(argmax::SLICES) * argmax::RESULT_BYTES;
+    let slices = Rc::new(gpu.create_buffer("argmax.slices", slice_bytes, Usage::Storage));
+    let chosen = Rc::new(gpu.create_buffer("argmax.chosen", rows * argmax::RESULT_BYTES, Usage::Storage));
+    specs.extend(argmax::lower(&logits, &slices, &chosen));
+    let recording = Recording::new(gpu, &format!("step[{}]", bucket.max_rows), specs)?;
+    let values = (0..graph.values.len())
+        .filter_map(|value| Some((graph.values[value].name.clone(), operand(value).ok()?)))
+        .collect();
+    Ok(Lowered { recording, logits, chosen, values, activation_bytes })
+}
+
+fn operand(graph: &Graph, plan: &Plan, buffers: &[Rc<GpuBuffer>], value: usize) -> Result<Operand> {
+    let (owner, offset) = graph.owner(value);
+    let buffer = plan.buffer_of[owner]
+        .ok_or_else(|| Error::internal(format!("value {} has no buffer", graph.values[value].name)))?;
+    let Value { width, outputs, .. } = &graph.values[value];
+    let stride = row_stride(graph.values[owner].width);
+    Ok(Operand { buffer: Rc::clone(&buffers[buffer]), stride, offset, width: *width, outputs: *outputs })
+}
+
+use super::Value;
+
+fn lower_node(
+    ctx: &Lowering<'_>,
+    bind: &Bindings<'_>,
+    op: &Op,
+    label: &str,
+    inputs: &[Operand],
+    output: Option<&Operand>,
+) -> Result<Vec<DispatchSpec>> {
+    let y = || output.ok_or_else(|| Error::internal(format!("{label} has no output")));
+    let weights = bind.weights;
+    Ok(match op {
+        Op::Embedding(op) => op.lower(ctx, label, weights.matrix(op.weight)?, y()?),
+        Op::RmsNorm(op) => op.lower(ctx, label, weights.vector(op.weight)?, &inputs[0], y()?),
+        Op::Linear(op) => {
+            let bias = op.bias.map(|bias| weights.vector(bias)).transpose()?;
+            let residual = op.residual.then(|| &inputs[1]);
+            op.lower(ctx, label, weights.matrix(op.weight)?, bias, (&inputs[0], residual), y()?)
+        }
+        Op::Rope(op) => op.lower(ctx, label, &bind.rope_tables[op.table], &inputs[0], y()?),
+        Op::KvWrite(op) => op.lower(ctx, label, &bind.caches[op.layer], &inputs[0], &inputs[1]),
+        Op::Attention(op) => op.lower(ctx, label, &bind.caches[op.layer], &inputs[0], y()?),
+        Op::Elementwise(op) => op.lower(ctx, label, &inputs[0], inputs.last().unwrap_or(&inputs[0]), y()?),
+        Op::SelectRows => select_rows::lower(ctx.step, label, &inputs[0], y()?),
+    })
+}

@@ -1,0 +1,135 @@
+//! What a model asks for becomes a list of dispatches: record → fuse → memory → lower.
+//!
+//! A [`Graph`] is recorded once by a model file, in the model's words; `fuse` rewrites known patterns; `memory` assigns
+//! buffers; `lower` picks kernels. The same graph runs on the CPU references (`reference.rs`), value by value, by name.
+
+pub mod fuse;
+pub mod lower;
+pub mod memory;
+pub mod record;
+pub mod reference;
+pub mod weights;
+
+use crate::ops::Op;
+use crate::quant::Format;
+
+/// A value between two ops: `[rows, width]`, rows known at each step only.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    /// Name in the model's words, e.g. `layers.3.self_attn.q_proj`.
+    pub name: String,
+    /// Values in a row.
+    pub width: u32,
+    /// Whether its rows are the step's outputs rather than its tokens.
+    pub outputs: bool,
+    /// If it is a range of columns of another value: which, and from which column.
+    pub view: Option<(usize, u32)>,
+}
+
+/// An op with its inputs and output, by index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// What is done.
+    pub op: Op,
+    /// Values read.
+    pub inputs: Vec<usize>,
+    /// Value made; none for cache writes.
+    pub output: Option<usize>,
+}
+
+/// A tensor of the checkpoint as part of a weight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Piece {
+    /// Index among the checkpoint's tensors.
+    pub tensor: usize,
+    /// Row of the weight where the tensor's row 0 stands.
+    pub row_offset: u32,
+    /// Rows of the tensor.
+    pub rows: u32,
+}
+
+/// A weight that an op reads: one tensor, or several with their rows one after the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weight {
+    /// Name, e.g. `model.layers.3.self_attn.q_proj.weight`.
+    pub name: String,
+    /// Rows, with padding between pieces; 1 for a vector.
+    pub rows: u32,
+    /// Weights in a row.
+    pub cols: u32,
+    /// How kernels read it; vectors are kept in f32.
+    pub format: Format,
+    /// Whether it is a vector (norm weight, bias): unpacked to f32, of `cols` values.
+    pub vector: bool,
+    /// What it is made of.
+    pub pieces: Vec<Piece>,
+}
+
+/// Rotary angles: `inv_freq[i]` radians a position for pair `i`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RopeTable {
+    /// Radians per position; `[rotary_dim / 2]`.
+    pub inv_freq: Vec<f64>,
+    /// Index of a weight vector whose values divide the frequencies, if the checkpoint brings one.
+    pub divisors: Option<usize>,
+    /// Factor on cos and sin.
+    pub attention_factor: f64,
+}
+
+/// One layer's need of cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheLayer {
+    /// Heads of keys and values.
+    pub kv_heads: u32,
+    /// Values in a head.
+    pub head_dim: u32,
+}
+
+/// A recorded model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Graph {
+    /// All values; the index is the identity.
+    pub values: Vec<Value>,
+    /// Ops in order.
+    pub nodes: Vec<Node>,
+    /// All weights.
+    pub weights: Vec<Weight>,
+    /// Rotary tables.
+    pub rope_tables: Vec<RopeTable>,
+    /// Caches by layer.
+    pub caches: Vec<CacheLayer>,
+    /// The value that holds the logits: `[outputs, vocab_size]`.
+    pub logits: usize,
+}
+
+impl Graph {
+    /// The value that owns the memory of `value`, and the column where `value` starts in it.
+    pub fn owner(&self, value: usize) -> (usize, u32) {
+        let (mut value, mut offset) = (value, 0);
+        while let Some((parent, column)) = self.values[value].view {
+            value = parent;
+            offset += column;
+        }
+        (value, offset)
+    }
+
+    /// How many nodes read `value`, itself or through views of it.
+    pub fn n_readers(&self, value: usize) -> usize {
+        let reads = |node: &&Node| node.inputs.iter().any(|input| self.owner(*input).0 == self.owner(value).0);
+        self.nodes.iter().filter(reads).count() + usize::from(self.owner(self.logits).0 == self.owner(value).0)
+    }
+
+    /// Positions `0..capacity` of a rotary table: (cos, sin) a pair. `divisors` as [`RopeTable::divisors`] names them.
+    pub fn rope_angles(&self, table: usize, capacity: u32, divisors: Option<&[f32]>) -> Vec<[f32; 2]> {
+        let table = &self.rope_tables[table];
+        let mut angles = Vec::with_capacity(capacity as usize * table.inv_freq.len());
+        for position in 0..capacity {
+            for (i, inv_freq) in table.inv_freq.iter().enumerate() {
+                let divisor = divisors.and_then(|d| d.get(i)).map_or(1.0, |d| f64::from(*d));
+                let (sin, cos) = (f64::from(position) * inv_freq / divisor).sin_cos();
+                angles.push([(cos * table.attention_factor) as f32, (sin * table.attention_factor) as f32]);
+            }
+        }
+        angles
+    }
+}

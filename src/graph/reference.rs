@@ -1,0 +1,104 @@
+//! Runs a graph on the CPU references, value by value: the oracle for every kernel and every fusion.
+
+use std::collections::HashMap;
+
+use super::Graph;
+use super::weights::CpuWeights;
+use crate::error::{Error, Result};
+use crate::ops::kv_write::CpuKvLayer;
+use crate::ops::{KvFormat, Op, Rows, StepRow, select_rows};
+
+/// A model on the CPU references.
+pub struct ReferenceModel {
+    graph: Graph,
+    weights: CpuWeights,
+    caches: Vec<CpuKvLayer>,
+    rope_tables: Vec<Vec<[f32; 2]>>,
+    capacity: u32,
+}
+
+impl ReferenceModel {
+    /// A model with room for `capacity` positions of one sequence.
+    pub fn new(graph: Graph, weights: CpuWeights, capacity: u32, kv: KvFormat) -> Self {
+        let cache = |layer: &super::CacheLayer| {
+            let len = layer.kv_heads as usize * capacity as usize * layer.head_dim as usize;
+            CpuKvLayer { k: vec![0.0; len], v: vec![0.0; len], capacity: capacity as usize, format: kv }
+        };
+        let caches = graph.caches.iter().map(cache).collect();
+        let table = |i: usize| {
+            let divisors = graph.rope_tables[i].divisors.map(|weight| weights.vector(weight));
+            graph.rope_angles(i, capacity, divisors)
+        };
+        let rope_tables = (0..graph.rope_tables.len()).map(table).collect();
+        Self { graph, weights, caches, rope_tables, capacity }
+    }
+
+    /// Positions that a sequence may have.
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// Runs one step and returns the logits of its last `n_outputs` rows.
+    ///
+    /// # Errors
+    /// `internal` if the graph is not in order.
+    pub fn step(&mut self, rows: &[StepRow], n_outputs: usize) -> Result<Rows> {
+        let logits = self.graph.values[self.graph.logits].name.clone();
+        let mut values = self.step_values(rows, n_outputs)?;
+        values.remove(&logits).ok_or_else(|| Error::internal("the graph has no logits"))
+    }
+
+    /// Runs one step and returns every value by name.
+    ///
+    /// # Errors
+    /// `internal` if the graph is not in order.
+    pub fn step_values(&mut self, rows: &[StepRow], n_outputs: usize) -> Result<HashMap<String, Rows>> {
+        let Self { graph, weights, caches, rope_tables, .. } = self;
+        let mut values: Vec<Option<Rows>> = vec![None; graph.values.len()];
+        for node in &graph.nodes {
+            let inputs = node.inputs.iter().map(|input| read(graph, &values, *input)).collect::<Result<Vec<_>>>()?;
+            let result = match &node.op {
+                Op::Embedding(op) => op.reference(&weights.matrix(op.weight), rows),
+                Op::RmsNorm(op) => op.reference(&inputs[0], weights.vector(op.weight)),
+                Op::Linear(op) => {
+                    let bias = op.bias.map(|bias| weights.vector(bias));
+                    let residual = op.residual.then(|| &inputs[1]);
+                    op.reference(&inputs[0], &weights.matrix(op.weight), bias, residual)
+                }
+                Op::Rope(op) => op.reference(&inputs[0], &rope_tables[op.table], rows),
+                Op::KvWrite(op) => {
+                    op.reference(&mut caches[op.layer], &inputs[0], &inputs[1], rows);
+                    continue;
+                }
+                Op::Attention(op) => op.reference(&caches[op.layer], &inputs[0], rows),
+                Op::Elementwise(op) => op.reference(&inputs[0], inputs.last().unwrap_or(&inputs[0])),
+                Op::SelectRows => select_rows::reference(&inputs[0], n_outputs),
+            };
+            if let Some(output) = node.output {
+                values[output] = Some(result);
+            }
+        }
+        let mut named = HashMap::new();
+        for i in 0..values.len() {
+            if let Ok(rows) = read(graph, &values, i) {
+                named.insert(graph.values[i].name.clone(), rows);
+            }
+        }
+        Ok(named)
+    }
+}
+
+/// A value, cut out of its owner where it is a view.
+fn read(graph: &Graph, values: &[Option<Rows>], value: usize) -> Result<Rows> {
+    let (owner, offset) = graph.owner(value);
+    let rows = values[owner]
+        .as_ref()
+        .ok_or_else(|| Error::internal(format!("{} is read before it is made", graph.values[value].name)))?;
+    if owner == value {
+        return Ok(rows.clone());
+    }
+    let width = graph.values[value].width as usize;
+    let columns = offset as usize..offset as usize + width;
+    let data = (0..rows.len()).flat_map(|i| rows.row(i)[columns.clone()].to_vec()).collect();
+    Ok(Rows { data, width })
+}

@@ -1,0 +1,302 @@
+//! A graph's weights, on the GPU or on the CPU, filled chunk by chunk as a model's bytes arrive.
+
+use std::rc::Rc;
+
+use super::{Graph, Weight};
+use crate::error::{Error, Result};
+use crate::format::{Checkpoint, RowMap, TensorInfo};
+use crate::gpu::upload::{GpuMatrix, Slice, Uploader};
+use crate::gpu::{Gpu, GpuBuffer, Usage};
+use crate::ops::CpuMatrix;
+use crate::weights::{Bytes, Sink, TensorSpan};
+
+/// The byte spans of all tensors, for the plan that cuts files into chunks.
+pub fn spans(checkpoint: &Checkpoint) -> Vec<TensorSpan> {
+    let span = |tensor: &TensorInfo| TensorSpan {
+        file: tensor.file,
+        offset: tensor.offset,
+        n_bytes: tensor.n_bytes,
+        block_bytes: tensor.format.block_bytes(),
+    };
+    checkpoint.tensors.iter().map(span).collect()
+}
+
+/// Stored row → Hugging Face's row (see [`RowMap`]).
+fn mapped_row(map: RowMap, row: usize) -> usize {
+    match map {
+        RowMap::Identity => row,
+        RowMap::RopeInterleaved { head_dim } => {
+            let head_dim = head_dim as usize;
+            let (head, r) = (row / head_dim, row % head_dim);
+            head * head_dim + (r % 2) * (head_dim / 2) + r / 2
+        }
+    }
+}
+
+/// Vectors (norm weights, biases, rotary divisors) in f32: small enough to pass through the CPU.
+struct Vectors {
+    /// Values by weight; empty for matrices.
+    values: Vec<Vec<f32>>,
+}
+
+impl Vectors {
+    fn new(graph: &Graph) -> Self {
+        let room = |weight: &Weight| if weight.vector { vec![0.0; weight.cols as usize] } else { Vec::new() };
+        Self { values: graph.weights.iter().map(room).collect() }
+    }
+
+    /// Takes the stored elements `[first, first + n)` of a tensor.
+    fn fill(&mut self, graph: &Graph, tensor_index: usize, tensor: &TensorInfo, first: usize, bytes: &[u8]) {
+        let mut values = vec![0.0; bytes.len() / tensor.format.block_bytes() as usize];
+        tensor.format.dequantize(bytes, &mut values);
+        for (weight, room) in graph.weights.iter().zip(&mut self.values).filter(|(weight, _)| weight.vector) {
+            for piece in weight.pieces.iter().filter(|piece| piece.tensor == tensor_index) {
+                for (i, value) in values.iter().enumerate() {
+                    let to = piece.row_offset as usize + mapped_row(tensor.row_map, first + i);
+                    if let Some(place) = room.get_mut(to) {
+                        *place = *value;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The part of a tensor that a chunk holds: (bytes in the chunk, first stored block, last stored block + 1).
+fn overlap(tensor: &TensorInfo, file: usize, offset: u64, len: u64) -> Option<(std::ops::Range<u64>, u64, u64)> {
+    let begin = tensor.offset.max(offset);
+    let end = (tensor.offset + tensor.n_bytes).min(offset + len);
+    if tensor.file != file || begin >= end {
+        return None;
+    }
+    let block = tensor.format.block_bytes();
+    Some((begin - offset..end - offset, (begin - tensor.offset) / block, (end - tensor.offset) / block))
+}
+
+/// A graph's weights on the GPU.
+pub struct GpuWeights {
+    matrices: Vec<Option<GpuMatrix>>,
+    vectors: Vec<Option<Rc<GpuBuffer>>>,
+    cpu_vectors: Vectors,
+    /// Bound where a kernel has a binding that a case does not read.
+    pub nothing: Rc<GpuBuffer>,
+}
+
+impl GpuWeights {
+    /// Room for every weight that a node reads.
+    ///
+    /// # Errors
+    /// `out_of_memory`, with everything freed.
+    pub async fn allocate(gpu: &Gpu, graph: &Graph) -> Result<Self> {
+        let used = used_weights(graph);
+        let needed: u64 = graph.weights.iter().zip(&used).filter(|(_, used)| **used).map(|(w, _)| gpu_bytes(w)).sum();
+        let create = || {
+            let nothing = Rc::new(gpu.create_buffer("nothing", 256, Usage::Storage));
+            let matrix = |(weight, used): (&Weight, &bool)| {
+                let Weight { name, rows, cols, format, vector, .. } = weight;
+                (*used && !vector).then(|| GpuMatrix::new(gpu, name, *format, *rows, *cols, &nothing))
+            };
+            let matrices = graph.weights.iter().zip(&used).map(matrix).collect();
+            let vector = |(weight, used): (&Weight, &bool)| {
+                let bytes = u64::from(weight.cols.next_multiple_of(32)) * 4;
+                (*used && weight.vector).then(|| Rc::new(gpu.create_buffer(&weight.name, bytes, Usage::Storage)))
+            };
+            let vectors = graph.weights.iter().zip(&used).map(vector).collect();
+            Self { matrices, vectors, cpu_vectors: Vectors::new(graph), nothing }
+        };
+        gpu.guarded("making room for the weights", needed, create).await
+    }
+
+    /// Matrix `weight`.
+    ///
+    /// # Errors
+    /// `internal` if it is none.
+    pub fn matrix(&self, weight: usize) -> Result<&GpuMatrix> {
+        self.matrices[weight].as_ref().ok_or_else(|| Error::internal("a weight is not a matrix"))
+    }
+
+    /// Vector `weight`.
+    ///
+    /// # Errors
+    /// `internal` if it is none.
+    pub fn vector(&self, weight: usize) -> Result<&Rc<GpuBuffer>> {
+        self.vectors[weight].as_ref().ok_or_else(|| Error::internal("a weight is not a vector"))
+    }
+
+    /// Vector `weight` on the CPU.
+    pub fn cpu_vector(&self, weight: usize) -> &[f32] {
+        &self.cpu_vectors.values[weight]
+    }
+
+    /// Brings the vectors to the GPU, once all chunks have come.
+    pub fn finish(&self, gpu: &Gpu) {
+        for (buffer, values) in self.vectors.iter().zip(&self.cpu_vectors.values) {
+            if let Some(buffer) = buffer {
+                gpu.write(buffer, 0, bytemuck::cast_slice(values));
+            }
+        }
+    }
+}
+
+/// Bytes of a weight on the GPU.
+pub fn gpu_bytes(weight: &Weight) -> u64 {
+    if weight.vector {
+        return u64::from(weight.cols.next_multiple_of(32)) * 4;
+    }
+    let (quants, scales) = weight.format.gpu_row_bytes(u64::from(weight.cols));
+    u64::from(weight.rows) * (quants + scales)
+}
+
+/// Which weights some node (or rotary table) reads: fusion leaves the ones it replaced behind.
+fn used_weights(graph: &Graph) -> Vec<bool> {
+    use crate::ops::Op;
+    let mut used = vec![false; graph.weights.len()];
+    for node in &graph.nodes {
+        match &node.op {
+            Op::Embedding(op) => used[op.weight] = true,
+            Op::RmsNorm(op) => used[op.weight] = true,
+            Op::Linear(op) => {
+                used[op.weight] = true;
+                if let Some(bias) = op.bias {
+                    used[bias] = true;
+                }
+            }
+            _ => {}
+        }
+    }
+    used
+}
+
+/// Takes chunks to the GPU while a model loads.
+pub struct GpuSink<'a> {
+    gpu: &'a Gpu,
+    graph: &'a Graph,
+    checkpoint: &'a Checkpoint,
+    weights: &'a mut GpuWeights,
+    uploader: Uploader,
+}
+
+impl<'a> GpuSink<'a> {
+    /// A sink for chunks of up to `chunk_bytes`.
+    pub fn new(
+        gpu: &'a Gpu,
+        graph: &'a Graph,
+        checkpoint: &'a Checkpoint,
+        weights: &'a mut GpuWeights,
+        chunk_bytes: u64,
+    ) -> Self {
+        Self { gpu, graph, checkpoint, weights, uploader: Uploader::new(gpu, chunk_bytes) }
+    }
+}
+
+impl<B: Bytes> Sink<B> for GpuSink<'_> {
+    async fn accept(&mut self, file: usize, offset: u64, bytes: B) -> Result<()> {
+        let mut slices = Vec::new();
+        for (index, tensor) in self.checkpoint.tensors.iter().enumerate() {
+            let Some((range, first, end)) = overlap(tensor, file, offset, bytes.len()) else { continue };
+            if tensor.shape.len() < 2 {
+                let part = bytes.slice(range.start, range.end).to_vec();
+                self.weights.cpu_vectors.fill(self.graph, index, tensor, first as usize, &part);
+                continue;
+            }
+            for (matrix, weight) in self.weights.matrices.iter().zip(&self.graph.weights) {
+                let Some(matrix) = matrix else { continue };
+                for piece in weight.pieces.iter().filter(|piece| piece.tensor == index) {
+                    let rope_head_dim = match tensor.row_map {
+                        RowMap::Identity => 0,
+                        RowMap::RopeInterleaved { head_dim } => head_dim,
+                    };
+                    let row_offset = piece.row_offset;
+                    let slice = Slice { chunk_byte: range.start, first, end, row_offset, rope_head_dim };
+                    slices.push((matrix.clone(), slice));
+                }
+            }
+        }
+        self.uploader.upload(self.gpu, &bytes, &slices)
+    }
+}
+
+/// A graph's weights on the CPU, as stored; rows are unpacked when they are read.
+pub struct CpuWeights {
+    weights: Vec<Weight>,
+    tensors: Vec<(TensorInfo, Vec<u8>)>,
+    vectors: Vectors,
+}
+
+impl CpuWeights {
+    /// Room for the checkpoint's tensors.
+    pub fn new(graph: &Graph, checkpoint: &Checkpoint) -> Self {
+        let room = |tensor: &TensorInfo| (tensor.clone(), vec![0; tensor.n_bytes as usize]);
+        Self {
+            weights: graph.weights.clone(),
+            tensors: checkpoint.tensors.iter().map(room).collect(),
+            vectors: Vectors::new(graph),
+        }
+    }
+
+    /// Vector `weight`: `[cols]`.
+    pub fn vector(&self, weight: usize) -> &[f32] {
+        &self.vectors.values[weight]
+    }
+
+    /// Matrix `weight`.
+    pub fn matrix(&self, weight: usize) -> CpuWeight<'_> {
+        CpuWeight { weight: &self.weights[weight], tensors: &self.tensors }
+    }
+}
+
+/// Takes chunks to the CPU.
+pub struct CpuSink<'a> {
+    /// The graph that the weights are for.
+    pub graph: &'a Graph,
+    /// Where the bytes go.
+    pub weights: &'a mut CpuWeights,
+}
+
+impl<B: Bytes> Sink<B> for CpuSink<'_> {
+    async fn accept(&mut self, file: usize, offset: u64, bytes: B) -> Result<()> {
+        for index in 0..self.weights.tensors.len() {
+            let (tensor, room) = &mut self.weights.tensors[index];
+            let Some((range, first, _)) = overlap(tensor, file, offset, bytes.len()) else { continue };
+            let part = bytes.slice(range.start, range.end);
+            let at = (first * tensor.format.block_bytes()) as usize;
+            part.copy_to(&mut room[at..at + part.len() as usize]);
+            if tensor.shape.len() < 2 {
+                let tensor = tensor.clone();
+                self.weights.vectors.fill(self.graph, index, &tensor, first as usize, &part.to_vec());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One matrix of [`CpuWeights`].
+pub struct CpuWeight<'a> {
+    weight: &'a Weight,
+    tensors: &'a [(TensorInfo, Vec<u8>)],
+}
+
+impl CpuMatrix for CpuWeight<'_> {
+    fn shape(&self) -> (usize, usize) {
+        (self.weight.rows as usize, self.weight.cols as usize)
+    }
+
+    fn row(&self, row: usize, out: &mut [f32]) {
+        out.fill(0.0);
+        let inside = |p: &&super::Piece| (p.row_offset..p.row_offset + p.rows).contains(&(row as u32));
+        let Some(piece) = self.weight.pieces.iter().find(inside) else { return };
+        let (tensor, bytes) = &self.tensors[piece.tensor];
+        let row = row - piece.row_offset as usize;
+        // The stored row that maps to this one.
+        let stored = match tensor.row_map {
+            RowMap::Identity => row,
+            RowMap::RopeInterleaved { head_dim } => {
+                let head_dim = head_dim as usize;
+                let (head, r) = (row / head_dim, row % head_dim);
+                head * head_dim + 2 * (r % (head_dim / 2)) + r / (head_dim / 2)
+            }
+        };
+        let row_bytes = bytes.len() / piece.rows as usize;
+        tensor.format.dequantize(&bytes[stored * row_bytes..][..row_bytes], out);
+    }
+}

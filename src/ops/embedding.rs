@@ -1,0 +1,64 @@
+//! `y[row] = weight[token(row)] · scale`.
+
+use std::rc::Rc;
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{CpuMatrix, Lowering, Matrix, Operand, Rows, StepRow, dispatch};
+use crate::gpu::{DispatchSpec, KernelSpec};
+
+/// Rows of `weight: [vocab_size, hidden_size]` by token id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embedding {
+    /// Index of the weight in the graph.
+    pub weight: usize,
+    /// Factor on every value.
+    pub scale: f32,
+}
+
+impl Embedding {
+    /// CPU reference. `weight: [vocab_size, hidden_size]` → `[rows, hidden_size]`.
+    pub fn reference(&self, weight: &dyn CpuMatrix, rows: &[StepRow]) -> Rows {
+        let mut y = Rows::zeros(rows.len(), weight.shape().1);
+        for (i, row) in rows.iter().enumerate() {
+            weight.row(row.token as usize, y.row_mut(i));
+            y.row_mut(i).iter_mut().for_each(|value| *value *= self.scale);
+        }
+        y
+    }
+
+    /// GPU lowering: one dispatch a part of the table.
+    pub fn lower(&self, ctx: &Lowering<'_>, label: &str, weight: &Matrix, y: &Operand) -> Vec<DispatchSpec> {
+        let row_blocks = weight.format.sub_blocks(u64::from(weight.cols)) as u32;
+        let lower_part = |part: &super::MatrixPart| {
+            let params = Params {
+                row_blocks,
+                part_first: part.first_row,
+                part_end: part.first_row + part.rows,
+                y_stride: y.stride_quads(),
+                scale: self.scale,
+                pad: [0; 3],
+            };
+            let kernel = KernelSpec::new("embedding").slot("QUANT", weight.format.shader());
+            let buffers =
+                vec![Rc::clone(ctx.step), Rc::clone(&part.quants), Rc::clone(&part.scales), Rc::clone(&y.buffer)];
+            let groups = row_blocks.div_ceil(32);
+            let mut spec = dispatch(label, kernel, &params, buffers, Box::new(move |s| [groups, s.n_rows, 1]));
+            let (quants, scales) = weight.format.gpu_row_bytes(u64::from(weight.cols));
+            spec.weight_bytes = Box::new(move |s| u64::from(s.n_rows) * (quants + scales));
+            spec
+        };
+        weight.parts.iter().map(lower_part).collect()
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+pub(super) struct Params {
+    row_blocks: u32,
+    part_first: u32,
+    part_end: u32,
+    y_stride: u32,
+    scale: f32,
+    pad: [u32; 3],
+}

@@ -1,0 +1,250 @@
+//! Operations: one file each, with its shape rule, its CPU reference, and its GPU lowering.
+//!
+//! The reference is plain f32 code that takes the same parameters as the kernel: the same graph run by the references is
+//! the oracle for every kernel and every fusion.
+
+pub mod argmax;
+pub mod attention;
+pub mod elementwise;
+pub mod embedding;
+pub mod kv_write;
+pub mod linear;
+pub mod rms_norm;
+pub mod rope;
+pub mod select_rows;
+
+use std::rc::Rc;
+
+use bytemuck::Pod;
+
+use crate::gpu::replay::Grid;
+use crate::gpu::upload::GpuMatrix;
+use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
+
+/// What a model can ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// Rows of a table by token id.
+    Embedding(embedding::Embedding),
+    /// Root-mean-square norm.
+    RmsNorm(rms_norm::RmsNorm),
+    /// `x · wᵀ`, with bias and residual.
+    Linear(linear::Linear),
+    /// Rotary position embedding.
+    Rope(rope::Rope),
+    /// Keys and values into the cache.
+    KvWrite(kv_write::KvWrite),
+    /// Attention over the cache.
+    Attention(attention::Attention),
+    /// Element by element.
+    Elementwise(elementwise::Function),
+    /// The rows whose logits are wanted.
+    SelectRows,
+}
+
+/// Activations on the CPU: `[rows, width]`, dense.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows {
+    /// Row-major values.
+    pub data: Vec<f32>,
+    /// Values in a row.
+    pub width: usize,
+}
+
+impl Rows {
+    /// Zeros of `[rows, width]`.
+    pub fn zeros(rows: usize, width: usize) -> Self {
+        Self { data: vec![0.0; rows * width], width }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.data.len() / self.width.max(1)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// Row `i`.
+    pub fn row(&self, i: usize) -> &[f32] {
+        &self.data[i * self.width..(i + 1) * self.width]
+    }
+
+    /// Row `i`, to change.
+    pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
+        &mut self.data[i * self.width..(i + 1) * self.width]
+    }
+}
+
+/// One row of a step: which token, in which sequence, at which position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepRow {
+    /// Token id.
+    pub token: u32,
+    /// Sequence.
+    pub slot: u32,
+    /// Position in the sequence, from 0.
+    pub position: u32,
+}
+
+/// Activations on the GPU: rows of `stride` floats that start `offset` floats into the buffer.
+#[derive(Clone, Debug)]
+pub struct Operand {
+    /// The buffer.
+    pub buffer: Rc<GpuBuffer>,
+    /// Floats from row to row; a multiple of 32.
+    pub stride: u32,
+    /// Floats before row 0's first value; a multiple of 32.
+    pub offset: u32,
+    /// Values in a row.
+    pub width: u32,
+    /// Whether the rows are the step's outputs rather than its tokens.
+    pub outputs: bool,
+}
+
+impl Operand {
+    fn rows_of(&self, shape: &StepShape) -> u32 {
+        if self.outputs { shape.n_outputs } else { shape.n_rows }
+    }
+
+    fn stride_quads(&self) -> u32 {
+        self.stride / 4
+    }
+
+    fn offset_quads(&self) -> u32 {
+        self.offset / 4
+    }
+}
+
+/// Floats from row to row of a value of this width: whole sub-blocks, so that kernels read 32 at a time.
+pub fn row_stride(width: u32) -> u32 {
+    width.next_multiple_of(32)
+}
+
+/// How the sums inside a workgroup are added up, by adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduce {
+    /// No cooperation: one invocation does the whole sum. For CPU adapters, where barriers are dear.
+    None,
+    /// Through workgroup memory; core WebGPU.
+    Workgroup,
+    /// By subgroup operations.
+    Subgroup,
+}
+
+impl Reduce {
+    /// The WGSL file for a REDUCE slot.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::None => "reduce/none",
+            Self::Workgroup => "reduce/workgroup",
+            Self::Subgroup => "reduce/subgroup",
+        }
+    }
+}
+
+/// How values are stored in the KV cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KvFormat {
+    /// 32-bit floats.
+    F32,
+    /// Half floats.
+    F16,
+}
+
+impl KvFormat {
+    /// The WGSL file for a KV slot.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::F32 => "kv/f32",
+            Self::F16 => "kv/f16",
+        }
+    }
+
+    /// Bytes of one value.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+
+    /// The value as the cache gives it back.
+    pub fn round(self, value: f32) -> f32 {
+        match self {
+            Self::F32 => value,
+            Self::F16 => half::f16::from_f32(value.clamp(-65504.0, 65504.0)).to_f32(),
+        }
+    }
+}
+
+/// Which kernels to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variants {
+    /// How matvec adds up.
+    pub matvec: Reduce,
+    /// Whether kernels without cooperation share loads by broadcasts within subgroups of exactly four.
+    pub broadcast: bool,
+    /// How norms add up (`None` means one invocation a row).
+    pub norm: Reduce,
+    /// How keys and values are stored.
+    pub kv: KvFormat,
+}
+
+/// One layer's cache on the GPU: `[slots, kv_heads, capacity, head_quads]` for keys and for values.
+#[derive(Clone, Debug)]
+pub struct GpuKvLayer {
+    /// Keys.
+    pub k: Rc<GpuBuffer>,
+    /// Values.
+    pub v: Rc<GpuBuffer>,
+    /// Positions.
+    pub capacity: u32,
+}
+
+/// What lowering an op needs besides its operands.
+pub struct Lowering<'a> {
+    /// The kernels to use.
+    pub variants: Variants,
+    /// The step's rows (`lib/step.wgsl`).
+    pub step: &'a Rc<GpuBuffer>,
+    /// Bound where a kernel has a binding that a case does not read.
+    pub nothing: &'a Rc<GpuBuffer>,
+    /// Rows that this recording is for at most.
+    pub max_rows: u32,
+}
+
+/// A dispatch without traffic; ops add theirs.
+fn dispatch<P: Pod>(
+    label: &str,
+    kernel: KernelSpec,
+    params: &P,
+    buffers: Vec<Rc<GpuBuffer>>,
+    grid: Grid,
+) -> DispatchSpec {
+    DispatchSpec {
+        label: label.to_owned(),
+        kernel,
+        params: bytemuck::bytes_of(params).to_vec(),
+        buffers,
+        grid,
+        weight_bytes: Box::new(|_| 0),
+        kv_bytes: Box::new(|_| 0),
+    }
+}
+
+/// Weights of the CPU references, read a row at a time.
+pub trait CpuMatrix {
+    /// `[rows, cols]`.
+    fn shape(&self) -> (usize, usize);
+    /// Row `row` in f32, in Hugging Face's row order. `out: [cols]`.
+    fn row(&self, row: usize, out: &mut [f32]);
+}
+
+/// Re-exported for lowerings.
+pub use crate::gpu::upload::MatrixPart;
+
+/// A matrix that a lowering reads.
+pub type Matrix = GpuMatrix;

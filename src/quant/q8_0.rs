@@ -1,0 +1,19 @@
+//! Q8_0: 32 weights in 34 bytes: scale `d` (half), then 32 signed bytes; `w = d · q` (`ggml-quants.c`,
+//! `dequantize_row_q8_0`).
+
+use super::{WeightFormat, half_at};
+
+pub(super) const SPEC: WeightFormat = WeightFormat {
+    name: "Q8_0",
+    ggml_type: 8,
+    block_weights: 32,
+    block_bytes: 34,
+    quant_vec4s: 2,
+    has_scales: true,
+    dequantize: |bytes, out| {
+        let d = half_at(bytes, 0);
+        for i in 0..32 {
+            out[i] = d * f32::from(bytes[2 + i] as i8);
+        }
+    },
+};

@@ -1,0 +1,212 @@
+//! Logits become a token: bias, penalties, temperature, top-k, top-p, min-p, draw, in this order.
+//!
+//! Order and definitions are those of Hugging Face's `generation/logits_process.py` (each step works on what the last one
+//! left); frequency and presence penalties are those of the OpenAI API. The randomness is a hash of seed and position and
+//! never a state, so that the same prefix draws the same token again after a crash or when run ahead.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How a token is chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SamplerOptions {
+    /// Logits are divided by this; 0 takes the most likely token.
+    pub temperature: f32,
+    /// Keeps so many of the most likely tokens; 0 keeps all.
+    pub top_k: u32,
+    /// Keeps the fewest most likely tokens whose probabilities sum to at least this (Holtzman et al. 2019); 1 keeps all.
+    pub top_p: f32,
+    /// Keeps tokens of at least this fraction of the largest probability (arXiv 2407.01082); 0 keeps all.
+    pub min_p: f32,
+    /// Positive logits of tokens in the history are divided by this, negative ones multiplied (arXiv 1909.05858, §4.1).
+    pub repetition_penalty: f32,
+    /// Subtracted from a token's logit once for each time that it stands in the history.
+    pub frequency_penalty: f32,
+    /// Subtracted from the logit of each token that stands in the history.
+    pub presence_penalty: f32,
+    /// Added to the logits of single tokens.
+    pub logit_bias: Vec<(u32, f32)>,
+    /// Chooses the sequence of random numbers.
+    pub seed: u64,
+}
+
+impl Default for SamplerOptions {
+    /// The model's own distribution: temperature 1, nothing filtered, nothing penalised.
+    fn default() -> Self {
+        Self {
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            frequency_penalty: 0.0,
+            presence_penalty: 0.0,
+            logit_bias: Vec::new(),
+            seed: 0,
+        }
+    }
+}
+
+impl SamplerOptions {
+    /// Checks the ranges of all options.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadArgument`], naming the first option that is out of range.
+    pub fn validate(&self) -> Result<()> {
+        let within = |name: &str, value: f32, least: f32, most: f32| {
+            // Written so that NaN is outside.
+            if value >= least && value <= most {
+                return Ok(());
+            }
+            Err(Error::bad_argument(name, format!("{name} is {value}, but must be between {least} and {most}")))
+        };
+        within("temperature", self.temperature, 0.0, f32::MAX)?;
+        within("top_p", self.top_p, 0.0, 1.0)?;
+        within("min_p", self.min_p, 0.0, 1.0)?;
+        within("repetition_penalty", self.repetition_penalty, f32::MIN_POSITIVE, f32::MAX)?;
+        within("frequency_penalty", self.frequency_penalty, f32::MIN, f32::MAX)?;
+        within("presence_penalty", self.presence_penalty, f32::MIN, f32::MAX)?;
+        self.logit_bias.iter().try_for_each(|(_, bias)| within("logit_bias", *bias, f32::MIN, f32::MAX))
+    }
+}
+
+/// A drawn token.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampled {
+    /// Its id.
+    pub id: u32,
+    /// The natural logarithm of its probability as the model gave it: before bias, penalties, temperature and filters.
+    pub logprob: f32,
+}
+
+/// Draws the token for `position` from `logits: [vocab_size]`, which are changed on the way.
+///
+/// `history` is the text so far, prompt included: the penalties count in it. A logit of −∞ forbids its token.
+///
+/// # Errors
+/// [`ErrorKind::BadArgument`] for options out of range or ids outside the vocabulary; [`ErrorKind::NonFinite`] if a logit
+/// is NaN or +∞, or none is left to draw.
+pub fn sample(logits: &mut [f32], options: &SamplerOptions, history: &[u32], position: u32) -> Result<Sampled> {
+    options.validate()?;
+    if logits.iter().any(|logit| logit.is_nan() || *logit == f32::INFINITY) {
+        return Err(Error::new(ErrorKind::NonFinite, "the model's logits hold NaN or infinity"));
+    }
+    let normaliser = log_sum_exp(logits);
+    let raw = penalise(logits, options, history)?;
+    let (best, best_logit) = argmax(logits)
+        .ok_or_else(|| Error::new(ErrorKind::NonFinite, "no token can be drawn: every logit is minus infinity"))?;
+    let id = if options.temperature == 0.0 { best } else { draw(logits, best_logit, options, position) };
+    let logit = raw.get(&id).copied().unwrap_or(logits[id as usize]);
+    Ok(Sampled { id, logprob: (f64::from(logit) - normaliser) as f32 })
+}
+
+/// Applies bias and penalties. Returns the logits that were changed, as they were before.
+fn penalise(logits: &mut [f32], options: &SamplerOptions, history: &[u32]) -> Result<BTreeMap<u32, f32>> {
+    let mut raw = BTreeMap::new();
+    let outside = |name: &str, id: u32| {
+        Error::bad_argument(name, format!("token id {id} in {name} is outside the vocabulary of {}", logits.len()))
+    };
+    if let Some((id, _)) = options.logit_bias.iter().find(|(id, _)| *id as usize >= logits.len()) {
+        return Err(outside("logit_bias", *id));
+    }
+    if let Some(id) = history.iter().find(|id| **id as usize >= logits.len()) {
+        return Err(outside("history", *id));
+    }
+    for (id, bias) in &options.logit_bias {
+        let logit = &mut logits[*id as usize];
+        raw.entry(*id).or_insert(*logit);
+        *logit += bias;
+    }
+    let SamplerOptions { repetition_penalty, frequency_penalty, presence_penalty, .. } = *options;
+    if repetition_penalty == 1.0 && frequency_penalty == 0.0 && presence_penalty == 0.0 {
+        return Ok(raw);
+    }
+    let mut counts: BTreeMap<u32, u32> = BTreeMap::new();
+    for id in history {
+        *counts.entry(*id).or_default() += 1;
+    }
+    for (id, count) in counts {
+        let logit = &mut logits[id as usize];
+        raw.entry(id).or_insert(*logit);
+        *logit = if *logit > 0.0 { *logit / repetition_penalty } else { *logit * repetition_penalty };
+        *logit -= frequency_penalty * count as f32 + presence_penalty;
+    }
+    // Options that are each in range can still overflow together.
+    if logits.iter().any(|logit| logit.is_nan() || *logit == f32::INFINITY) {
+        return Err(Error::bad_argument("logit_bias", "bias and penalties are so large that logits become infinite"));
+    }
+    Ok(raw)
+}
+
+/// Draws from the tokens that the filters keep.
+fn draw(logits: &[f32], best_logit: f32, options: &SamplerOptions, position: u32) -> u32 {
+    // Relative to the best before dividing, so that a tiny temperature gives zeros and not NaN.
+    let weight = |logit: f32| (f64::from(logit - best_logit) / f64::from(options.temperature)).exp();
+    let mut kept: Vec<(f64, u32)> = (0..).zip(logits).map(|(id, logit)| (weight(*logit), id)).collect();
+    // Most likely first, of equals the lower id.
+    let order = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    let top_k = options.top_k as usize;
+    if top_k > 0 && top_k < kept.len() {
+        kept.select_nth_unstable_by(top_k - 1, order);
+        kept.truncate(top_k);
+    }
+    if options.top_p < 1.0 {
+        kept.sort_unstable_by(order);
+        let needed = f64::from(options.top_p) * kept.iter().map(|(w, _)| w).sum::<f64>();
+        let mut sum = 0.0;
+        let n_before = kept.iter().take_while(|(w, _)| {
+            sum += w;
+            sum < needed
+        });
+        let n_kept = n_before.count() + 1;
+        kept.truncate(n_kept);
+    }
+    // The best token has weight 1.
+    kept.retain(|(w, _)| *w >= f64::from(options.min_p) && *w > 0.0);
+    // One order whatever the filters did, so that a filter that removes nothing changes nothing.
+    kept.sort_unstable_by_key(|(_, id)| *id);
+
+    let mut left = uniform(options.seed, position) * kept.iter().map(|(w, _)| w).sum::<f64>();
+    let mut last = 0;
+    for (w, id) in kept {
+        last = id;
+        left -= w;
+        if left < 0.0 {
+            break;
+        }
+    }
+    last
+}
+
+/// The first of the largest logits, unless all are −∞.
+fn argmax(logits: &[f32]) -> Option<(u32, f32)> {
+    let mut best: Option<(u32, f32)> = None;
+    for (id, logit) in (0..).zip(logits) {
+        if *logit > best.map_or(f32::NEG_INFINITY, |(_, logit)| logit) {
+            best = Some((id, *logit));
+        }
+    }
+    best
+}
+
+/// ln Σ exp(logit).
+fn log_sum_exp(logits: &[f32]) -> f64 {
+    let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    max + logits.iter().map(|logit| (f64::from(*logit) - max).exp()).sum::<f64>().ln()
+}
+
+/// A number of [0, 1) that depends on seed and position only: SplitMix64 (Steele, Lea & Flood 2014) at step `position` of
+/// the stream that starts at the mixed seed. 53 bits.
+pub fn uniform(seed: u64, position: u32) -> f64 {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    let bits = mix(mix(seed).wrapping_add(GOLDEN.wrapping_mul(u64::from(position) + 1)));
+    (bits >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// SplitMix64's finaliser.
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,159 @@
+//! Bytes from a file on disk, and bytes in the heap. The native end of [`ByteSource`]; in a browser it finds no files.
+
+use std::any::Any;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::UNIX_EPOCH;
+
+use sha2::{Digest, Sha256};
+
+use super::source::{Body, ByteSource, Bytes, Reply};
+use crate::{Error, ErrorKind, Result};
+
+/// Bytes of one piece.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// Bytes in the heap; clones and slices share them.
+#[derive(Clone, Debug)]
+pub struct VecBytes {
+    all: Rc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl From<Vec<u8>> for VecBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        let range = 0..bytes.len();
+        Self { all: Rc::new(bytes), range }
+    }
+}
+
+impl VecBytes {
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.all[self.range.clone()]
+    }
+}
+
+impl Bytes for VecBytes {
+    fn len(&self) -> u64 {
+        self.range.len() as u64
+    }
+
+    fn slice(&self, start: u64, end: u64) -> Self {
+        let end = end.min(self.len()) as usize;
+        let start = (start as usize).min(end);
+        Self { all: Rc::clone(&self.all), range: self.range.start + start..self.range.start + end }
+    }
+
+    fn copy_to(&self, out: &mut [u8]) {
+        out.copy_from_slice(self.as_slice());
+    }
+
+    fn concat(parts: &[Self]) -> Result<Self> {
+        Ok(parts.iter().flat_map(Self::as_slice).copied().collect::<Vec<u8>>().into())
+    }
+
+    async fn sha256(&self) -> Result<[u8; 32]> {
+        Ok(Sha256::digest(self.as_slice()).into())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A model's files on disk, in the order given.
+#[derive(Debug)]
+pub struct FileSource {
+    paths: Vec<PathBuf>,
+}
+
+impl FileSource {
+    /// The files of one model.
+    pub fn new(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
+        Self { paths: paths.into_iter().map(|path| path.as_ref().to_owned()).collect() }
+    }
+
+    fn open(&self, file: usize) -> Result<(File, u64, Option<String>)> {
+        let path = self.paths.get(file).ok_or_else(|| Error::internal(format!("there is no file {file}")))?;
+        let failed = |error: std::io::Error| failed(&error).with("url", self.url(file));
+        let handle = File::open(path).map_err(failed)?;
+        let metadata = handle.metadata().map_err(failed)?;
+        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Ok((handle, metadata.len(), modified.map(|since| since.as_millis().to_string())))
+    }
+}
+
+fn failed(error: &std::io::Error) -> Error {
+    Error::new(ErrorKind::Storage, format!("the file cannot be read: {error}"))
+}
+
+/// What is left to read of an open file.
+#[derive(Debug)]
+pub struct FileBody {
+    handle: File,
+    left_bytes: u64,
+}
+
+impl Body for FileBody {
+    type Bytes = VecBytes;
+
+    async fn next(&mut self) -> Result<Option<VecBytes>> {
+        if self.left_bytes == 0 {
+            return Ok(None);
+        }
+        let mut piece = Vec::new();
+        let read = (&mut self.handle).take(self.left_bytes.min(PIECE_BYTES)).read_to_end(&mut piece);
+        read.map_err(|error| failed(&error))?;
+        self.left_bytes -= piece.len() as u64;
+        if piece.is_empty() {
+            self.left_bytes = 0;
+            return Ok(None);
+        }
+        Ok(Some(piece.into()))
+    }
+}
+
+impl ByteSource for FileSource {
+    type Bytes = VecBytes;
+    type Body = FileBody;
+
+    fn n_files(&self) -> usize {
+        self.paths.len()
+    }
+
+    fn url(&self, file: usize) -> String {
+        self.paths.get(file).map(|path| path.display().to_string()).unwrap_or_default()
+    }
+
+    async fn read(&self, file: usize, range: Option<Range<u64>>) -> Result<Reply<FileBody>> {
+        let (mut handle, size, last_modified) = self.open(file)?;
+        let range = range.unwrap_or(0..size);
+        let (start, end) = (range.start.min(size), range.end.min(size));
+        handle.seek(SeekFrom::Start(start)).map_err(|error| failed(&error))?;
+        let left_bytes = end.saturating_sub(start);
+        Ok(Reply {
+            status: if left_bytes == 0 { 416 } else { 206 },
+            content_range: Some(format!("bytes {start}-{}/{size}", end.saturating_sub(1))),
+            content_length: Some(left_bytes),
+            content_encoding: None,
+            etag: None,
+            last_modified,
+            retry_after: None,
+            body: FileBody { handle, left_bytes },
+        })
+    }
+
+    async fn size(&self, file: usize) -> Result<Option<u64>> {
+        Ok(Some(self.open(file)?.1))
+    }
+
+    async fn sleep(&self, _millis: u64) {}
+
+    fn random(&self) -> f64 {
+        0.0
+    }
+}

@@ -1,0 +1,125 @@
+//! The manifest: what the store holds of one model, and what is known of it. The truth about presence.
+//!
+//! Headers, tokens and signed addresses are never in it.
+
+use serde::{Deserialize, Serialize};
+
+/// The version that this code writes. A manifest of a newer version is refused, never deleted.
+pub const SCHEMA: u32 = 1;
+
+/// One model: its files, and which of their chunks are stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this record's shape.
+    pub schema: u32,
+    /// The name that the caller gave the model; the key.
+    pub model: String,
+    /// The files, in the source's order.
+    pub files: Vec<FileEntry>,
+    /// Set last: every chunk of every file is stored, and has the hash that was stated, where one was.
+    pub complete: bool,
+    /// Milliseconds since 1970.
+    pub created_ms: f64,
+    /// Milliseconds since 1970.
+    pub last_used_ms: f64,
+}
+
+/// One file of a model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// The address as the caller gave it, without secrets.
+    pub url: String,
+    /// Size in bytes; `None` until the other side said it.
+    pub size: Option<u64>,
+    /// `ETag` of the first reply, where readable.
+    pub etag: Option<String>,
+    /// `Last-Modified` of the first reply, where readable.
+    pub last_modified: Option<String>,
+    /// The SHA-256 that this file was checked to have, in hex.
+    pub sha256_verified: Option<String>,
+    /// The chunks, covering the file without gaps; empty until planned.
+    pub chunks: Vec<ChunkEntry>,
+}
+
+/// One chunk of a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChunkEntry {
+    /// First byte in the file.
+    pub start: u64,
+    /// Length in bytes.
+    pub len: u64,
+    /// SHA-256 in hex, recorded when the chunk first arrived. Once known, only bytes that have it are taken.
+    pub sha256: Option<String>,
+    /// Whether the chunk store holds it.
+    pub stored: bool,
+}
+
+/// Whether files are known to be what their publisher says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Integrity {
+    /// Every file has the whole-file SHA-256 that the caller stated.
+    Verified,
+    /// Nobody stated a hash for some file: its chunks are as they first arrived, but that is all that is known.
+    Unverified,
+}
+
+impl Integrity {
+    /// The name that crosses to JavaScript.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Unverified => "unverified",
+        }
+    }
+}
+
+impl Manifest {
+    /// A model of which nothing is known but its name and addresses.
+    pub fn new(model: &str, urls: impl IntoIterator<Item = String>, now_ms: f64) -> Self {
+        let files = urls.into_iter().map(|url| FileEntry { url, ..FileEntry::default() }).collect();
+        let model = model.to_owned();
+        Self { schema: SCHEMA, model, files, complete: false, created_ms: now_ms, last_used_ms: now_ms }
+    }
+
+    /// Bytes of all files whose size is known.
+    pub fn total_bytes(&self) -> u64 {
+        self.files.iter().filter_map(|file| file.size).sum()
+    }
+
+    /// Bytes of the chunks that are stored.
+    pub fn stored_bytes(&self) -> u64 {
+        self.chunks().filter(|(_, _, chunk)| chunk.stored).map(|(_, _, chunk)| chunk.len).sum()
+    }
+
+    /// All chunks, with file and index.
+    pub fn chunks(&self) -> impl Iterator<Item = (usize, usize, &ChunkEntry)> {
+        let files = self.files.iter().enumerate();
+        files.flat_map(|(f, file)| file.chunks.iter().enumerate().map(move |(i, chunk)| (f, i, chunk)))
+    }
+
+    /// Whether every file was checked against a stated hash.
+    pub fn integrity(&self) -> Integrity {
+        if !self.files.is_empty() && self.files.iter().all(|file| file.sha256_verified.is_some()) {
+            Integrity::Verified
+        } else {
+            Integrity::Unverified
+        }
+    }
+}
+
+/// Lower-case hex of a hash.
+pub fn hex(hash: &[u8; 32]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A hash from its hex, or `None` if it is not one.
+pub fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut hash = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (i, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some(hash)
+}

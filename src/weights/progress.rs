@@ -1,0 +1,144 @@
+//! What a caller sees of a load: progress while it runs, a report at its end.
+
+use std::cell::Cell;
+
+use super::manifest::Integrity;
+
+/// What a load is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Another tab is downloading the same model; this one waits and then finds it stored.
+    Waiting,
+    /// Chunks come from the network or the store, and go to the sink.
+    Loading,
+    /// Everything is here; the whole-file hash is being finished.
+    Verifying,
+}
+
+impl Phase {
+    /// The name that crosses to JavaScript.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Loading => "loading",
+            Self::Verifying => "verifying",
+        }
+    }
+}
+
+/// Where a load stands. `loaded_bytes` never goes back within one `stream`, and ends at `total_bytes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+    /// Bytes of the model's files that are verified and in hand, or on their way inside a chunk.
+    pub loaded_bytes: u64,
+    /// Bytes of all the model's files; 0 while unknown.
+    pub total_bytes: u64,
+    /// Bytes that came from the store.
+    pub from_store_bytes: u64,
+    /// Bytes that came over the network, those of repeated reads included.
+    pub downloaded_bytes: u64,
+}
+
+/// What a finished load did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Bytes that came over the network since the model was opened, those of repeated and skipped reads included.
+    pub downloaded_bytes: u64,
+    /// Bytes that came from the store.
+    pub from_store_bytes: u64,
+    /// Chunks that were fetched again because they did not have the hash that was recorded of them.
+    pub refetched_chunks: u64,
+    /// Whether the files have the hashes that the caller stated.
+    pub integrity: Integrity,
+    /// What the reader of the page should know, e.g. that nothing will be kept.
+    pub warnings: Vec<String>,
+}
+
+/// Bytes between two calls of the progress callback.
+const REPORT_BYTES: u64 = 256 << 10;
+
+/// Counts that a model keeps from its opening on.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) downloaded_bytes: Cell<u64>,
+    pub(super) from_store_bytes: Cell<u64>,
+    pub(super) refetched_chunks: Cell<u64>,
+}
+
+/// Counts bytes and tells the caller about them, not at every piece.
+pub(super) struct Meter<'a> {
+    counts: &'a Counts,
+    total_bytes: u64,
+    /// Bytes of chunks that were handed to the sink.
+    used_bytes: Cell<u64>,
+    /// Bytes of chunks that are not complete or wait.
+    arriving_bytes: Cell<u64>,
+    /// What was last reported.
+    reported_bytes: Cell<u64>,
+    report: &'a dyn Fn(Progress),
+}
+
+impl<'a> Meter<'a> {
+    pub(super) fn new(counts: &'a Counts, total_bytes: u64, report: &'a dyn Fn(Progress)) -> Self {
+        let zero = Cell::default;
+        Self { counts, total_bytes, used_bytes: zero(), arriving_bytes: zero(), reported_bytes: zero(), report }
+    }
+
+    /// Bytes came over the network.
+    pub(super) fn downloaded(&self, bytes: u64) {
+        add(&self.counts.downloaded_bytes, bytes);
+    }
+
+    /// Bytes became part of a chunk.
+    pub(super) fn arriving(&self, bytes: u64) {
+        add(&self.arriving_bytes, bytes);
+        if self.loaded_bytes() >= self.reported_bytes.get() + REPORT_BYTES {
+            self.tell(Phase::Loading);
+        }
+    }
+
+    /// Bytes of a chunk turned out to be of no use.
+    pub(super) fn discarded(&self, bytes: u64) {
+        self.arriving_bytes.set(self.arriving_bytes.get().saturating_sub(bytes));
+    }
+
+    /// A chunk came from the store.
+    pub(super) fn read_back(&self, bytes: u64) {
+        add(&self.counts.from_store_bytes, bytes);
+        self.arriving(bytes);
+    }
+
+    /// A chunk did not have its hash.
+    pub(super) fn refetched(&self) {
+        add(&self.counts.refetched_chunks, 1);
+    }
+
+    /// A chunk has reached sink and store.
+    pub(super) fn used(&self, bytes: u64) {
+        self.discarded(bytes);
+        add(&self.used_bytes, bytes);
+        self.tell(Phase::Loading);
+    }
+
+    /// Calls the caller.
+    pub(super) fn tell(&self, phase: Phase) {
+        self.reported_bytes.set(self.loaded_bytes().max(self.reported_bytes.get()));
+        (self.report)(Progress {
+            phase,
+            loaded_bytes: self.reported_bytes.get(),
+            total_bytes: self.total_bytes,
+            from_store_bytes: self.counts.from_store_bytes.get(),
+            downloaded_bytes: self.counts.downloaded_bytes.get(),
+        });
+    }
+
+    fn loaded_bytes(&self) -> u64 {
+        (self.used_bytes.get() + self.arriving_bytes.get()).min(self.total_bytes)
+    }
+}
+
+fn add(cell: &Cell<u64>, bytes: u64) {
+    cell.set(cell.get() + bytes);
+}

@@ -1,0 +1,167 @@
+//! Where bytes come from: the trait that network, files and test doubles implement.
+//!
+//! A source only reports what the other side says (status, headers) and hands on the body piece by piece; whether that
+//! can be true is judged in one place, `download.rs`, so that every rule there is tested without a network. Dropping a
+//! read or a body ends the request.
+
+use std::any::Any;
+use std::ops::Range;
+
+use crate::Result;
+
+/// A run of bytes that is cheap to clone and slice. On the web it is a `Uint8Array` outside the wasm heap.
+#[allow(async_fn_in_trait, reason = "everything here runs on one thread, so no future needs Send")]
+#[allow(
+    clippy::len_without_is_empty,
+    reason = "a length in u64, for arithmetic with file offsets; nobody asks is_empty"
+)]
+pub trait Bytes: Clone + 'static {
+    /// Length in bytes.
+    fn len(&self) -> u64;
+
+    /// Bytes `start..end`, sharing memory. Bounds beyond the length are cut to it.
+    fn slice(&self, start: u64, end: u64) -> Self;
+
+    /// Copies everything into `out`, which must be exactly as long.
+    fn copy_to(&self, out: &mut [u8]);
+
+    /// A copy in the (wasm) heap.
+    fn to_vec(&self) -> Vec<u8> {
+        let mut out = vec![0; self.len() as usize];
+        self.copy_to(&mut out);
+        out
+    }
+
+    /// One run out of several, in order, with memory of its own.
+    ///
+    /// # Errors
+    /// `OutOfMemory` where the platform has no room.
+    fn concat(parts: &[Self]) -> Result<Self>;
+
+    /// SHA-256.
+    ///
+    /// # Errors
+    /// `Internal` where the platform's digest fails.
+    async fn sha256(&self) -> Result<[u8; 32]>;
+
+    /// For those who know which bytes the platform has.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// What the other side answered, as it said it; nothing here is checked.
+#[derive(Debug)]
+pub struct Reply<B> {
+    /// HTTP status. Local sources answer 206.
+    pub status: u16,
+    /// `Content-Range`, where readable.
+    pub content_range: Option<String>,
+    /// `Content-Length`, where readable.
+    pub content_length: Option<u64>,
+    /// `Content-Encoding`, where readable. With one, lengths are not those of the bytes that arrive.
+    pub content_encoding: Option<String>,
+    /// `ETag`, where readable.
+    pub etag: Option<String>,
+    /// `Last-Modified`, where readable.
+    pub last_modified: Option<String>,
+    /// `Retry-After`, where readable.
+    pub retry_after: Option<String>,
+    /// The body, not yet read.
+    pub body: B,
+}
+
+/// A body that is pulled piece by piece; not pulling it is what holds the sender back.
+#[allow(async_fn_in_trait, reason = "everything here runs on one thread, so no future needs Send")]
+pub trait Body {
+    /// What the pieces are.
+    type Bytes: Bytes;
+
+    /// The next piece, or `None` at the end.
+    ///
+    /// # Errors
+    /// `Network` without a `status` where the connection broke: what came before stays valid.
+    async fn next(&mut self) -> Result<Option<Self::Bytes>>;
+}
+
+/// The files of one model, somewhere.
+#[allow(async_fn_in_trait, reason = "everything here runs on one thread, so no future needs Send")]
+pub trait ByteSource {
+    /// What pieces are.
+    type Bytes: Bytes;
+    /// What reads give.
+    type Body: Body<Bytes = Self::Bytes>;
+
+    /// How many files the model has.
+    fn n_files(&self) -> usize;
+
+    /// The address of a file as the caller gave it, without secrets (see [`canonical_url`]); this is what is stored.
+    fn url(&self, file: usize) -> String;
+
+    /// Asks for bytes `range` of a file, or for all of it where `None`. Every HTTP status is an `Ok` reply.
+    ///
+    /// # Errors
+    /// `Network` without a `status` if there was no answer.
+    async fn read(&self, file: usize, range: Option<Range<u64>>) -> Result<Reply<Self::Body>>;
+
+    /// The size of a file in bytes by another way than reading it (`HEAD`), for servers whose replies do not say it.
+    ///
+    /// # Errors
+    /// `Network` if there was no answer.
+    async fn size(&self, file: usize) -> Result<Option<u64>>;
+
+    /// Waits, between retries.
+    async fn sleep(&self, millis: u64);
+
+    /// A number in `0.0..1.0`, to spread retries.
+    fn random(&self) -> f64;
+}
+
+/// `url` without fragment, user name and password, and without its query where that looks like a signature or a token,
+/// so that no secret is ever stored and a signed address names the same file tomorrow.
+pub fn canonical_url(url: &str) -> String {
+    const SECRETS: [&str; 7] = ["token", "sig", "key", "expires", "credential", "policy", "auth"];
+    let url = url.split('#').next().unwrap_or_default();
+    let (address, query) = match url.split_once('?') {
+        Some((address, query)) => (address, Some(query)),
+        None => (url, None),
+    };
+    let mut canonical = match address.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = host.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}{path}")
+        }
+        None => address.to_owned(),
+    };
+    if let Some(query) = query {
+        let secret = query.split('&').any(|pair| {
+            let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
+            SECRETS.iter().any(|secret| name.contains(secret))
+        });
+        if !secret {
+            canonical.push('?');
+            canonical.push_str(query);
+        }
+    }
+    canonical
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical_url;
+
+    #[test]
+    fn secrets_leave_the_address() {
+        for (given, stored) in [
+            ("https://example.com/a/b.gguf", "https://example.com/a/b.gguf"),
+            ("https://me:pass@example.com/b.gguf#x", "https://example.com/b.gguf"),
+            ("https://example.com/b.gguf?download=true", "https://example.com/b.gguf?download=true"),
+            ("https://cdn.example.com/b?X-Amz-Signature=12&a=1", "https://cdn.example.com/b"),
+            ("https://example.com/b?Expires=12", "https://example.com/b"),
+            ("https://example.com/b?access_token=12", "https://example.com/b"),
+            ("https://example.com/@scope/b", "https://example.com/@scope/b"),
+            ("models/b.gguf?v=2", "models/b.gguf?v=2"),
+        ] {
+            assert_eq!(canonical_url(given), stored);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What the model tests share: loading a file natively, on lavapipe or on the references.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use doran::engine::{Engine, EngineOptions};
+use doran::gpu::Gpu;
+use doran::gpu::device::GpuOptions;
+use doran::weights::{Cancel, FileSource, LoadOptions, MemoryStore, ModelFiles};
+
+/// Bytes of a chunk here: small, so that tiny models have several.
+const CHUNK_BYTES: u64 = 4 << 20;
+
+/// The GPU that tests run on: lavapipe, from mesa-vulkan-drivers.
+pub fn gpu(options: GpuOptions) -> Rc<Gpu> {
+    Rc::new(pollster::block_on(Gpu::open(options)).expect("tests need a Vulkan adapter: install mesa-vulkan-drivers"))
+}
+
+/// Loads a GGUF file, or a Hugging Face folder.
+pub fn load(path: &Path, gpu: Option<Rc<Gpu>>, options: EngineOptions) -> doran::Result<Engine> {
+    pollster::block_on(async {
+        let cancel = Cancel::new();
+        let load = LoadOptions { chunk_bytes: CHUNK_BYTES, ..LoadOptions::default() };
+        let mut options = EngineOptions { chunk_bytes: CHUNK_BYTES, ..options };
+        let mut files = vec![path.to_owned()];
+        if path.is_dir() {
+            files = std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+            files.retain(|file| !file.ends_with("golden.json"));
+            let name = |file: &PathBuf| file.file_name().expect("a name").to_string_lossy().into_owned();
+            options.paths = files.iter().map(name).collect();
+        }
+        let source = FileSource::new(files);
+        let files = ModelFiles::open(Some(source), MemoryStore::new(None), "test", load, &|_| {}, &cancel).await?;
+        Engine::load(files, gpu, options, &|_| {}, &cancel).await
+    })
+}
+
+/// A file of `tests/fixtures`.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// A JSON file of `tests/fixtures`.
+pub fn json(name: &str) -> serde_json::Value {
+    let text = std::fs::read_to_string(fixture(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// SmolLM2-135M-Instruct Q4_1.
+pub fn smollm2() -> PathBuf {
+    let folder = std::env::var("DORAN_MODELS").map_or_else(
+        |_| Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/models"),
+        PathBuf::from,
+    );
+    let path = folder.join("SmolLM2-135M-Instruct.Q4_1.gguf");
+    assert!(path.exists(), "{} is missing: `node scripts/model.mjs` brings it", path.display());
+    path
+}
+
+/// The numbers of a JSON array.
+pub fn floats(value: &serde_json::Value) -> Vec<f32> {
+    value.as_array().expect("an array").iter().map(|v| v.as_f64().expect("a number") as f32).collect()
+}
+
+/// The ids of a JSON array.
+pub fn ids(value: &serde_json::Value) -> Vec<u32> {
+    value.as_array().expect("an array").iter().map(|v| v.as_u64().expect("an id") as u32).collect()
+}
+
+/// The largest absolute difference.
+pub fn max_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// The index of the largest value.
+pub fn argmax(values: &[f32]) -> usize {
+    (0..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
+}

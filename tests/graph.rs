@@ -1,0 +1,207 @@
+//! The graph room: fusion keeps every value, memory never mixes two that live at once, a token's calls are counted.
+
+#![cfg(not(target_arch = "wasm32"))]
+
+mod common;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use common::{fixture, gpu, max_difference, smollm2};
+use doran::checkpoint;
+use doran::format::Checkpoint;
+use doran::gpu::device::GpuOptions;
+use doran::gpu::{Gpu, StepShape, Usage};
+use doran::graph::fuse::{add_residuals, concatenate_linears, fuse, gate};
+use doran::graph::lower::{Bindings, Bucket, lower};
+use doran::graph::reference::ReferenceModel;
+use doran::graph::weights::{CpuSink, CpuWeights, GpuSink, GpuWeights, spans};
+use doran::graph::{Graph, memory};
+use doran::models;
+use doran::ops::elementwise::Function;
+use doran::ops::{GpuKvLayer, KvFormat, Op, Reduce, Rows, StepRow, Variants};
+use doran::weights::{Cancel, FileSource, LoadOptions, MemoryStore, ModelFiles};
+
+const CAPACITY: u32 = 64;
+const CHUNK_BYTES: u64 = 64 << 10;
+
+struct Loaded {
+    checkpoint: Checkpoint,
+    graph: Graph,
+    files: ModelFiles<FileSource, MemoryStore<doran::weights::VecBytes>>,
+}
+
+fn open(name: &str) -> Loaded {
+    pollster::block_on(async {
+        let source = FileSource::new([fixture(name)]);
+        let options = LoadOptions { chunk_bytes: CHUNK_BYTES, ..LoadOptions::default() };
+        let store = MemoryStore::new(None);
+        let mut files = ModelFiles::open(Some(source), store, "test", options, &|_| {}, &Cancel::new()).await.unwrap();
+        let checkpoint = checkpoint::read(&mut files, &[]).await.expect("a header");
+        let (graph, _) = models::record(&checkpoint).expect("a known model");
+        Loaded { checkpoint, graph, files }
+    })
+}
+
+/// Every value of a step, by name, from the references.
+fn on_references(name: &str, rows: &[StepRow], rewrite: impl Fn(&mut Graph)) -> HashMap<String, Rows> {
+    let mut model = open(name);
+    rewrite(&mut model.graph);
+    let mut weights = CpuWeights::new(&model.graph, &model.checkpoint);
+    let mut sink = CpuSink { graph: &model.graph, weights: &mut weights };
+    let spans = spans(&model.checkpoint);
+    pollster::block_on(model.files.stream(&spans, &mut sink, &|_| {}, &Cancel::new())).expect("streams");
+    ReferenceModel::new(model.graph, weights, CAPACITY, KvFormat::F32).step_values(rows, 2).expect("runs")
+}
+
+/// Every value of a step, by name, from the GPU.
+fn on_gpu(gpu: &Rc<Gpu>, name: &str, rows: &[StepRow], rewrite: impl Fn(&mut Graph)) -> HashMap<String, Rows> {
+    let mut model = open(name);
+    rewrite(&mut model.graph);
+    let graph = &model.graph;
+    let mut weights = pollster::block_on(GpuWeights::allocate(gpu, graph)).expect("room");
+    let mut sink = GpuSink::new(gpu, graph, &model.checkpoint, &mut weights, CHUNK_BYTES);
+    let spans = spans(&model.checkpoint);
+    pollster::block_on(model.files.stream(&spans, &mut sink, &|_| {}, &Cancel::new())).expect("streams");
+    drop(sink);
+    weights.finish(gpu);
+    let cache = |layer: &doran::graph::CacheLayer| {
+        let bytes = u64::from(layer.kv_heads * CAPACITY * layer.head_dim.next_multiple_of(4)) * 4;
+        let buffer = || Rc::new(gpu.create_buffer("cache", bytes, Usage::Storage));
+        GpuKvLayer { k: buffer(), v: buffer(), capacity: CAPACITY }
+    };
+    let caches: Vec<_> = graph.caches.iter().map(cache).collect();
+    let divisors = graph.rope_tables[0].divisors.map(|weight| weights.cpu_vector(weight));
+    let angles = graph.rope_angles(0, CAPACITY, divisors);
+    let table = gpu.create_buffer("rope", angles.len() as u64 * 8, Usage::Storage);
+    gpu.write(&table, 0, bytemuck::cast_slice(&angles));
+    let step = Rc::new(gpu.create_buffer("step", 16 + 16 * 64, Usage::Storage));
+    let mut words = vec![rows.len() as u32, 2, 0, 0];
+    rows.iter().for_each(|row| words.extend([row.token, row.slot, row.position, 0]));
+    gpu.write(&step, 0, bytemuck::cast_slice(&words));
+    let reduce = Reduce::Workgroup;
+    let variants = Variants { matvec: reduce, broadcast: false, norm: reduce, kv: KvFormat::F32 };
+    let bind =
+        Bindings { weights: &weights, caches: &caches, rope_tables: &[Rc::new(table)], step: &step, variants };
+    let lowered = lower(gpu, graph, &bind, Bucket { max_rows: 64, max_outputs: 16 }, true).expect("lowers");
+    let shape = StepShape { n_rows: rows.len() as u32, n_outputs: 2, kv_length: rows.len() as u32 };
+    gpu.submit(&lowered.recording, &shape, None);
+    let read = |operand: &doran::ops::Operand| {
+        let readback = gpu.create_buffer("readback", operand.buffer.bytes(), Usage::Readback);
+        gpu.copy(&operand.buffer, &readback, operand.buffer.bytes());
+        let bytes = pollster::block_on(gpu.read(&readback, operand.buffer.bytes())).expect("reads");
+        let floats: &[f32] = bytemuck::cast_slice(&bytes);
+        let n = if operand.outputs { 2 } else { rows.len() };
+        let (stride, offset, width) = (operand.stride as usize, operand.offset as usize, operand.width as usize);
+        Rows { data: (0..n).flat_map(|i| floats[i * stride + offset..][..width].to_vec()).collect(), width }
+    };
+    lowered.values.iter().map(|(name, operand)| (name.clone(), read(operand))).collect()
+}
+
+fn rows() -> Vec<StepRow> {
+    [5, 77, 200, 31, 8, 120, 3].iter().enumerate().map(|(i, t)| StepRow { token: *t, slot: 0, position: i as u32 }).collect()
+}
+
+/// Compares the values that both have; padding between concatenated weights is not compared.
+fn compare(label: &str, got: &HashMap<String, Rows>, wanted: &HashMap<String, Rows>) {
+    let mut n_compared = 0;
+    for (name, values) in wanted.iter().filter(|(name, _)| !name.contains('+')) {
+        let Some(other) = got.get(name) else { continue };
+        let scale = values.data.iter().fold(1.0f32, |m, v| m.max(v.abs()));
+        let error = max_difference(&values.data, &other.data) / scale;
+        assert!(error < 2e-5, "{label}: {name} is off by {error}");
+        n_compared += 1;
+    }
+    assert!(n_compared > 20, "{label}: only {n_compared} values have a counterpart");
+}
+
+#[test]
+fn each_rule_keeps_every_value() {
+    let name = "arch/llama/model-f32.gguf";
+    let wanted = on_references(name, &rows(), |_| {});
+    let rules: [(&str, fn(&mut Graph)); 4] =
+        [("concatenate", concatenate_linears), ("gate", gate), ("residuals", add_residuals), ("all", fuse)];
+    for (label, rule) in rules {
+        compare(&format!("{label} on the references"), &on_references(name, &rows(), rule), &wanted);
+    }
+    let gpu = gpu(GpuOptions::default());
+    compare("recorded on the GPU", &on_gpu(&gpu, name, &rows(), |_| {}), &wanted);
+    for (label, rule) in rules {
+        compare(&format!("{label} on the GPU"), &on_gpu(&gpu, name, &rows(), rule), &wanted);
+    }
+}
+
+#[test]
+fn rules_rewrite_what_they_are_for() {
+    let count = |graph: &Graph, wanted: fn(&Op) -> bool| graph.nodes.iter().filter(|node| wanted(&node.op)).count();
+    let recorded = open("arch/llama/model-f32.gguf").graph;
+    let layers = recorded.caches.len();
+    let linears = count(&recorded, |op| matches!(op, Op::Linear(_)));
+    assert_eq!(linears, 7 * layers + 1);
+
+    let mut graph = recorded.clone();
+    concatenate_linears(&mut graph);
+    // q, k, v become one, gate and up become one; o, down and the head stay.
+    assert_eq!(count(&graph, |op| matches!(op, Op::Linear(_))), 4 * layers + 1);
+
+    let mut graph = recorded.clone();
+    gate(&mut graph);
+    assert_eq!(count(&graph, |op| matches!(op, Op::Elementwise(Function::SiluMul))), layers);
+    assert_eq!(count(&graph, |op| matches!(op, Op::Elementwise(Function::Silu | Function::Mul))), 0);
+
+    let mut graph = recorded;
+    add_residuals(&mut graph);
+    assert_eq!(count(&graph, |op| matches!(op, Op::Linear(l) if l.residual)), 2 * layers);
+    assert_eq!(count(&graph, |op| matches!(op, Op::Elementwise(Function::Add))), 0);
+}
+
+/// What no plan may do: give a value a buffer in which another that is read later still lives.
+#[test]
+fn memory_never_mixes_two_values_that_live_at_once() {
+    for rewrite in [|_: &mut Graph| {}, fuse as fn(&mut Graph)] {
+        let mut graph = open("arch/llama/model-f32.gguf").graph;
+        rewrite(&mut graph);
+        let plan = memory::plan(&graph, false);
+        let buffer = |value: usize| plan.buffer_of[graph.owner(value).0].expect("assigned");
+        let mut holds: HashMap<usize, usize> = HashMap::new();
+        for node in &graph.nodes {
+            for input in &node.inputs {
+                let owner = graph.owner(*input).0;
+                assert_eq!(holds.get(&buffer(*input)), Some(&owner), "{} was overwritten", graph.values[owner].name);
+            }
+            if let Some(output) = node.output {
+                let inputs: Vec<_> = node.inputs.iter().map(|input| buffer(*input)).collect();
+                assert!(!inputs.contains(&buffer(output)), "{} is written where it is read", graph.values[output].name);
+                holds.insert(buffer(output), output);
+            }
+        }
+        assert_eq!(holds.get(&buffer(graph.logits)), Some(&graph.logits));
+        let n_values = graph.values.iter().filter(|value| value.view.is_none()).count();
+        assert!(plan.buffers.len() < n_values / 2, "{} buffers for {n_values} values", plan.buffers.len());
+        assert_eq!(memory::plan(&graph, true).buffers.len(), graph.nodes.iter().filter(|n| n.output.is_some()).count());
+    }
+}
+
+/// The counted budget of a decoded token of SmolLM2: 30 layers of eleven dispatches, six outside.
+#[test]
+fn a_decoded_token_is_one_submit_of_one_pass_and_creates_nothing() {
+    use doran::engine::{Engine, EngineOptions};
+    let gpu = gpu(GpuOptions::default());
+    let mut engine: Engine = common::load(&smollm2(), Some(Rc::clone(&gpu)), EngineOptions::default()).expect("loads");
+    let greedy = |engine: &mut Engine, id: u32| pollster::block_on(engine.session.decode(id, true)).expect("decodes");
+    pollster::block_on(engine.session.prefill(&[504, 3575, 282], true, &Cancel::new())).expect("prefills");
+    greedy(&mut engine, 4649);
+    let before = gpu.counts();
+    greedy(&mut engine, 314);
+    let after = gpu.counts();
+    assert_eq!(after.submits - before.submits, 1);
+    assert_eq!(after.passes - before.passes, 1);
+    assert_eq!(after.created - before.created, 0);
+    assert_eq!(after.readback_bytes - before.readback_bytes, 16);
+    assert_eq!((after.buffer_writes - before.buffer_writes, after.bytes_written - before.bytes_written), (1, 32));
+    assert_eq!(after.dispatches - before.dispatches, 30 * 11 + 6);
+    assert_eq!(after.live_objects, before.live_objects);
+    // Each weight is read once; of the tied table the head reads all and the embedding one row.
+    let weights = after.weight_bytes_read - before.weight_bytes_read;
+    assert!((97_000_000..99_000_000).contains(&weights), "{weights} bytes of weights");
+}

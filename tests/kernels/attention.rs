@@ -1,0 +1,74 @@
+//! Cache writes and attention: grouped heads, odd head sizes, windows, several tiles, slots, f32 and f16.
+
+use std::rc::Rc;
+
+use doran::gpu::Usage;
+use doran::ops::attention::{Attention, Mask};
+use doran::ops::kv_write::{CpuKvLayer, KvWrite};
+use doran::ops::{GpuKvLayer, KvFormat, StepRow};
+
+use crate::harness::{Bench, Random, assert_close, variants};
+
+struct Case {
+    heads: u32,
+    kv_heads: u32,
+    head_dim: u32,
+    mask: Mask,
+    length: u32,
+}
+
+const CAPACITY: u32 = 200;
+
+fn check(bench: &Bench, case: &Case, kv: KvFormat) {
+    let Case { heads, kv_heads, head_dim, mask, length } = *case;
+    let mut random = Random(u64::from(head_dim * 7 + length));
+    let slots = 2;
+    let len = (slots * kv_heads * CAPACITY * head_dim) as usize;
+    let mut cpu = CpuKvLayer { k: vec![0.0; len], v: vec![0.0; len], capacity: CAPACITY as usize, format: kv };
+    let padded = u64::from(slots * kv_heads * CAPACITY * head_dim.next_multiple_of(4)) * kv.bytes();
+    let buffer = || Rc::new(bench.gpu.create_buffer("cache", padded, Usage::Storage));
+    let gpu = GpuKvLayer { k: buffer(), v: buffer(), capacity: CAPACITY };
+    let variants = variants().into_iter().find(|v| v.kv == kv).expect("both formats are there");
+    let ctx = bench.lowering(variants, 64);
+    let write = KvWrite { layer: 0, kv_heads, head_dim };
+    let attention = Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask };
+    // The prompt in pieces of up to 50, each in slot 1; slot 0 holds something else.
+    for first in (0..length).step_by(50) {
+        for slot in [0, 1] {
+            let rows: Vec<_> =
+                (first..length.min(first + 50)).map(|position| StepRow { token: 0, slot, position }).collect();
+            let step = bench.write_step(&rows, 1);
+            let kv_width = (kv_heads * head_dim) as usize;
+            let (k, v) = (random.rows(rows.len(), kv_width), random.rows(rows.len(), kv_width));
+            write.reference(&mut cpu, &k, &v, &rows);
+            bench.run(write.lower(&ctx, "kv", &gpu, &bench.operand(&k, 32), &bench.operand(&v, 0)), &step);
+            let q = random.rows(rows.len(), (heads * head_dim) as usize);
+            let wanted = attention.reference(&cpu, &q, &rows);
+            let y = bench.room(rows.len(), q.width);
+            bench.run(attention.lower(&ctx, "y", &gpu, &bench.operand(&q, 64), &y), &step);
+            // Scores, exponentials and sums in f32 against f64; the reference reads the cache as rounded.
+            let label = format!("{heads}/{kv_heads} × {head_dim}, {mask:?}, {length}, {kv:?}, slot {slot}");
+            assert_close(&label, &bench.read(&y, rows.len()), &wanted, 3e-6);
+        }
+    }
+}
+
+#[test]
+fn attention_over_the_cache() {
+    let bench = Bench::new();
+    let case = |heads, kv_heads, head_dim, mask, length| Case { heads, kv_heads, head_dim, mask, length };
+    let cases = [
+        case(1, 1, 1, Mask::Causal, 1),
+        case(9, 3, 64, Mask::Causal, 130),
+        case(4, 4, 6, Mask::Causal, 65),
+        case(8, 2, 80, Mask::Causal, 64),
+        case(2, 1, 128, Mask::Window(5), 70),
+        case(3, 1, 33, Mask::Window(64), 140),
+        case(2, 2, 256, Mask::Causal, 20),
+    ];
+    for case in cases {
+        for kv in [KvFormat::F32, KvFormat::F16] {
+            check(&bench, &case, kv);
+        }
+    }
+}

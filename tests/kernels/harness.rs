@@ -1,0 +1,209 @@
+//! Runs one lowering on the GPU.
+
+use std::rc::Rc;
+
+use doran::gpu::device::GpuOptions;
+use doran::gpu::upload::{GpuMatrix, Slice, Uploader};
+use doran::gpu::{DispatchSpec, Gpu, GpuBuffer, Recording, StepShape, Usage};
+use doran::ops::{CpuMatrix, KvFormat, Lowering, Operand, Reduce, Rows, StepRow, Variants, row_stride};
+use doran::quant::Format;
+use doran::weights::VecBytes;
+
+/// What output buffers hold before a kernel runs.
+pub const SENTINEL: f32 = 12345.0;
+
+/// Numbers that repeat: a small linear congruential generator (Knuth's MMIX constants).
+pub struct Random(pub u64);
+
+impl Random {
+    /// Uniform in [0, 2³²).
+    pub fn bits(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 32) as u32
+    }
+
+    /// Uniform in [-1, 1).
+    pub fn unit(&mut self) -> f32 {
+        self.bits() as f32 / 2_147_483_648.0 - 1.0
+    }
+
+    /// `[rows, width]` of these.
+    pub fn rows(&mut self, rows: usize, width: usize) -> Rows {
+        Rows { data: (0..rows * width).map(|_| self.unit()).collect(), width }
+    }
+}
+
+/// A device and what lowerings bind.
+pub struct Bench {
+    pub gpu: Rc<Gpu>,
+    pub nothing: Rc<GpuBuffer>,
+    pub step: Rc<GpuBuffer>,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self::with(GpuOptions::default())
+    }
+
+    pub fn with(options: GpuOptions) -> Self {
+        let gpu = crate::common::gpu(options);
+        let nothing = Rc::new(gpu.create_buffer("nothing", 256, Usage::Storage));
+        let step = Rc::new(gpu.create_buffer("step", 16 + 16 * 256, Usage::Storage));
+        Self { gpu, nothing, step }
+    }
+
+    /// Values on the GPU, between sentinels: `lead` columns before each row's values and padding after.
+    pub fn operand(&self, rows: &Rows, lead: u32) -> Operand {
+        let width = rows.width as u32;
+        let stride = row_stride(width) + row_stride(lead);
+        let offset = row_stride(lead);
+        // Tiles of eight rows write past the last one; lowering rounds buffers up likewise.
+        let n_rows = if rows.len() == 1 { 1 } else { rows.len().next_multiple_of(8) };
+        let mut data = vec![SENTINEL; n_rows * stride as usize];
+        for i in 0..rows.len() {
+            let at = i * stride as usize + offset as usize;
+            data[at..at + rows.width].copy_from_slice(rows.row(i));
+        }
+        let buffer = self.gpu.create_buffer("operand", data.len() as u64 * 4, Usage::Storage);
+        self.gpu.write(&buffer, 0, bytemuck::cast_slice(&data));
+        Operand { buffer: Rc::new(buffer), stride, offset, width, outputs: false }
+    }
+
+    /// Room for `[rows, width]`, filled with sentinels.
+    pub fn room(&self, rows: usize, width: usize) -> Operand {
+        self.operand(&Rows { data: vec![SENTINEL; rows * width], width }, 0)
+    }
+
+    /// A vector on the GPU.
+    pub fn vector(&self, values: &[f32]) -> Rc<GpuBuffer> {
+        let buffer = self.gpu.create_buffer("vector", values.len() as u64 * 4, Usage::Storage);
+        self.gpu.write(&buffer, 0, bytemuck::cast_slice(values));
+        Rc::new(buffer)
+    }
+
+    /// Writes the step's rows.
+    pub fn write_step(&self, rows: &[StepRow], n_outputs: u32) -> StepShape {
+        let mut words = vec![rows.len() as u32, n_outputs, 0, 0];
+        for row in rows {
+            words.extend([row.token, row.slot, row.position, 0]);
+        }
+        self.gpu.write(&self.step, 0, bytemuck::cast_slice(&words));
+        let kv_length = rows.iter().map(|row| row.position + 1).max().unwrap_or(0);
+        StepShape { n_rows: rows.len() as u32, n_outputs, kv_length }
+    }
+
+    pub fn lowering(&self, variants: Variants, max_rows: u32) -> Lowering<'_> {
+        Lowering { variants, step: &self.step, nothing: &self.nothing, max_rows }
+    }
+
+    pub fn run(&self, specs: Vec<DispatchSpec>, shape: &StepShape) {
+        let recording = Recording::new(&self.gpu, "test", specs).expect("binds");
+        self.gpu.submit(&recording, shape, None);
+    }
+
+    /// All bytes of a buffer.
+    pub fn read_bytes(&self, buffer: &GpuBuffer) -> Vec<u8> {
+        let readback = self.gpu.create_buffer("readback", buffer.bytes(), Usage::Readback);
+        self.gpu.copy(buffer, &readback, buffer.bytes());
+        pollster::block_on(self.gpu.read(&readback, buffer.bytes())).expect("reads")
+    }
+
+    /// `[rows, width]` of an operand, after checking that nothing was written before the first column or in rows that
+    /// no tile owns.
+    pub fn read(&self, operand: &Operand, rows: usize) -> Rows {
+        let floats: Vec<f32> = bytemuck::cast_slice(&self.read_bytes(&operand.buffer)).to_vec();
+        let mut out = Rows::zeros(rows, operand.width as usize);
+        for i in 0..rows {
+            let row = &floats[i * operand.stride as usize..][..operand.stride as usize];
+            let (offset, width) = (operand.offset as usize, operand.width as usize);
+            out.row_mut(i).copy_from_slice(&row[offset..offset + width]);
+            assert!(row[..offset].iter().all(|v| *v == SENTINEL), "row {i}: written before its first column");
+            let end = offset + width.next_multiple_of(4);
+            assert!(row[end..].iter().all(|v| *v == SENTINEL), "row {i}: written past its last quad");
+        }
+        out
+    }
+}
+
+/// The variants that lavapipe can run.
+pub fn variants() -> Vec<Variants> {
+    let mut all = Vec::new();
+    for reduce in [Reduce::None, Reduce::Workgroup, Reduce::Subgroup] {
+        for kv in [KvFormat::F32, KvFormat::F16] {
+            all.push(Variants { matvec: reduce, broadcast: false, norm: reduce, kv });
+        }
+    }
+    all
+}
+
+/// A weight matrix as a file stores it.
+pub struct Stored {
+    pub format: Format,
+    pub rows: usize,
+    pub cols: usize,
+    pub bytes: Vec<u8>,
+}
+
+impl Stored {
+    /// Random bytes with sane scales, so that every bit pattern of the quants occurs.
+    pub fn random(format: Format, rows: usize, cols: usize, random: &mut Random) -> Self {
+        let row_bytes = format.row_bytes(cols as u64).expect("whole blocks") as usize;
+        let mut bytes: Vec<u8> = (0..rows * row_bytes).map(|_| random.bits() as u8).collect();
+        for block in bytes.chunks_exact_mut(format.block_bytes() as usize) {
+            let value = random.unit();
+            let scale = half::f16::from_f32(value * 0.02).to_le_bytes();
+            match format {
+                Format::F32 => block.copy_from_slice(&value.to_le_bytes()),
+                Format::F16 => block.copy_from_slice(&half::f16::from_f32(value).to_le_bytes()),
+                Format::BF16 => block.copy_from_slice(&half::bf16::from_f32(value).to_le_bytes()),
+                Format::Q4_0 | Format::Q8_0 => block[..2].copy_from_slice(&scale),
+                Format::Q4_1 => {
+                    block[..2].copy_from_slice(&scale);
+                    block[2..4].copy_from_slice(&half::f16::from_f32(random.unit() * 0.2).to_le_bytes());
+                }
+            }
+        }
+        Self { format, rows, cols, bytes }
+    }
+
+    /// Uploads in chunks of `chunk_blocks` stored blocks, so that slices begin and end inside rows.
+    pub fn upload(&self, bench: &Bench, chunk_blocks: usize) -> GpuMatrix {
+        let (rows, cols) = (self.rows as u32, self.cols as u32);
+        let matrix = GpuMatrix::new(&bench.gpu, "weight", self.format, rows, cols, &bench.nothing);
+        let block_bytes = self.format.block_bytes() as usize;
+        let uploader = Uploader::new(&bench.gpu, (chunk_blocks * block_bytes + 8) as u64);
+        let n_blocks = self.bytes.len() / block_bytes;
+        for first in (0..n_blocks).step_by(chunk_blocks) {
+            let end = (first + chunk_blocks).min(n_blocks);
+            // The chunk begins with bytes of something else, as it does in a file.
+            let mut chunk = vec![0xAB; 4];
+            chunk.extend_from_slice(&self.bytes[first * block_bytes..end * block_bytes]);
+            let slice =
+                Slice { chunk_byte: 4, first: first as u64, end: end as u64, row_offset: 0, rope_head_dim: 0 };
+            uploader.upload(&bench.gpu, &VecBytes::from(chunk), &[(matrix.clone(), slice)]).expect("uploads");
+        }
+        matrix
+    }
+}
+
+impl CpuMatrix for Stored {
+    fn shape(&self) -> (usize, usize) {
+        (self.rows, self.cols)
+    }
+
+    fn row(&self, row: usize, out: &mut [f32]) {
+        let row_bytes = self.bytes.len() / self.rows;
+        self.format.dequantize(&self.bytes[row * row_bytes..][..row_bytes], out);
+    }
+}
+
+/// Compares, with a tolerance relative to the largest magnitude that is expected.
+pub fn assert_close(label: &str, got: &Rows, wanted: &Rows, tolerance: f32) {
+    assert_eq!(got.data.len(), wanted.data.len(), "{label}: shape");
+    let scale = wanted.data.iter().fold(1.0f32, |m, v| m.max(v.abs()));
+    for (i, (a, b)) in got.data.iter().zip(&wanted.data).enumerate() {
+        let error = (a - b).abs() / scale;
+        // NaN fails.
+        assert!(error <= tolerance, "{label}: value {i} is {a}, not {b} (off by {error} of {scale})");
+    }
+}

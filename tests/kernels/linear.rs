@@ -1,0 +1,104 @@
+//! Linear layers and embeddings: every format, edge shapes, bias, residual, matrices in parts.
+
+use doran::gpu::device::GpuOptions;
+use doran::ops::embedding::Embedding;
+use doran::ops::linear::Linear;
+use doran::ops::{Rows, StepRow};
+use doran::quant::Format;
+
+use crate::harness::{Bench, Random, Stored, assert_close, variants};
+
+/// Rounding of f32 sums of up to 1536 products, relative to the largest result.
+const TOLERANCE: f32 = 2e-6;
+
+/// (tokens, out_features, in_features): one, odd, not a multiple of four, large.
+const SHAPES: [(usize, usize, usize); 8] = [
+    (1, 1, 32),
+    (1, 5, 64),
+    (1, 70, 96),
+    (1, 130, 1536),
+    (2, 3, 32),
+    (4, 64, 64),
+    (7, 33, 96),
+    (9, 130, 576),
+];
+
+/// Rows that are no whole number of sub-blocks, for float formats.
+const ODD_SHAPES: [(usize, usize, usize); 4] = [(1, 3, 1), (1, 9, 33), (3, 5, 50), (6, 17, 95)];
+
+fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), label: &str) {
+    let (tokens, n, k) = shape;
+    let mut random = Random(n as u64 * 31 + k as u64);
+    let weight = Stored::random(format, n, k, &mut random);
+    let matrix = weight.upload(bench, 37);
+    let x = random.rows(tokens, k);
+    let residual = random.rows(tokens, n);
+    let bias: Vec<f32> = (0..n.next_multiple_of(4)).map(|_| random.unit()).collect();
+    for variants in variants() {
+        for (has_bias, has_residual) in [(false, false), (true, true)] {
+            let op = Linear { weight: 0, bias: has_bias.then_some(0), residual: has_residual };
+            let residual = has_residual.then_some(&residual);
+            let wanted = op.reference(&x, &weight, has_bias.then_some(&bias[..]), residual);
+            let rows: Vec<StepRow> = (0..tokens as u32).map(|i| StepRow { token: 0, slot: 0, position: i }).collect();
+            let step = bench.write_step(&rows, 1);
+            let ctx = bench.lowering(variants, if tokens == 1 { 1 } else { 64 });
+            let (gpu_x, gpu_y) = (bench.operand(&x, 40), bench.room(tokens, n));
+            let gpu_bias = bench.vector(&bias);
+            let gpu_residual = residual.map(|residual| bench.operand(residual, 8));
+            let inputs = (&gpu_x, gpu_residual.as_ref());
+            let specs = op.lower(&ctx, "y", &matrix, has_bias.then_some(&gpu_bias), inputs, &gpu_y);
+            bench.run(specs, &step);
+            let label = format!("{label} {format:?} {shape:?} {variants:?} bias {has_bias}");
+            assert_close(&label, &bench.read(&gpu_y, tokens), &wanted, TOLERANCE);
+        }
+    }
+}
+
+#[test]
+fn linear_in_every_format() {
+    let bench = Bench::new();
+    for format in Format::ALL {
+        for shape in SHAPES {
+            check(&bench, format, shape, "linear");
+        }
+        for shape in ODD_SHAPES.iter().filter(|_| format.is_float()) {
+            check(&bench, format, *shape, "odd");
+        }
+    }
+}
+
+#[test]
+fn a_matrix_larger_than_a_binding_is_split_by_rows() {
+    let bench = Bench::with(GpuOptions { max_binding_bytes: Some(8192), ..GpuOptions::default() });
+    for format in Format::ALL {
+        check(&bench, format, (1, 130, 576), "split");
+        check(&bench, format, (9, 130, 576), "split");
+    }
+}
+
+#[test]
+fn embedding_in_every_format() {
+    let whole = Bench::new();
+    let split = Bench::with(GpuOptions { max_binding_bytes: Some(8192), ..GpuOptions::default() });
+    for bench in [&whole, &split] {
+        for format in Format::ALL {
+            for (vocab, width) in [(1, 32), (130, 576), (67, 64)] {
+                let mut random = Random(width as u64);
+                let table = Stored::random(format, vocab, width, &mut random);
+                let matrix = table.upload(bench, 53);
+                let rows: Vec<StepRow> = [0, vocab as u32 - 1, vocab as u32 / 2]
+                    .iter()
+                    .enumerate()
+                    .map(|(i, token)| StepRow { token: *token, slot: 0, position: i as u32 })
+                    .collect();
+                let op = Embedding { weight: 0, scale: 1.5 };
+                let wanted: Rows = op.reference(&table, &rows);
+                let step = bench.write_step(&rows, 1);
+                let y = bench.room(rows.len(), width);
+                bench.run(op.lower(&bench.lowering(variants()[0], 64), "y", &matrix, &y), &step);
+                // Unpacking is exact but for the order of scale, minimum and factor.
+                assert_close(&format!("{format:?}"), &bench.read(&y, rows.len()), &wanted, 2e-7);
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Architectures against logits that Hugging Face transformers computed: on the references and on lavapipe.
+
+#![cfg(not(target_arch = "wasm32"))]
+
+mod common;
+
+use common::{argmax, fixture, floats, gpu, ids, json, load, max_difference, smollm2};
+use doran::engine::{Engine, EngineOptions};
+use doran::generate::{GenerateOptions, Generation, Input, Item};
+use doran::gpu::device::GpuOptions;
+use doran::ops::KvFormat;
+use doran::sampler::SamplerOptions;
+use doran::weights::Cancel;
+
+/// Largest absolute error of a logit of the tiny models, in f32 (the goldens' own noise is up to 5e-5).
+const TOLERANCE: f32 = 1e-4;
+
+/// Tiny checkpoints: GGUF files and, under an empty name, Hugging Face folders.
+const TINY: [(&str, &str); 10] = [
+    ("llama", ""),
+    ("llama3", ""),
+    ("llama_bf16", ""),
+    ("mistral", ""),
+    ("solar", ""),
+    ("hyperclovax_seed", ""),
+    ("llama", "model-f32.gguf"),
+    ("llama3", "model-f32.gguf"),
+    ("llama_bf16", "model-bf16.gguf"),
+    ("mistral", "model-f32.gguf"),
+];
+
+fn greedy(engine: &mut Engine, prompt: &[u32], n: usize) -> Vec<u32> {
+    let sampler = SamplerOptions { temperature: 0.0, ..SamplerOptions::default() };
+    let options = GenerateOptions { sampler, max_tokens: Some(n), ignore_eos: true, ..GenerateOptions::default() };
+    let mut generation = Generation::new(&engine.text, engine.session.capacity(), &Input::Ids(prompt.to_vec()), options).expect("starts");
+    let mut out = Vec::new();
+    let cancel = Cancel::new();
+    let Engine { text, session, .. } = engine;
+    while let Some(item) = pollster::block_on(generation.next(text, session, &cancel)).expect("goes on") {
+        if let Item::Token { id, .. } = item {
+            out.push(id);
+        }
+    }
+    out
+}
+
+fn check(name: &str, engine: &mut Engine) {
+    let golden = json(&format!("arch/{name}/golden.json"));
+    for prompt in golden["prompts"].as_array().expect("prompts") {
+        let prompt_ids = ids(&prompt["ids"]);
+        let (mut last, mut top1) = (Vec::new(), Vec::new());
+        let visit = |_: usize, logits: &[f32]| {
+            top1.push(argmax(logits) as u32);
+            last = logits.to_vec();
+        };
+        pollster::block_on(engine.session.all_logits(&prompt_ids, visit)).expect("runs");
+        let error = max_difference(&last, &floats(&prompt["last_logits"]));
+        assert!(error < TOLERANCE, "{name}: {} tokens: logits are off by {error}", prompt_ids.len());
+        let margins = floats(&prompt["top1_margin"]);
+        for (i, (got, wanted)) in top1.iter().zip(ids(&prompt["top1"])).enumerate() {
+            assert!(*got == wanted || margins[i] < 2.0 * TOLERANCE, "{name}: top-1 at {i} is {got}, not {wanted}");
+        }
+    }
+    let prompt = ids(&golden["greedy"]["prompt"]);
+    assert_eq!(greedy(engine, &prompt, 16), ids(&golden["greedy"]["ids"]), "{name}: greedy");
+}
+
+#[test]
+fn tiny_models_on_the_references() {
+    for (name, file) in TINY {
+        let path = fixture(&format!("arch/{name}/{file}"));
+        let mut engine = load(&path, None, EngineOptions::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        check(name, &mut engine);
+    }
+}
+
+#[test]
+fn tiny_models_on_the_gpu() {
+    let plain = GpuOptions { no_subgroups: true, ..GpuOptions::default() };
+    // A binding of 4 KiB splits every matrix into parts.
+    let split = GpuOptions { max_binding_bytes: Some(4096), ..GpuOptions::default() };
+    for options in [GpuOptions::default(), plain, split] {
+        for (name, file) in TINY {
+            let path = fixture(&format!("arch/{name}/{file}"));
+            let gpu = gpu(options);
+            let mut engine =
+                load(&path, Some(gpu), EngineOptions::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+            check(name, &mut engine);
+        }
+    }
+}
+
+/// The real model against the f32 reference: the twenty largest logits of each prompt, and greedy text until a margin is
+/// within the tolerance.
+#[test]
+fn smollm2_on_the_gpu() {
+    let golden = json("real/smollm2-135m-instruct-q4_1.json");
+    for (kv, tolerance) in [(KvFormat::F32, 1e-3), (KvFormat::F16, 5e-2)] {
+        let options = EngineOptions { kv: Some(kv), ..EngineOptions::default() };
+        let mut engine = load(&smollm2(), Some(gpu(GpuOptions::default())), options).expect("loads");
+        let mut worst: f32 = 0.0;
+        // The long text is for the browser, where its perplexity is measured as well.
+        for prompt in golden["prompts"].as_array().expect("prompts").iter().filter(|p| ids(&p["ids"]).len() < 100) {
+            let prompt_ids = ids(&prompt["ids"]);
+            let mut last = Vec::new();
+            let visit = |_: usize, logits: &[f32]| last = logits.to_vec();
+            pollster::block_on(engine.session.all_logits(&prompt_ids, visit)).expect("runs");
+            for pair in prompt["f32"]["top20"].as_array().expect("top20") {
+                let (id, wanted) = (pair[0].as_u64().expect("id") as usize, pair[1].as_f64().expect("logit") as f32);
+                worst = worst.max((last[id] - wanted).abs());
+            }
+            let wanted = &ids(&prompt["f32"]["greedy"]["ids"])[..12];
+            let margins = floats(&prompt["f32"]["greedy"]["margins"]);
+            let got = greedy(&mut engine, &prompt_ids, wanted.len());
+            let differs = (0..wanted.len()).find(|i| got[*i] != wanted[*i]);
+            let excused = differs.is_none_or(|i| margins[i] < 2.0 * tolerance);
+            assert!(excused, "{}: {got:?} for {wanted:?}", prompt["id"]);
+        }
+        println!("{kv:?}: largest error of a logit {worst}");
+        assert!(worst < tolerance, "{kv:?}: a logit is off by {worst}");
+    }
+}

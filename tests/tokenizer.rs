@@ -1,0 +1,318 @@
+//! Token ids and texts against references by Hugging Face's tokenizers and by llama.cpp.
+
+mod files;
+
+use doran::ErrorKind;
+use doran::format::{GgufTokenizer, TokenizerSource};
+use doran::tokenizer::Tokenizer;
+use files::{bytes, json, parse_gguf, parse_gguf_model, text};
+use serde_json::Value;
+
+const ARCHS: [&str; 6] = ["llama", "llama3", "llama_bf16", "mistral", "solar", "hyperclovax_seed"];
+
+fn ids(value: &Value) -> Vec<u32> {
+    value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
+}
+
+fn smollm2() -> Tokenizer {
+    let (checkpoint, _) = parse_gguf_model("SmolLM2-135M-Instruct.Q4_1.gguf");
+    Tokenizer::new(&checkpoint.tokenizer).unwrap()
+}
+
+fn from_json(tokenizer: String) -> doran::Result<Tokenizer> {
+    Tokenizer::new(&TokenizerSource::Json { tokenizer, config: None })
+}
+
+fn check_cases(tokenizer: &Tokenizer, arch: &str, source: &str) {
+    for case in json(&format!("arch/{arch}/golden.json"))["tokenizer_cases"].as_array().unwrap() {
+        let text = case["text"].as_str().unwrap();
+        let got = tokenizer.encode(text, false).unwrap();
+        assert_eq!(got, ids(&case["ids"]), "{arch} from {source}: {text:?}");
+        assert_eq!(tokenizer.encode(text, true).unwrap(), ids(&case["ids_special"]), "{arch} from {source}: {text:?}");
+        assert_eq!(tokenizer.decode(&got, false).unwrap(), case["decoded"].as_str().unwrap(), "{arch} from {source}");
+    }
+}
+
+#[test]
+fn tokenizer_json_gives_the_reference_ids() {
+    for arch in ARCHS {
+        check_cases(&from_json(text(&format!("arch/{arch}/tokenizer.json"))).unwrap(), arch, "tokenizer.json");
+    }
+}
+
+#[test]
+fn gguf_gives_the_reference_ids() {
+    for (arch, file) in
+        [("llama", "model-f32"), ("llama3", "model-f32"), ("llama_bf16", "model-bf16"), ("mistral", "model-f32")]
+    {
+        let checkpoint = parse_gguf(&bytes(&format!("arch/{arch}/{file}.gguf"))).unwrap();
+        check_cases(&Tokenizer::new(&checkpoint.tokenizer).unwrap(), arch, "GGUF");
+    }
+}
+
+#[test]
+fn smollm2_prompts_and_chats_have_the_reference_ids() {
+    let tokenizer = smollm2();
+    let golden = json("real/smollm2-135m-instruct-q4_1.json");
+    for prompt in golden["prompts"].as_array().unwrap() {
+        let text = prompt["text"].as_str().unwrap();
+        assert_eq!(tokenizer.encode(text, true).unwrap(), ids(&prompt["ids"]), "{}", prompt["id"]);
+        let greedy = &prompt["f32"]["greedy"];
+        if let (true, Some(text)) = (greedy["ids"].is_array(), greedy["text"].as_str()) {
+            assert_eq!(tokenizer.decode(&ids(&greedy["ids"]), false).unwrap(), text, "{}", prompt["id"]);
+        }
+    }
+    for chat in golden["chats"].as_array().unwrap() {
+        assert_eq!(tokenizer.encode(chat["rendered"].as_str().unwrap(), false).unwrap(), ids(&chat["ids_hf_spec"]));
+    }
+}
+
+#[test]
+fn smollm2_random_texts_have_the_reference_ids() {
+    let tokenizer = smollm2();
+    let golden = json("real/smollm2-135m-instruct-q4_1.tokfuzz.json");
+    let cases = golden["agree"].as_array().unwrap();
+    let mut seen = 0;
+    for case in cases {
+        let text = case["text"].as_str().unwrap();
+        let got = tokenizer.encode(text, false).unwrap();
+        assert_eq!(got, ids(&case["ids"]), "{text:?}");
+        assert_eq!(tokenizer.decode(&got, false).unwrap(), text);
+        seen += 1;
+    }
+    assert_eq!(seen, 260);
+}
+
+#[test]
+fn smollm2_loads_fast() {
+    let (checkpoint, _) = parse_gguf_model("SmolLM2-135M-Instruct.Q4_1.gguf");
+    let start = std::time::Instant::now();
+    let tokenizer = Tokenizer::new(&checkpoint.tokenizer).unwrap();
+    let elapsed = start.elapsed();
+    println!("a vocabulary of {} in {elapsed:?}, about {} bytes", tokenizer.vocab_size(), tokenizer.approx_bytes());
+    assert_eq!(tokenizer.vocab_size(), 49_152);
+    // Takes 0.05 s on an idle desktop; the limit catches a change of complexity, not of speed.
+    assert!(elapsed.as_secs_f64() < 3.0, "{elapsed:?}");
+}
+
+#[test]
+fn special_tokens_are_known_and_skipped() {
+    let tokenizer = smollm2();
+    let ids = tokenizer.encode("<|im_start|>user\nhi<|im_end|>", false).unwrap();
+    assert_eq!((ids[0], *ids.last().unwrap()), (1, 2));
+    assert!(tokenizer.is_special(1) && tokenizer.is_special(2) && !tokenizer.is_special(ids[1]));
+    assert_eq!(tokenizer.decode(&ids, true).unwrap(), "user\nhi");
+    assert_eq!(tokenizer.token_id("<|im_end|>"), Some(2));
+    assert_eq!(tokenizer.token_bytes(2), b"<|im_end|>");
+}
+
+#[test]
+fn ids_outside_the_vocabulary_are_errors() {
+    let tokenizer = from_json(text("arch/llama3/tokenizer.json")).unwrap();
+    assert_eq!(tokenizer.vocab_size(), 389);
+    assert_eq!(tokenizer.decode(&[388], false).unwrap(), "<|im_end|>");
+    assert_eq!(tokenizer.decode(&[389], false).unwrap_err().kind(), ErrorKind::BadArgument);
+    assert_eq!(tokenizer.decode(&[u32::MAX], false).unwrap_err().kind(), ErrorKind::BadArgument);
+    assert!(tokenizer.token_bytes(u32::MAX).is_empty() && !tokenizer.is_special(389));
+}
+
+#[test]
+fn malformed_tokenizers_end_as_their_index_says() {
+    let mut seen = 0;
+    for case in json("bad/index.json")["cases"].as_array().unwrap() {
+        let name = case["file"].as_str().unwrap();
+        if !name.ends_with(".tokenizer.json") {
+            continue;
+        }
+        seen += 1;
+        let got = from_json(text(&format!("bad/{name}"))).map(|_| ()).map_err(|e| e.kind());
+        let expect = match name {
+            "control_ok.tokenizer.json" => Ok(()),
+            "tok_unknown_model.tokenizer.json" | "tok_unknown_pretok.tokenizer.json" => Err(ErrorKind::Unsupported),
+            _ => Err(ErrorKind::Tokenizer),
+        };
+        assert_eq!(got, expect, "{name}: {}", case["description"]);
+    }
+    assert_eq!(seen, 7);
+}
+
+/// Things that the crate underneath panics on or renumbers, unless they are caught before.
+#[test]
+fn files_that_contradict_themselves_are_refused() {
+    let good = text("bad/control_ok.tokenizer.json");
+    let kind = |from: &str, to: &str| {
+        let bad = good.replace(from, to);
+        assert_ne!(bad, good, "{from} is not in the file");
+        from_json(bad).map(|_| ()).map_err(|e| e.kind())
+    };
+    let tokenizer = Err(ErrorKind::Tokenizer);
+    assert_eq!(kind(r#"[["a", "b"]]"#, r#"[["ab", "ab"]]"#), tokenizer, "the sum is longer than any token");
+    assert_eq!(kind(r#"[["a", "b"]]"#, r#"["ab"]"#), tokenizer);
+    assert_eq!(kind(r#"[["a", "b"]]"#, r#"["a b"]"#), Ok(()), "the older spelling of merges");
+    assert_eq!(kind(r#""b": 1"#, r#""b": 0"#), tokenizer, "two tokens with one id");
+    assert_eq!(kind(r#""b": 1"#, r#""b": 4000000000"#), tokenizer, "an id that no table can have");
+    assert_eq!(kind(r#""unk_token": null"#, r#""unk_token": "?""#), tokenizer);
+    assert_eq!(kind(r#""continuing_subword_prefix": null"#, r###""continuing_subword_prefix": "##""###), tokenizer);
+    let added = |id: u32| {
+        format!(
+            r#""added_tokens": [{{"id": {id}, "content": "<x>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}}]"#
+        )
+    };
+    assert_eq!(kind(r#""added_tokens": []"#, &added(3)), Ok(()));
+    assert_eq!(kind(r#""added_tokens": []"#, &added(4)), tokenizer, "a gap would be closed silently");
+    assert_eq!(kind(r#""added_tokens": []"#, &added(4_000_000_000)), tokenizer);
+    let replace = |regex: &str| {
+        format!(r#""normalizer": {{"type": "Replace", "pattern": {{"Regex": "{regex}"}}, "content": "x"}}"#)
+    };
+    assert_eq!(kind(r#""normalizer": null"#, &replace("a*")), tokenizer);
+    assert_eq!(kind(r#""normalizer": null"#, &replace("(?=a)")), tokenizer);
+    assert_eq!(kind(r#""normalizer": null"#, &replace(" {2,}")), Ok(()));
+    assert_eq!(
+        kind(r#""type": "ByteLevel", "add_prefix_space": true"#, r#""type": "Whatever", "add_prefix_space": true"#),
+        Err(ErrorKind::Unsupported)
+    );
+}
+
+fn tiny(tokens: &[&str], merges: &[&str], pre: &str) -> GgufTokenizer {
+    GgufTokenizer {
+        model: "gpt2".into(),
+        pre: Some(pre.into()),
+        tokens: tokens.iter().map(|t| (*t).to_owned()).collect(),
+        merges: merges.iter().map(|m| (*m).to_owned()).collect(),
+        ..GgufTokenizer::default()
+    }
+}
+
+#[test]
+fn unknown_vocabularies_and_pre_tokenizers_are_named() {
+    let what = |source: GgufTokenizer| {
+        let error = Tokenizer::new(&TokenizerSource::Gguf(Box::new(source))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        error.data()["what"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(what(tiny(&["a"], &[], "esperanto")), "pre-tokenizer esperanto");
+    assert_eq!(what(GgufTokenizer { model: "telepathy".into(), ..tiny(&["a"], &[], "gpt-2") }), "tokenizer telepathy");
+}
+
+#[test]
+fn gguf_merges_must_be_made_of_tokens() {
+    for merge in ["a", "a q", "a  b", "", "b a", "é"] {
+        let source = tiny(&["a", "b", "ab"], &[merge], "gpt-2");
+        let error = Tokenizer::new(&TokenizerSource::Gguf(Box::new(source))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tokenizer, "{merge:?}");
+    }
+}
+
+/// Each family of pre-tokenizers cuts these as its published pattern does: written down by hand from the patterns.
+#[test]
+fn pre_tokenizers_cut_where_their_patterns_say() {
+    // Every byte is a token and nothing merges but what stands in one piece: "12", "'S" and " x" tell the families apart.
+    let alphabet: Vec<String> = ["1", "2", "'", "S", "s", "Ġ", "x", "!", "Ċ"].iter().map(|s| (*s).to_owned()).collect();
+    let extra = ["12", "'S", "'s", "Ġx", "!Ċ"];
+    let merges = ["1 2", "' S", "' s", "Ġ x", "! Ċ"];
+    let tokens: Vec<&str> = alphabet.iter().map(String::as_str).chain(extra).collect();
+    let pieces = |pre: &str, text: &str| -> Vec<String> {
+        let tokenizer = Tokenizer::new(&TokenizerSource::Gguf(Box::new(tiny(&tokens, &merges, pre)))).unwrap();
+        let ids = tokenizer.encode(text, false).unwrap();
+        ids.iter().map(|id| String::from_utf8_lossy(tokenizer.token_bytes(*id)).into_owned()).collect()
+    };
+    let text = "12 x's x'S!\n";
+    assert_eq!(pieces("gpt-2", text), ["12", " x", "'s", " x", "'", "S", "!", "\n"]);
+    assert_eq!(pieces("smollm", text), ["1", "2", " x", "'s", " x", "'", "S", "!", "\n"]);
+    assert_eq!(pieces("llama-bpe", text), ["12", " x", "'s", " x", "'S", "!\n"]);
+    assert_eq!(pieces("qwen2", text), ["1", "2", " x", "'s", " x", "'S", "!\n"]);
+    assert_eq!(pieces("default", "12 x"), ["12", " x"]);
+}
+
+/// xorshift64*: enough to pick bytes, and the same everywhere.
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
+    }
+}
+
+/// Replaces one value somewhere in a JSON tree by another one of the tree's kinds.
+fn mutate(value: &mut Value, rng: &mut Rng) {
+    let inside = rng.below(8) > 0;
+    match value {
+        Value::Object(map) if inside && !map.is_empty() => {
+            let at = rng.below(map.len());
+            let key = map.keys().nth(at).unwrap().clone();
+            if rng.below(12) == 0 {
+                map.remove(&key);
+            } else {
+                mutate(&mut map[&key], rng);
+            }
+        }
+        Value::Array(list) if inside && !list.is_empty() => {
+            let at = rng.below(list.len());
+            if rng.below(12) == 0 {
+                list.remove(at);
+            } else {
+                mutate(&mut list[at], rng);
+            }
+        }
+        _ => {
+            let texts = [
+                "",
+                " ",
+                "\u{2581}",
+                "a",
+                "he",
+                "ha",
+                "<unk>",
+                "(",
+                "a*",
+                "(a+)+$",
+                "\\s*",
+                "Sequence",
+                "ByteLevel",
+                "<0x41>",
+                "\u{10ffff}",
+            ];
+            *value = match rng.below(8) {
+                0 => Value::Null,
+                1 => Value::Bool(rng.below(2) == 0),
+                2 => Value::from([0u64, 1, 2, 388, 389, 4000, 1 << 20, u64::from(u32::MAX), u64::MAX][rng.below(9)]),
+                3 => Value::from(-1),
+                4 => Value::Array(vec![]),
+                _ => Value::from(texts[rng.below(texts.len())]),
+            }
+        }
+    }
+}
+
+#[test]
+fn mutated_tokenizers_never_panic() {
+    let originals: Vec<Value> = ["llama", "llama3", "hyperclovax_seed"]
+        .iter()
+        .map(|arch| json(&format!("arch/{arch}/tokenizer.json")))
+        .collect();
+    let mut rng = Rng(0x00d0_7a22);
+    let (mut built, mut refused) = (0, 0);
+    for round in 0..3_000 {
+        let mut file = originals[round % originals.len()].clone();
+        // The vocabulary is most of the file and the least interesting part of it.
+        let parts = ["added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder", "model"];
+        for _ in 0..=rng.below(3) {
+            mutate(&mut file[parts[rng.below(parts.len())]], &mut rng);
+        }
+        match from_json(file.to_string()) {
+            Ok(tokenizer) => {
+                built += 1;
+                for text in ["", "  the ha\n대 é<unk><|im_end|>", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"] {
+                    if let Ok(ids) = tokenizer.encode(text, true) {
+                        tokenizer.decode(&ids, false).unwrap();
+                    }
+                }
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(built > 200 && refused > 200, "{built} built, {refused} refused");
+}
