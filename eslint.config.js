@@ -38,7 +38,7 @@ export default tseslint.config(
       ecmaVersion: 2024,
       globals: Object.fromEntries([
         "process", "console", "URL", "URLSearchParams", "Buffer", "fetch", "setTimeout", "clearTimeout", "performance", "window", "document", "location",
-        "WebAssembly", "indexedDB", "navigator", "structuredClone", "AbortSignal", "AbortController", "Response", "Headers",
+        "WebAssembly", "Navigator", "indexedDB", "navigator", "structuredClone", "AbortSignal", "AbortController", "Response", "Headers",
       ].map((name) => [name, "readonly"])),
     },
   },

@@ -3,14 +3,12 @@
  * `npm start -- --prompt "…"`: the same job without a window, the answer on the terminal.
  * Further options: --model <file | folder | URL>, --port N, --max-tokens N, --temperature T, --chrome PATH, --no-build.
  */
-import { statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
 import { build } from "./build.mjs";
 import { openPage } from "./lib/chromium.mjs";
-import { DEMO_CSP, serve } from "./lib/serve.mjs";
+import { demoServer } from "./lib/demo.mjs";
 import { pageSite } from "./lib/site.mjs";
 import { FOR, need, needNodeModules } from "./lib/toolchain.mjs";
-import { entry, options, Plain, ROOT, say } from "./lib/util.mjs";
+import { entry, options, Plain, say } from "./lib/util.mjs";
 import { defaultModel, MODEL } from "./model.mjs";
 
 const mb = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -50,23 +48,6 @@ async function answer(opts, model) {
   }
 }
 
-/** The demo's server, on the wanted port or the next one that is free. It offers the local model by `models.json`. */
-async function serveDemo(wanted, model, dir = join(ROOT, "www/dist")) {
-  const offered = [{ name: basename(model), url: `/models/${encodeURIComponent(basename(model))}`, bytes: statSync(model).size, ...(basename(model) === MODEL.file ? { sha256: MODEL.sha256 } : {}) }];
-  const handle = (request, response) => {
-    if (request.url !== "/models.json") return false;
-    response.writeHead(200, { "Content-Type": "application/json", "Content-Security-Policy": DEMO_CSP }).end(JSON.stringify(offered));
-    return true;
-  };
-  for (let port = wanted; ; port += 1) {
-    try {
-      return await serve({ mounts: { "/models/": dirname(model), "/": dir }, csp: DEMO_CSP, port, handle });
-    } catch (error) {
-      if (error.code !== "EADDRINUSE" || port >= wanted + 20) throw error;
-    }
-  }
-}
-
 entry(async () => {
   const opts = options(process.argv.slice(2), ["no-build"]);
   const headless = opts.prompt !== undefined;
@@ -78,7 +59,9 @@ entry(async () => {
     await answer(opts, model);
     return;
   }
-  const { address } = await serveDemo(Number(opts.port ?? 8080), model, opts.site);
+  const { address } = await demoServer({
+    model, port: Number(opts.port ?? 8080), ...(opts.model === undefined ? { sha256: MODEL.sha256 } : {}), ...(opts.site === undefined ? {} : { dir: opts.site }),
+  });
   say("the demo is served until you press Ctrl-C; open it in a browser with WebGPU (Chrome, Edge, Safari 26, Firefox 141):");
   console.log(address);
 });

@@ -138,7 +138,7 @@ const handlers: { readonly [K in CallKind]: (id: number, args: Args<K>) => Resul
   stats: () => theEngine().stats(),
   listModels: () => listModels(),
   deleteModel: (_, { name }) => deleteModel(name).then(() => null),
-  storageEstimate: () => storageEstimate(),
+  storageEstimate: async () => ({ ...await storageEstimate(), persisted: await navigator.storage.persisted() }),
 };
 
 async function answer<K extends CallKind>(
