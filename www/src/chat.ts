@@ -104,7 +104,7 @@ async function stream(model: Engine, element: HTMLElement, signal: AbortSignal):
   let first = 0;
   let rate = 0;
   try {
-    for await (const item of model.generate(messages, { temperature: 0.6, topP: 0.9, repetitionPenalty: 1.05, maxTokens: 1024, signal })) {
+    for await (const item of model.generate(messages, { temperature: 0.2, topP: 0.9, maxTokens: 1024, signal })) {
       text += item.text;
       writer.write(item.text);
       spoken.add(item.text);
