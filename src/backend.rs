@@ -151,7 +151,8 @@ impl GpuModel {
             })
             .collect();
         let step = Rc::new(gpu.create_buffer("step", 16 + 16 * PREFILL_ROWS as u64, Usage::Storage));
-        let bindings = Bindings { weights: &weights, caches: &caches, rope_tables: &rope_tables, step: &step, variants };
+        let bindings =
+            Bindings { weights: &weights, caches: &caches, rope_tables: &rope_tables, step: &step, variants };
         let decode_bucket = Bucket { max_rows: 1, max_outputs: 1 };
         let prefill_bucket = Bucket { max_rows: PREFILL_ROWS as u32, max_outputs: MAX_OUTPUTS as u32 };
         let decode = lower(&gpu, graph, &bindings, decode_bucket, false)?;

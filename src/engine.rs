@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use crate::checkpoint;
 use crate::backend::{Backend, GpuModel, kv_format, variants};
+use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::gpu::{Capabilities, Gpu};
 use crate::graph::fuse::fuse;

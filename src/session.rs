@@ -112,11 +112,8 @@ impl Session {
     }
 
     fn rows(&self, ids: &[u32]) -> Vec<StepRow> {
-        let row = |(i, token): (usize, &u32)| StepRow {
-            token: *token,
-            slot: 0,
-            position: (self.cached.len() + i) as u32,
-        };
+        let row =
+            |(i, token): (usize, &u32)| StepRow { token: *token, slot: 0, position: (self.cached.len() + i) as u32 };
         ids.iter().enumerate().map(row).collect()
     }
 
@@ -140,7 +137,9 @@ impl Session {
 fn overflow(needed: usize, capacity: usize) -> Error {
     Error::new(
         ErrorKind::ContextOverflow,
-        format!("{needed} tokens do not fit into a context of {capacity}; shorten the input or load with a larger context"),
+        format!(
+            "{needed} tokens do not fit into a context of {capacity}; shorten the input or load with a larger context"
+        ),
     )
     .with("needed", needed)
     .with("context", capacity)

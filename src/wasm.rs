@@ -436,7 +436,8 @@ impl WasmEngine {
         } else {
             Input::Messages(from_js("input", input)?)
         };
-        let options = if options.is_undefined() { WireGenerateOptions::default() } else { from_js("options", options)? };
+        let options =
+            if options.is_undefined() { WireGenerateOptions::default() } else { from_js("options", options)? };
         let generation = Generation::new(&self.0.text, self.0.capacity, &input, options.read()?)?;
         let cancel = Cancel::new();
         let answer = Rc::new(Answer {

@@ -20,10 +20,13 @@ use doran::graph::{Graph, memory};
 use doran::models;
 use doran::ops::elementwise::Function;
 use doran::ops::{GpuKvLayer, KvFormat, Op, Reduce, Rows, StepRow, Variants};
-use doran::weights::{Cancel, FileSource, LoadOptions, MemoryStore, ModelFiles};
+use doran::weights::file::FileSource;
+use doran::weights::{Cancel, LoadOptions, MemoryStore, ModelFiles};
 
 const CAPACITY: u32 = 64;
 const CHUNK_BYTES: u64 = 64 << 10;
+
+type Rule = fn(&mut Graph);
 
 struct Loaded {
     checkpoint: Checkpoint,
@@ -81,8 +84,7 @@ fn on_gpu(gpu: &Rc<Gpu>, name: &str, rows: &[StepRow], rewrite: impl Fn(&mut Gra
     gpu.write(&step, 0, bytemuck::cast_slice(&words));
     let reduce = Reduce::Workgroup;
     let variants = Variants { matvec: reduce, broadcast: false, norm: reduce, kv: KvFormat::F32 };
-    let bind =
-        Bindings { weights: &weights, caches: &caches, rope_tables: &[Rc::new(table)], step: &step, variants };
+    let bind = Bindings { weights: &weights, caches: &caches, rope_tables: &[Rc::new(table)], step: &step, variants };
     let lowered = lower(gpu, graph, &bind, Bucket { max_rows: 64, max_outputs: 16 }, true).expect("lowers");
     let shape = StepShape { n_rows: rows.len() as u32, n_outputs: 2, kv_length: rows.len() as u32 };
     gpu.submit(&lowered.recording, &shape, None);
@@ -99,7 +101,11 @@ fn on_gpu(gpu: &Rc<Gpu>, name: &str, rows: &[StepRow], rewrite: impl Fn(&mut Gra
 }
 
 fn rows() -> Vec<StepRow> {
-    [5, 77, 200, 31, 8, 120, 3].iter().enumerate().map(|(i, t)| StepRow { token: *t, slot: 0, position: i as u32 }).collect()
+    [5, 77, 200, 31, 8, 120, 3]
+        .iter()
+        .enumerate()
+        .map(|(i, t)| StepRow { token: *t, slot: 0, position: i as u32 })
+        .collect()
 }
 
 /// Compares the values that both have; padding between concatenated weights is not compared.
@@ -119,7 +125,7 @@ fn compare(label: &str, got: &HashMap<String, Rows>, wanted: &HashMap<String, Ro
 fn each_rule_keeps_every_value() {
     let name = "arch/llama/model-f32.gguf";
     let wanted = on_references(name, &rows(), |_| {});
-    let rules: [(&str, fn(&mut Graph)); 4] =
+    let rules: [(&str, Rule); 4] =
         [("concatenate", concatenate_linears), ("gate", gate), ("residuals", add_residuals), ("all", fuse)];
     for (label, rule) in rules {
         compare(&format!("{label} on the references"), &on_references(name, &rows(), rule), &wanted);
@@ -158,7 +164,7 @@ fn rules_rewrite_what_they_are_for() {
 /// What no plan may do: give a value a buffer in which another that is read later still lives.
 #[test]
 fn memory_never_mixes_two_values_that_live_at_once() {
-    for rewrite in [|_: &mut Graph| {}, fuse as fn(&mut Graph)] {
+    for rewrite in [|_: &mut Graph| {}, fuse as Rule] {
         let mut graph = open("arch/llama/model-f32.gguf").graph;
         rewrite(&mut graph);
         let plan = memory::plan(&graph, false);

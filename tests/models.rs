@@ -32,7 +32,9 @@ const TINY: [(&str, &str); 10] = [
 fn greedy(engine: &mut Engine, prompt: &[u32], n: usize) -> Vec<u32> {
     let sampler = SamplerOptions { temperature: 0.0, ..SamplerOptions::default() };
     let options = GenerateOptions { sampler, max_tokens: Some(n), ignore_eos: true, ..GenerateOptions::default() };
-    let mut generation = Generation::new(&engine.text, engine.session.capacity(), &Input::Ids(prompt.to_vec()), options).expect("starts");
+    let mut generation =
+        Generation::new(&engine.text, engine.session.capacity(), &Input::Ids(prompt.to_vec()), options)
+            .expect("starts");
     let mut out = Vec::new();
     let cancel = Cancel::new();
     let Engine { text, session, .. } = engine;

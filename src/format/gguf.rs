@@ -19,7 +19,7 @@ pub use container::HEADER_BYTES_MAX;
 
 /// What a prefix of a file gave.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one value a model, matched at once")]
+#[allow(clippy::large_enum_variant, reason = "one value a model, matched at once")]
 pub enum Parsed {
     /// The header goes on: try again with a prefix of at least this many bytes (never more than the file has).
     NeedBytes(u64),

@@ -220,14 +220,14 @@ mod platform {
             is_fallback: info.device_type == wgpu::DeviceType::Cpu,
             features: features.iter_names().map(|(name, _)| name.to_owned()).collect(),
             limits: [
-                ("maxStorageBufferBindingSize".to_owned(), u64::from(limits.max_storage_buffer_binding_size)),
+                ("maxStorageBufferBindingSize".to_owned(), limits.max_storage_buffer_binding_size),
                 ("maxBufferSize".to_owned(), limits.max_buffer_size),
             ]
             .into(),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             subgroup_size: (info.subgroup_min_size == info.subgroup_max_size && !features.is_empty())
                 .then_some(info.subgroup_min_size),
-            max_binding_bytes: u64::from(limits.max_storage_buffer_binding_size),
+            max_binding_bytes: limits.max_storage_buffer_binding_size,
             max_buffer_bytes: limits.max_buffer_size,
         };
         Ok((device, queue, capabilities))
@@ -305,9 +305,8 @@ mod platform {
         let info = get(&adapter, "info");
         let features: Function =
             get(&get(&adapter, "features"), "has").dyn_into().map_err(|_| missing("WebGPU without features"))?;
-        let has = |name: &str| {
-            features.call1(&get(&adapter, "features"), &name.into()).is_ok_and(|value| value.is_truthy())
-        };
+        let has =
+            |name: &str| features.call1(&get(&adapter, "features"), &name.into()).is_ok_and(|value| value.is_truthy());
         let subgroups = has("subgroups");
         let required = Array::new();
         if subgroups {

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 impl Gpu {
     /// Writes CPU bytes; `bytes` is padded to whole words.
     pub fn write(&self, buffer: &GpuBuffer, offset: u64, bytes: &[u8]) {
-        if bytes.len() % 4 == 0 {
+        if bytes.len().is_multiple_of(4) {
             self.queue.write_buffer(&buffer.raw, offset, bytes);
         } else {
             let mut padded = bytes.to_vec();

@@ -117,9 +117,9 @@ impl Joiner<'_> {
     fn resolve(&self, file: &str, import: &str) -> Result<String> {
         if import.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
             let slot = self.slots.iter().find(|(slot, _)| *slot == import);
-            return slot.map(|(_, value)| value.clone()).ok_or_else(|| {
-                Error::new(ErrorKind::Gpu, format!("{file}.wgsl: nothing fills the slot {import}"))
-            });
+            return slot
+                .map(|(_, value)| value.clone())
+                .ok_or_else(|| Error::new(ErrorKind::Gpu, format!("{file}.wgsl: nothing fills the slot {import}")));
         }
         Ok(if import.contains('/') { import.to_owned() } else { format!("lib/{import}") })
     }

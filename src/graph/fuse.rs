@@ -91,9 +91,10 @@ pub fn gate(graph: &mut Graph) {
     while at < graph.nodes.len() {
         let node = &graph.nodes[at];
         if node.op == Op::Elementwise(Function::Mul) {
-            let silu = graph.nodes.iter().position(|n| {
-                n.op == Op::Elementwise(Function::Silu) && n.output == Some(node.inputs[0])
-            });
+            let silu = graph
+                .nodes
+                .iter()
+                .position(|n| n.op == Op::Elementwise(Function::Silu) && n.output == Some(node.inputs[0]));
             if let Some(silu) = silu.filter(|_| graph.n_readers(node.inputs[0]) == 1) {
                 let inputs = vec![graph.nodes[silu].inputs[0], node.inputs[1]];
                 graph.nodes[at] = Node { op: Op::Elementwise(Function::SiluMul), inputs, output: node.output };

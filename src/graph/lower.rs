@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
+use super::Graph;
 use super::memory::{self, Plan};
 use super::weights::GpuWeights;
-use super::Graph;
 use crate::error::{Error, Result};
 use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, Recording, Usage};
 use crate::ops::linear::TILE_ROWS;

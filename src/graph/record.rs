@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{CacheLayer, Graph, Node, Piece, RopeTable, Value, Weight};
 use crate::error::{Error, Result};
 use crate::format::Checkpoint;
+use crate::ops::Op;
 use crate::ops::attention::{Attention, MAX_HEAD_DIM, Mask};
 use crate::ops::elementwise::Function;
 use crate::ops::embedding::Embedding;
@@ -12,7 +13,6 @@ use crate::ops::kv_write::KvWrite;
 use crate::ops::linear::Linear;
 use crate::ops::rms_norm::RmsNorm;
 use crate::ops::rope::Rope;
-use crate::ops::Op;
 use crate::quant::Format;
 
 /// A value while recording.

@@ -56,7 +56,7 @@ impl LlamaConfig {
         if positive.contains(&0) || self.num_attention_heads == 0 || kv_heads == 0 || self.head_dim() == 0 {
             return Err(Error::bad_file("the model's configuration has a dimension of 0"));
         }
-        if self.num_attention_heads % kv_heads != 0 {
+        if !self.num_attention_heads.is_multiple_of(kv_heads) {
             return Err(Error::bad_file(format!(
                 "{} attention heads cannot share {kv_heads} key/value heads",
                 self.num_attention_heads
@@ -124,7 +124,6 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let x = g.rms_norm("model.norm", x, config.rms_norm_eps)?;
     let head = if config.tie_word_embeddings { "model.embed_tokens" } else { "lm_head" };
     let graph = g.finish(head, x, config.vocab_size)?;
-    let limits =
-        Limits { vocab_size: config.vocab_size, max_position_embeddings: config.max_position_embeddings };
+    let limits = Limits { vocab_size: config.vocab_size, max_position_embeddings: config.max_position_embeddings };
     Ok((graph, limits))
 }

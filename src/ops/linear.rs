@@ -25,13 +25,7 @@ pub struct Linear {
 
 impl Linear {
     /// CPU reference, accumulating in f64. `x: [rows, k]`, `weight: [n, k]`, `bias: [n]`, `residual: [rows, n]` → `[rows, n]`.
-    pub fn reference(
-        &self,
-        x: &Rows,
-        weight: &dyn CpuMatrix,
-        bias: Option<&[f32]>,
-        residual: Option<&Rows>,
-    ) -> Rows {
+    pub fn reference(&self, x: &Rows, weight: &dyn CpuMatrix, bias: Option<&[f32]>, residual: Option<&Rows>) -> Rows {
         let (n, k) = weight.shape();
         let mut y = Rows::zeros(x.len(), n);
         let mut w = vec![0.0; k];
@@ -69,7 +63,7 @@ impl Linear {
         y: &Operand,
     ) -> Vec<DispatchSpec> {
         let (x, residual) = inputs;
-        let one_row = ctx.max_rows == 1 || (x.outputs && ctx.max_rows == 1);
+        let one_row = ctx.max_rows == 1;
         let tile_rows = if ctx.variants.matvec == Reduce::None { TILE_ROWS } else { 4 };
         let lower_part = |part: &super::MatrixPart| {
             let params = Params {

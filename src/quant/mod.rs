@@ -106,7 +106,7 @@ impl Format {
     /// `bad_file` if `cols` is not a whole number of blocks.
     pub fn row_bytes(self, cols: u64) -> Result<u64> {
         let spec = self.spec();
-        if cols % spec.block_weights != 0 {
+        if !cols.is_multiple_of(spec.block_weights) {
             return Err(Error::bad_file(format!(
                 "a row of {cols} weights is not a whole number of {} blocks of {}",
                 spec.name, spec.block_weights

@@ -1,7 +1,7 @@
 //! Text to token ids and back.
 //!
-//! Encoding is done by the crate `tokenizers`, built from a `tokenizer.json` ([`json`]) or from the vocabulary of a GGUF
-//! file ([`gguf`]). Decoding is a table of bytes by id ([`pieces`]). Ids are those of Hugging Face's tokenizer for the model.
+//! Encoding is done by the crate `tokenizers`, built from a `tokenizer.json` (`json.rs`) or from the vocabulary of a GGUF
+//! file (`gguf.rs`). Decoding is a table of bytes by id (`pieces.rs`). Ids are those of Hugging Face's tokenizer for the model.
 
 mod gguf;
 mod json;

@@ -3,6 +3,8 @@
 //! A model is a folder named by the hash of its name, with `manifest.json`, one file a chunk, and `lock`. A chunk is
 //! renamed into place before the manifest that says so: a crash between the two leaves a file that nothing refers to.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,9 +12,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
-use super::file::VecBytes;
 use super::manifest::{Manifest, hex};
 use super::store::{ChunkStore, Usage};
+use super::vec_bytes::VecBytes;
 use crate::{Error, ErrorKind, Result};
 
 /// Chunks in a directory.

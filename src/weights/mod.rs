@@ -29,11 +29,10 @@ mod runs;
 pub mod source;
 pub mod store;
 mod transfer;
+pub mod vec_bytes;
 pub mod verify;
 
 pub use cancel::Cancel;
-pub use directory::DirectoryStore;
-pub use file::{FileSource, VecBytes};
 pub use load::{LoadOptions, ModelFiles, Sink};
 pub use manifest::{Integrity, Manifest};
 pub use memory::MemoryStore;
@@ -41,3 +40,4 @@ pub use plan::TensorSpan;
 pub use progress::{LoadReport, Phase, Progress};
 pub use source::{Body, ByteSource, Bytes, Reply};
 pub use store::{ChunkStore, Usage, delete_model};
+pub use vec_bytes::VecBytes;

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use doran::engine::{Engine, EngineOptions};
 use doran::gpu::Gpu;
 use doran::gpu::device::GpuOptions;
-use doran::weights::{Cancel, FileSource, LoadOptions, MemoryStore, ModelFiles};
+use doran::weights::file::FileSource;
+use doran::weights::{Cancel, LoadOptions, MemoryStore, ModelFiles};
 
 /// Bytes of a chunk here: small, so that tiny models have several.
 const CHUNK_BYTES: u64 = 4 << 20;
@@ -50,10 +51,8 @@ pub fn json(name: &str) -> serde_json::Value {
 
 /// SmolLM2-135M-Instruct Q4_1.
 pub fn smollm2() -> PathBuf {
-    let folder = std::env::var("DORAN_MODELS").map_or_else(
-        |_| Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/models"),
-        PathBuf::from,
-    );
+    let folder = std::env::var("DORAN_MODELS")
+        .map_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/models"), PathBuf::from);
     let path = folder.join("SmolLM2-135M-Instruct.Q4_1.gguf");
     assert!(path.exists(), "{} is missing: `node scripts/model.mjs` brings it", path.display());
     path

@@ -93,7 +93,7 @@ impl Bench {
     }
 
     pub fn lowering(&self, variants: Variants, max_rows: u32) -> Lowering<'_> {
-        Lowering { variants, step: &self.step, nothing: &self.nothing, max_rows }
+        Lowering { variants, step: &self.step, nothing: &self.nothing, scores: None, max_rows }
     }
 
     pub fn run(&self, specs: Vec<DispatchSpec>, shape: &StepShape) {
@@ -178,8 +178,7 @@ impl Stored {
             // The chunk begins with bytes of something else, as it does in a file.
             let mut chunk = vec![0xAB; 4];
             chunk.extend_from_slice(&self.bytes[first * block_bytes..end * block_bytes]);
-            let slice =
-                Slice { chunk_byte: 4, first: first as u64, end: end as u64, row_offset: 0, rope_head_dim: 0 };
+            let slice = Slice { chunk_byte: 4, first: first as u64, end: end as u64, row_offset: 0, rope_head_dim: 0 };
             uploader.upload(&bench.gpu, &VecBytes::from(chunk), &[(matrix.clone(), slice)]).expect("uploads");
         }
         matrix

@@ -3,9 +3,9 @@
 //! A case builds operands on the CPU, runs the op's reference and its lowering, and compares. Outputs lie between
 //! sentinels, so that a write past the end is seen.
 
+mod attention;
 #[path = "../common/mod.rs"]
 mod common;
-mod attention;
 mod harness;
 mod linear;
 mod rows;
