@@ -9,7 +9,7 @@ type Slots = Vec<(&'static str, String)>;
 /// Kernel files and what their slots may hold.
 fn combinations() -> Vec<(&'static str, Slots)> {
     let mut all: Vec<(&'static str, Slots)> = Vec::new();
-    for name in ["argmax", "argmax_slices", "rope", "select_rows"] {
+    for name in ["argmax", "argmax_slices", "attention_softmax", "rope", "select_rows"] {
         all.push((name, Vec::new()));
     }
     let reduces = [Reduce::None, Reduce::Workgroup, Reduce::Subgroup];
@@ -33,7 +33,9 @@ fn combinations() -> Vec<(&'static str, Slots)> {
     }
     for kv in [KvFormat::F32, KvFormat::F16] {
         all.push(("kv_write", vec![("KV", kv.file().into())]));
-        all.push(("attention", vec![("KV", kv.file().into())]));
+        for kernel in ["attention", "attention_scores", "attention_values"] {
+            all.push((kernel, vec![("KV", kv.file().into())]));
+        }
     }
     for file in ["repack/word", "repack/half", "repack/q4_0", "repack/q4_1", "repack/q8_0"] {
         all.push(("repack", vec![("FORMAT", file.into())]));

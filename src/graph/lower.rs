@@ -8,7 +8,10 @@ use super::Graph;
 use crate::error::{Error, Result};
 use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, Recording, Usage};
 use crate::ops::linear::TILE_ROWS;
-use crate::ops::{GpuKvLayer, Lowering, Op, Operand, Variants, argmax, row_stride, select_rows};
+use crate::ops::{GpuKvLayer, Lowering, Op, Operand, Reduce, Variants, argmax, attention, row_stride, select_rows};
+
+/// The most that attention scores may take; beyond it the kernel that needs none is used.
+const MAX_SCORE_BYTES: u64 = 64 << 20;
 
 /// How many rows a lowered graph takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +71,10 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
         .collect();
     let operand = |value: usize| operand(graph, &plan, &buffers, value);
     let nothing = &bind.weights.nothing;
-    let ctx = Lowering { variants: bind.variants, step: bind.step, nothing, max_rows: bucket.max_rows };
+    let scores = score_room(gpu, graph, bind, bucket.max_rows);
+    activation_bytes += scores.as_ref().map_or(0, |buffer| buffer.bytes());
+    let scores = scores.as_ref();
+    let ctx = Lowering { variants: bind.variants, step: bind.step, nothing, scores, max_rows: bucket.max_rows };
     let outputs_ctx = Lowering { max_rows: bucket.max_outputs, ..ctx };
     let mut specs: Vec<DispatchSpec> = Vec::new();
     for node in &graph.nodes {
@@ -89,6 +95,22 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
         .filter_map(|value| Some((graph.values[value].name.clone(), operand(value).ok()?)))
         .collect();
     Ok(Lowered { recording, logits, chosen, values, activation_bytes })
+}
+
+/// Room for attention scores, where the kernels that want it are used and it is not too much.
+fn score_room(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, max_rows: u32) -> Option<Rc<GpuBuffer>> {
+    if bind.variants.matvec != Reduce::None {
+        return None;
+    }
+    let capacity = bind.caches.iter().map(|cache| cache.capacity).max()?;
+    let heads = |node: &super::Node| match &node.op {
+        Op::Attention(attention) => Some(attention.heads),
+        _ => None,
+    };
+    let heads = graph.nodes.iter().filter_map(heads).max()?;
+    let bytes = attention::score_bytes(max_rows, heads, capacity);
+    let fits = bytes <= MAX_SCORE_BYTES.min(gpu.capabilities().max_binding_bytes);
+    fits.then(|| Rc::new(gpu.create_buffer("attention.scores", bytes, Usage::Storage)))
 }
 
 fn operand(graph: &Graph, plan: &Plan, buffers: &[Rc<GpuBuffer>], value: usize) -> Result<Operand> {

@@ -6,7 +6,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::kv_write::CpuKvLayer;
 use super::{GpuKvLayer, Lowering, Operand, Rows, StepRow, dispatch};
-use crate::gpu::{DispatchSpec, KernelSpec, StepShape};
+use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 
 /// The largest head that the kernel takes (`shaders/attention.wgsl`, MAX_QUADS).
 pub const MAX_HEAD_DIM: u32 = 256;
@@ -83,6 +83,9 @@ impl Attention {
         q: &Operand,
         y: &Operand,
     ) -> Vec<DispatchSpec> {
+        if let Some(scores) = ctx.scores.filter(|_| self.head_dim.is_multiple_of(4)) {
+            return self.lower_rows(ctx, label, cache, scores, q, y);
+        }
         let head_quads = self.head_dim.div_ceil(4);
         let params = Params {
             heads: self.heads,
@@ -117,6 +120,80 @@ impl Attention {
         });
         vec![spec]
     }
+
+    /// The three kernels without cooperation, for CPU adapters: scores, softmax, values. They want whole vec4s a head.
+    fn lower_rows(
+        &self,
+        ctx: &Lowering<'_>,
+        label: &str,
+        cache: &GpuKvLayer,
+        scores: &Rc<GpuBuffer>,
+        q: &Operand,
+        y: &Operand,
+    ) -> Vec<DispatchSpec> {
+        let head_quads = self.head_dim / 4;
+        let params = RowsParams {
+            heads: self.heads,
+            kv_heads: self.kv_heads,
+            head_quads,
+            capacity: cache.capacity,
+            window: self.window(),
+            q_stride: q.stride_quads(),
+            q_offset: q.offset_quads(),
+            y_stride: y.stride_quads(),
+            score_quads: score_quads(cache.capacity),
+            scale: self.scale,
+            pad: [0; 2],
+        };
+        let kv = ctx.variants.kv;
+        let (heads, groups) = (self.heads, self.kv_heads * (self.heads / self.kv_heads).div_ceil(4));
+        let buffer = |operand: &Operand| Rc::clone(&operand.buffer);
+        let score = dispatch(
+            &format!("{label}.scores"),
+            KernelSpec::new("attention_scores").slot("KV", kv.file()),
+            &params,
+            vec![Rc::clone(ctx.step), buffer(q), Rc::clone(&cache.k), Rc::clone(scores)],
+            Box::new(move |s: &StepShape| [s.kv_length.div_ceil(32), s.n_rows, groups]),
+        );
+        let softmax = dispatch(
+            &format!("{label}.softmax"),
+            KernelSpec::new("attention_softmax"),
+            &params,
+            vec![Rc::clone(ctx.step), Rc::clone(scores)],
+            Box::new(move |s: &StepShape| [heads.div_ceil(4), s.n_rows, 1]),
+        );
+        let values = dispatch(
+            label,
+            KernelSpec::new("attention_values").slot("KV", kv.file()),
+            &params,
+            vec![Rc::clone(ctx.step), Rc::clone(scores), Rc::clone(&cache.v), buffer(y)],
+            Box::new(move |s: &StepShape| [head_quads.div_ceil(4), s.n_rows, groups]),
+        );
+        let window = u64::from(self.window());
+        let position_bytes = u64::from(head_quads) * 4 * kv.bytes() * u64::from(groups);
+        [score, softmax, values]
+            .into_iter()
+            .enumerate()
+            .map(|(i, mut spec)| {
+                // Keys once a head group by the first kernel, values likewise by the last.
+                spec.kv_bytes = Box::new(move |s| {
+                    let length = if window == 0 { u64::from(s.kv_length) } else { u64::from(s.kv_length).min(window) };
+                    if i == 1 { 0 } else { u64::from(s.n_rows) * length * position_bytes }
+                });
+                spec
+            })
+            .collect()
+    }
+}
+
+/// vec4s of the scores of one (row, head): one a position quad, and one for 1 / sum.
+fn score_quads(capacity: u32) -> u32 {
+    capacity.div_ceil(4) + 1
+}
+
+/// Bytes of scores for steps of up to `max_rows` rows.
+pub fn score_bytes(max_rows: u32, heads: u32, capacity: u32) -> u64 {
+    u64::from(max_rows) * u64::from(heads) * u64::from(score_quads(capacity)) * 16
 }
 
 #[repr(C)]
@@ -131,6 +208,22 @@ pub(super) struct Params {
     q_stride: u32,
     q_offset: u32,
     y_stride: u32,
+    scale: f32,
+    pad: [u32; 2],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+pub(super) struct RowsParams {
+    heads: u32,
+    kv_heads: u32,
+    head_quads: u32,
+    capacity: u32,
+    window: u32,
+    q_stride: u32,
+    q_offset: u32,
+    y_stride: u32,
+    score_quads: u32,
     scale: f32,
     pad: [u32; 2],
 }

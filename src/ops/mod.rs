@@ -212,6 +212,8 @@ pub struct Lowering<'a> {
     pub step: &'a Rc<GpuBuffer>,
     /// Bound where a kernel has a binding that a case does not read.
     pub nothing: &'a Rc<GpuBuffer>,
+    /// Room for attention scores, `[max_rows, heads, score_quads]` vec4s, where the kernels without cooperation are used.
+    pub scores: Option<&'a Rc<GpuBuffer>>,
     /// Rows that this recording is for at most.
     pub max_rows: u32,
 }
