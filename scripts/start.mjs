@@ -40,7 +40,7 @@ async function answer(opts, model) {
     });
     if (result.error !== undefined) throw new Plain(`${result.error.code}: ${result.error.message}`);
     const { loadMs, prefillTps, decodeTps, adapter, usage } = result;
-    process.stdout.write(`\n\n${result.name}: loaded in ${(loadMs / 1000).toFixed(1)} s, prefill ${prefillTps.toFixed(1)} tok/s (${usage.promptTokens} tokens), `
+    process.stdout.write(`\n\n${decodeURIComponent(result.name.split("/").at(-1))}: loaded in ${(loadMs / 1000).toFixed(1)} s, prefill ${prefillTps.toFixed(1)} tok/s (${usage.promptTokens} tokens), `
       + `decode ${decodeTps.toFixed(1)} tok/s (${usage.completionTokens} tokens), ${adapterName(adapter)}\n`);
   } finally {
     await close();

@@ -159,9 +159,9 @@ export interface Message {
 /** What `generate` continues: a conversation (by the chat template), a text as it is, or token ids as they are. */
 export type GenerateInput = readonly Message[] | string | Uint32Array;
 
-/** Options of `generate`. The defaults are greedy and unlimited but for the context. */
+/** Options of `generate`. Without any, tokens are drawn from the model's own distribution. */
 export interface GenerateOptions {
-  /** 0 is greedy. */
+  /** 0 is greedy: always the likeliest token. The default is 1. */
   readonly temperature?: number;
   readonly topK?: number;
   readonly topP?: number;
@@ -171,7 +171,7 @@ export interface GenerateOptions {
   readonly presencePenalty?: number;
   /** Added to the logits, by token id. */
   readonly logitBias?: Readonly<Record<number, number>>;
-  /** The same seed gives the same text on the same machine. */
+  /** The same seed gives the same text on the same machine; without one each answer draws anew. */
   readonly seed?: number;
   /** Texts that end the answer; they are not part of it. */
   readonly stop?: readonly string[];

@@ -1,4 +1,4 @@
-/** Small things that all scripts use. Node's own modules only: these run before `npm ci`. */
+/** What all scripts use. Node's own modules only: these run before `npm ci`. */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";

@@ -26,12 +26,14 @@ function storeTransaction(mode, use) {
     open.onupgradeneeded = () => open.result.createObjectStore("models", { keyPath: "name" });
     open.onerror = () => reject({ code: "storage", message: String(open.error), data: {} });
     open.onsuccess = () => {
-      const request = use(open.result.transaction("models", mode).objectStore("models"));
-      request.onsuccess = () => {
+      const transaction = open.result.transaction("models", mode);
+      const request = use(transaction.objectStore("models"));
+      // Not at the request's success: a worker that ends then takes the change with it.
+      transaction.oncomplete = () => {
         open.result.close();
         resolve(request.result);
       };
-      request.onerror = () => reject({ code: "storage", message: String(request.error), data: {} });
+      transaction.onabort = () => reject({ code: "storage", message: String(transaction.error), data: {} });
     };
   });
 }

@@ -5,7 +5,7 @@ const out = document.querySelector("main");
 try {
   const engine = await Engine.load(new URL("/model/model.gguf", location.href));
   let text = "";
-  for await (const token of engine.generate([{ role: "user", content: "What is the capital of France?" }], { maxTokens: 24 })) text += token.text;
+  for await (const token of engine.generate([{ role: "user", content: "What is the capital of France?" }], { temperature: 0, maxTokens: 24 })) text += token.text;
   await engine.unload();
   out.textContent = text;
   document.title = `answer: ${text}`;

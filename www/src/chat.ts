@@ -16,6 +16,9 @@ const TRY: readonly Word[] = ["try1", "try2", "try3"];
 /** Nearer to the end than this, the view follows the answer. */
 const FOLLOW_PX = 80;
 
+/** What small models are made for; `?temperature=0` makes answers the same each time. */
+const TEMPERATURE = Number(new URLSearchParams(location.search).get("temperature") ?? 0.2);
+
 let engine: Engine | undefined;
 let messages: Message[] = [];
 let running: AbortController | undefined;
@@ -104,7 +107,7 @@ async function stream(model: Engine, element: HTMLElement, signal: AbortSignal):
   let first = 0;
   let rate = 0;
   try {
-    for await (const item of model.generate(messages, { temperature: 0.2, topP: 0.9, maxTokens: 1024, signal })) {
+    for await (const item of model.generate(messages, { temperature: TEMPERATURE, topP: 0.9, maxTokens: 1024, signal })) {
       text += item.text;
       writer.write(item.text);
       spoken.add(item.text);

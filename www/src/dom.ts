@@ -1,4 +1,4 @@
-/** Small helpers over the DOM, so that the views read plainly. */
+/** Short words for what the views do with the DOM. */
 
 /** The element of the page with this id, which must be of this class. */
 export function byId<T extends Element>(id: string, type: new () => T): T {
