@@ -5,10 +5,12 @@ mod faulty;
 
 use std::cell::RefCell;
 
+use doran::weights::directory::DirectoryStore;
+use doran::weights::file::FileSource;
 use doran::weights::manifest::hex;
 use doran::weights::{
-    Cancel, ChunkStore, DirectoryStore, FileSource, Integrity, LoadOptions, LoadReport, MemoryStore, ModelFiles, Phase,
-    Progress, TensorSpan, VecBytes, delete_model,
+    Cancel, ChunkStore, Integrity, LoadOptions, LoadReport, MemoryStore, ModelFiles, Phase, Progress, TensorSpan,
+    VecBytes, delete_model,
 };
 use doran::{Error, ErrorKind, Result};
 use faulty::{Collected, FaultyStore, RangeMode, Server, random, random_file};
