@@ -1,5 +1,7 @@
 //! Chat templates against what transformers renders, and against templates that mean harm.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 mod files;
 
 use doran::ErrorKind;

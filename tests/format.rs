@@ -1,5 +1,7 @@
 //! Model files: what is read from good ones, and that bad ones end in errors.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 mod files;
 
 use doran::ErrorKind;

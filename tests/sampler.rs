@@ -1,5 +1,7 @@
 //! The sampler against naive references, and the two filters behind it: streaming text and stop strings.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 mod files;
 
 use std::collections::BTreeMap;

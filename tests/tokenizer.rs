@@ -1,5 +1,7 @@
 //! Token ids and texts against references by Hugging Face's tokenizers and by llama.cpp.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 mod files;
 
 use doran::ErrorKind;

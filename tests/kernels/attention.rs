@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use doran::gpu::Usage;
-use doran::ops::attention::{Attention, Mask};
+use doran::ops::attention::{Attention, Mask, score_bytes};
 use doran::ops::kv_write::{CpuKvLayer, KvWrite};
-use doran::ops::{GpuKvLayer, KvFormat, StepRow};
+use doran::ops::{GpuKvLayer, KvFormat, Lowering, StepRow, Variants};
 
-use crate::harness::{Bench, Random, assert_close, variants};
+use crate::harness::{Bench, Random, assert_close};
 
 struct Case {
     heads: u32,
@@ -19,7 +19,7 @@ struct Case {
 
 const CAPACITY: u32 = 200;
 
-fn check(bench: &Bench, case: &Case, kv: KvFormat) {
+async fn check(bench: &Bench, case: &Case, kv: KvFormat, with_scores: bool) {
     let Case { heads, kv_heads, head_dim, mask, length } = *case;
     let mut random = Random(u64::from(head_dim * 7 + length));
     let slots = 2;
@@ -28,8 +28,10 @@ fn check(bench: &Bench, case: &Case, kv: KvFormat) {
     let padded = u64::from(slots * kv_heads * CAPACITY * head_dim.next_multiple_of(4)) * kv.bytes();
     let buffer = || Rc::new(bench.gpu.create_buffer("cache", padded, Usage::Storage));
     let gpu = GpuKvLayer { k: buffer(), v: buffer(), capacity: CAPACITY };
-    let variants = variants().into_iter().find(|v| v.kv == kv).expect("both formats are there");
-    let ctx = bench.lowering(variants, 64);
+    let variants = Variants { kv, ..bench.variants()[0] };
+    let room = bench.gpu.create_buffer("scores", score_bytes(64, heads, CAPACITY), Usage::Storage);
+    let room = Rc::new(room);
+    let ctx = Lowering { scores: with_scores.then_some(&room), ..bench.lowering(variants, 64) };
     let write = KvWrite { layer: 0, kv_heads, head_dim };
     let attention = Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask };
     // The prompt in pieces of up to 50, each in slot 1; slot 0 holds something else.
@@ -47,15 +49,16 @@ fn check(bench: &Bench, case: &Case, kv: KvFormat) {
             let y = bench.room(rows.len(), q.width);
             bench.run(attention.lower(&ctx, "y", &gpu, &bench.operand(&q, 64), &y), &step);
             // Scores, exponentials and sums in f32 against f64; the reference reads the cache as rounded.
-            let label = format!("{heads}/{kv_heads} × {head_dim}, {mask:?}, {length}, {kv:?}, slot {slot}");
-            assert_close(&label, &bench.read(&y, rows.len()), &wanted, 3e-6);
+            let label = format!(
+                "{heads}/{kv_heads} × {head_dim}, {mask:?}, {length}, {kv:?}, slot {slot}, scores {with_scores}"
+            );
+            assert_close(&label, &bench.read(&y, rows.len()).await, &wanted, 3e-6);
         }
     }
 }
 
-#[test]
-fn attention_over_the_cache() {
-    let bench = Bench::new();
+pub async fn attention_over_the_cache() {
+    let bench = Bench::new().await;
     let case = |heads, kv_heads, head_dim, mask, length| Case { heads, kv_heads, head_dim, mask, length };
     let cases = [
         case(1, 1, 1, Mask::Causal, 1),
@@ -65,10 +68,15 @@ fn attention_over_the_cache() {
         case(2, 1, 128, Mask::Window(5), 70),
         case(3, 1, 33, Mask::Window(64), 140),
         case(2, 2, 256, Mask::Causal, 20),
+        case(14, 2, 8, Mask::Window(9), 130),
+        case(5, 1, 12, Mask::Causal, 67),
     ];
     for case in cases {
         for kv in [KvFormat::F32, KvFormat::F16] {
-            check(&bench, &case, kv);
+            // In one kernel, and, where heads are whole vec4s, in three.
+            for with_scores in [false, true] {
+                check(&bench, &case, kv, with_scores).await;
+            }
         }
     }
 }

@@ -41,12 +41,12 @@ pub struct Bench {
 }
 
 impl Bench {
-    pub fn new() -> Self {
-        Self::with(GpuOptions::default())
+    pub async fn new() -> Self {
+        Self::with(GpuOptions::default()).await
     }
 
-    pub fn with(options: GpuOptions) -> Self {
-        let gpu = crate::common::gpu(options);
+    pub async fn with(options: GpuOptions) -> Self {
+        let gpu = Rc::new(Gpu::open(options).await.expect("tests need a GPU: natively install mesa-vulkan-drivers"));
         let nothing = Rc::new(gpu.create_buffer("nothing", 256, Usage::Storage));
         let step = Rc::new(gpu.create_buffer("step", 16 + 16 * 256, Usage::Storage));
         Self { gpu, nothing, step }
@@ -102,16 +102,16 @@ impl Bench {
     }
 
     /// All bytes of a buffer.
-    pub fn read_bytes(&self, buffer: &GpuBuffer) -> Vec<u8> {
+    pub async fn read_bytes(&self, buffer: &GpuBuffer) -> Vec<u8> {
         let readback = self.gpu.create_buffer("readback", buffer.bytes(), Usage::Readback);
         self.gpu.copy(buffer, &readback, buffer.bytes());
-        pollster::block_on(self.gpu.read(&readback, buffer.bytes())).expect("reads")
+        self.gpu.read(&readback, buffer.bytes()).await.expect("reads")
     }
 
     /// `[rows, width]` of an operand, after checking that nothing was written before the first column or in rows that
     /// no tile owns.
-    pub fn read(&self, operand: &Operand, rows: usize) -> Rows {
-        let floats: Vec<f32> = bytemuck::cast_slice(&self.read_bytes(&operand.buffer)).to_vec();
+    pub async fn read(&self, operand: &Operand, rows: usize) -> Rows {
+        let floats: Vec<f32> = bytemuck::pod_collect_to_vec(&self.read_bytes(&operand.buffer).await);
         let mut out = Rows::zeros(rows, operand.width as usize);
         for i in 0..rows {
             let row = &floats[i * operand.stride as usize..][..operand.stride as usize];
@@ -125,15 +125,20 @@ impl Bench {
     }
 }
 
-/// The variants that lavapipe can run.
-pub fn variants() -> Vec<Variants> {
-    let mut all = Vec::new();
-    for reduce in [Reduce::None, Reduce::Workgroup, Reduce::Subgroup] {
-        for kv in [KvFormat::F32, KvFormat::F16] {
-            all.push(Variants { matvec: reduce, broadcast: false, norm: reduce, kv });
+impl Bench {
+    /// The ways to add up that this device can run, and to load x.
+    pub fn variants(&self) -> Vec<Variants> {
+        let capabilities = self.gpu.capabilities();
+        let plain = Variants { matvec: Reduce::None, broadcast: false, norm: Reduce::None, kv: KvFormat::F32 };
+        let mut all = vec![plain, Variants { matvec: Reduce::Workgroup, norm: Reduce::Workgroup, ..plain }];
+        if capabilities.subgroups {
+            all.push(Variants { matvec: Reduce::Subgroup, norm: Reduce::Subgroup, ..plain });
         }
+        if capabilities.subgroup_size == Some(4) {
+            all.push(Variants { broadcast: true, ..plain });
+        }
+        all
     }
-    all
 }
 
 /// A weight matrix as a file stores it.

@@ -6,7 +6,7 @@ use doran::ops::linear::Linear;
 use doran::ops::{Rows, StepRow};
 use doran::quant::Format;
 
-use crate::harness::{Bench, Random, Stored, assert_close, variants};
+use crate::harness::{Bench, Random, Stored, assert_close};
 
 /// Rounding of f32 sums of up to 1536 products, relative to the largest result.
 const TOLERANCE: f32 = 2e-6;
@@ -18,7 +18,7 @@ const SHAPES: [(usize, usize, usize); 8] =
 /// Rows that are no whole number of sub-blocks, for float formats.
 const ODD_SHAPES: [(usize, usize, usize); 4] = [(1, 3, 1), (1, 9, 33), (3, 5, 50), (6, 17, 95)];
 
-fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), label: &str) {
+async fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), label: &str) {
     let (tokens, n, k) = shape;
     let mut random = Random(n as u64 * 31 + k as u64);
     let weight = Stored::random(format, n, k, &mut random);
@@ -26,7 +26,7 @@ fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), label: &st
     let x = random.rows(tokens, k);
     let residual = random.rows(tokens, n);
     let bias: Vec<f32> = (0..n.next_multiple_of(4)).map(|_| random.unit()).collect();
-    for variants in variants() {
+    for variants in bench.variants() {
         for (has_bias, has_residual) in [(false, false), (true, true)] {
             let op = Linear { weight: 0, bias: has_bias.then_some(0), residual: has_residual };
             let residual = has_residual.then_some(&residual);
@@ -41,37 +41,34 @@ fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), label: &st
             let specs = op.lower(&ctx, "y", &matrix, has_bias.then_some(&gpu_bias), inputs, &gpu_y);
             bench.run(specs, &step);
             let label = format!("{label} {format:?} {shape:?} {variants:?} bias {has_bias}");
-            assert_close(&label, &bench.read(&gpu_y, tokens), &wanted, TOLERANCE);
+            assert_close(&label, &bench.read(&gpu_y, tokens).await, &wanted, TOLERANCE);
         }
     }
 }
 
-#[test]
-fn linear_in_every_format() {
-    let bench = Bench::new();
+pub async fn linear_in_every_format() {
+    let bench = Bench::new().await;
     for format in Format::ALL {
         for shape in SHAPES {
-            check(&bench, format, shape, "linear");
+            check(&bench, format, shape, "linear").await;
         }
         for shape in ODD_SHAPES.iter().filter(|_| format.is_float()) {
-            check(&bench, format, *shape, "odd");
+            check(&bench, format, *shape, "odd").await;
         }
     }
 }
 
-#[test]
-fn a_matrix_larger_than_a_binding_is_split_by_rows() {
-    let bench = Bench::with(GpuOptions { max_binding_bytes: Some(8192), ..GpuOptions::default() });
+pub async fn a_matrix_larger_than_a_binding_is_split_by_rows() {
+    let bench = Bench::with(GpuOptions { max_binding_bytes: Some(8192), ..GpuOptions::default() }).await;
     for format in Format::ALL {
-        check(&bench, format, (1, 130, 576), "split");
-        check(&bench, format, (9, 130, 576), "split");
+        check(&bench, format, (1, 130, 576), "split").await;
+        check(&bench, format, (9, 130, 576), "split").await;
     }
 }
 
-#[test]
-fn embedding_in_every_format() {
-    let whole = Bench::new();
-    let split = Bench::with(GpuOptions { max_binding_bytes: Some(8192), ..GpuOptions::default() });
+pub async fn embedding_in_every_format() {
+    let whole = Bench::new().await;
+    let split = Bench::with(GpuOptions { max_binding_bytes: Some(8192), ..GpuOptions::default() }).await;
     for bench in [&whole, &split] {
         for format in Format::ALL {
             for (vocab, width) in [(1, 32), (130, 576), (67, 64)] {
@@ -87,9 +84,9 @@ fn embedding_in_every_format() {
                 let wanted: Rows = op.reference(&table, &rows);
                 let step = bench.write_step(&rows, 1);
                 let y = bench.room(rows.len(), width);
-                bench.run(op.lower(&bench.lowering(variants()[0], 64), "y", &matrix, &y), &step);
+                bench.run(op.lower(&bench.lowering(bench.variants()[0], 64), "y", &matrix, &y), &step);
                 // Unpacking is exact but for the order of scale, minimum and factor.
-                assert_close(&format!("{format:?}"), &bench.read(&y, rows.len()), &wanted, 2e-7);
+                assert_close(&format!("{format:?}"), &bench.read(&y, rows.len()).await, &wanted, 2e-7);
             }
         }
     }

@@ -1,11 +1,36 @@
-//! Every op × weight format × edge shape on lavapipe against its f32 reference, with subgroups and without.
+//! Every op × weight format × edge shape against its f32 reference, natively on lavapipe. `tests/web` runs the same cases in
+//! Chromium.
 //!
 //! A case builds operands on the CPU, runs the op's reference and its lowering, and compares. Outputs lie between
 //! sentinels, so that a write past the end is seen.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 mod attention;
-#[path = "../common/mod.rs"]
-mod common;
 mod harness;
 mod linear;
+mod repack;
 mod rows;
+
+/// Runs the cases, each as a test.
+macro_rules! tests {
+    ($($module:ident :: $case:ident),* $(,)?) => {
+        $(#[test]
+        fn $case() {
+            pollster::block_on($module::$case());
+        })*
+    };
+}
+
+tests![
+    attention::attention_over_the_cache,
+    linear::a_matrix_larger_than_a_binding_is_split_by_rows,
+    linear::embedding_in_every_format,
+    linear::linear_in_every_format,
+    repack::pieces_and_interleaved_heads,
+    rows::argmax_takes_the_lowest_of_equals_and_reports_what_is_not_finite,
+    rows::elementwise,
+    rows::rms_norm,
+    rows::rope,
+    rows::select_the_last_rows,
+];

@@ -6,16 +6,15 @@ use doran::ops::rms_norm::RmsNorm;
 use doran::ops::rope::Rope;
 use doran::ops::{Operand, Rows, StepRow, argmax, select_rows};
 
-use crate::harness::{Bench, Random, assert_close, variants};
+use crate::harness::{Bench, Random, assert_close};
 
 fn step_rows(n: usize) -> Vec<StepRow> {
     (0..n as u32).map(|i| StepRow { token: i, slot: 0, position: i * 3 }).collect()
 }
 
-#[test]
-fn rms_norm() {
-    let bench = Bench::new();
-    for variants in variants() {
+pub async fn rms_norm() {
+    let bench = Bench::new().await;
+    for variants in bench.variants() {
         for (rows, width) in [(1, 1), (1, 576), (3, 33), (5, 50), (2, 2048)] {
             let mut random = Random(width as u64);
             for scale in [1.0, 1e-4, 1e4, 0.0] {
@@ -30,15 +29,14 @@ fn rms_norm() {
                 bench.run(specs, &step);
                 // f32 sums of up to 2048 squares against f64.
                 let label = format!("{variants:?} [{rows}, {width}] × {scale}");
-                assert_close(&label, &bench.read(&y, rows), &wanted, 1e-6);
+                assert_close(&label, &bench.read(&y, rows).await, &wanted, 1e-6);
             }
         }
     }
 }
 
-#[test]
-fn rope() {
-    let bench = Bench::new();
+pub async fn rope() {
+    let bench = Bench::new().await;
     for (n_heads, head_dim, rotary_dim) in [(1, 2, 2), (3, 64, 64), (2, 80, 32), (5, 6, 4)] {
         let mut random = Random(u64::from(head_dim));
         let rows = step_rows(4);
@@ -55,14 +53,13 @@ fn rope() {
         let step = bench.write_step(&rows, 1);
         let (gpu_x, y) = (bench.operand(&x, 32), bench.room(rows.len(), x.width));
         let flat: Vec<f32> = table.iter().flatten().copied().collect();
-        bench.run(op.lower(&bench.lowering(variants()[0], 64), "y", &bench.vector(&flat), &gpu_x, &y), &step);
-        assert_close(&format!("{n_heads} × {head_dim}"), &bench.read(&y, rows.len()), &wanted, 2e-7);
+        bench.run(op.lower(&bench.lowering(bench.variants()[0], 64), "y", &bench.vector(&flat), &gpu_x, &y), &step);
+        assert_close(&format!("{n_heads} × {head_dim}"), &bench.read(&y, rows.len()).await, &wanted, 2e-7);
     }
 }
 
-#[test]
-fn elementwise() {
-    let bench = Bench::new();
+pub async fn elementwise() {
+    let bench = Bench::new().await;
     for function in Function::ALL {
         for (rows, width) in [(1, 1), (3, 50), (2, 1536)] {
             let mut random = Random(width as u64);
@@ -74,28 +71,26 @@ fn elementwise() {
             let wanted = function.reference(&a, &b);
             let step = bench.write_step(&step_rows(rows), 1);
             let (gpu_a, gpu_b, y) = (bench.operand(&a, 32), bench.operand(&b, 0), bench.room(rows, width));
-            bench.run(function.lower(&bench.lowering(variants()[0], 64), "y", &gpu_a, &gpu_b, &y), &step);
+            bench.run(function.lower(&bench.lowering(bench.variants()[0], 64), "y", &gpu_a, &gpu_b, &y), &step);
             // WGSL allows exp an error of 3 + 2·|x| ulp (WGSL § 15.7.4).
-            assert_close(&format!("{function:?} [{rows}, {width}]"), &bench.read(&y, rows), &wanted, 2e-6);
+            assert_close(&format!("{function:?} [{rows}, {width}]"), &bench.read(&y, rows).await, &wanted, 2e-6);
         }
     }
 }
 
-#[test]
-fn select_the_last_rows() {
-    let bench = Bench::new();
+pub async fn select_the_last_rows() {
+    let bench = Bench::new().await;
     let x = Random(7).rows(5, 33);
     for n_outputs in [1, 3, 5] {
         let step = bench.write_step(&step_rows(5), n_outputs as u32);
         let y = Operand { outputs: true, ..bench.room(n_outputs, 33) };
         bench.run(select_rows::lower(&bench.step, "y", &bench.operand(&x, 0), &y), &step);
-        assert_eq!(bench.read(&y, n_outputs), select_rows::reference(&x, n_outputs));
+        assert_eq!(bench.read(&y, n_outputs).await, select_rows::reference(&x, n_outputs));
     }
 }
 
-#[test]
-fn argmax_takes_the_lowest_of_equals_and_reports_what_is_not_finite() {
-    let bench = Bench::new();
+pub async fn argmax_takes_the_lowest_of_equals_and_reports_what_is_not_finite() {
+    let bench = Bench::new().await;
     for vocab in [1, 31, 512, 513, 49_152] {
         let mut random = Random(vocab as u64);
         let mut x: Rows = random.rows(3, vocab);
@@ -110,7 +105,7 @@ fn argmax_takes_the_lowest_of_equals_and_reports_what_is_not_finite() {
         let slices = std::rc::Rc::new(bench.gpu.create_buffer("slices", bytes, Usage::Storage));
         let chosen = std::rc::Rc::new(bench.gpu.create_buffer("chosen", 3 * argmax::RESULT_BYTES, Usage::Storage));
         bench.run(argmax::lower(&logits, &slices, &chosen), &step);
-        let words: Vec<u32> = bytemuck::cast_slice(&bench.read_bytes(&chosen)).to_vec();
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bench.read_bytes(&chosen).await);
         for row in 0..3 {
             let result = (words[row * 4 + 2] == 0).then_some(words[row * 4]);
             assert_eq!(result, argmax::reference(x.row(row)), "row {row} of {vocab}");

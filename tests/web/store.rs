@@ -1,5 +1,4 @@
 //! IndexedDB, Web Locks and `fetch` in a real browser, in a worker, where doran runs.
-#![cfg(target_arch = "wasm32")]
 
 use doran::weights::http::{HttpSource, JsBytes, WebSource};
 use doran::weights::indexed_db::{IndexedDb, WebStore};
@@ -12,10 +11,8 @@ use js_sys::{Array, Function, Uint8Array};
 use sha2::{Digest, Sha256};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use wasm_bindgen_test::wasm_bindgen_test;
 use web_sys::Blob;
-
-wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 const CHUNK_BYTES: u64 = 16 << 10;
 const FILE_BYTES: u64 = 12 * CHUNK_BYTES - 1000;

@@ -1,0 +1,44 @@
+//! What runs in a real browser, in a worker, where doran runs: `wasm-pack test --headless --chrome`.
+
+#![cfg(target_arch = "wasm32")]
+
+#[path = "../kernels/attention.rs"]
+mod attention;
+#[path = "../kernels/harness.rs"]
+mod harness;
+#[path = "../kernels/linear.rs"]
+mod linear;
+#[path = "../kernels/repack.rs"]
+mod repack;
+#[path = "../kernels/rows.rs"]
+mod rows;
+mod shaders;
+mod store;
+
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+/// Runs the kernel cases of `tests/kernels`, each as a test.
+macro_rules! tests {
+    ($($module:ident :: $case:ident),* $(,)?) => {
+        $(#[wasm_bindgen_test]
+        async fn $case() {
+            $module::$case().await;
+        })*
+    };
+}
+
+tests![
+    attention::attention_over_the_cache,
+    linear::a_matrix_larger_than_a_binding_is_split_by_rows,
+    linear::embedding_in_every_format,
+    linear::linear_in_every_format,
+    repack::pieces_and_interleaved_heads,
+    rows::argmax_takes_the_lowest_of_equals_and_reports_what_is_not_finite,
+    rows::elementwise,
+    rows::rms_norm,
+    rows::rope,
+    rows::select_the_last_rows,
+    shaders::every_combination_compiles_without_a_message,
+];
