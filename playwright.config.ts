@@ -11,6 +11,8 @@ export default defineConfig({
   projects: [
     // The worker and its protocol, against the stand-in of tests/fake-wasm.
     { name: "protocol", testDir: "tests/protocol", timeout: 20_000 },
+    // The real engine: answers on tiny models, downloads of a generated one.
+    { name: "engine", testDir: "tests/engine", timeout: 120_000 },
     // The demo, with the real engine on a real model.
     { name: "e2e", testDir: "tests/e2e", timeout: 240_000 },
   ],

@@ -30,6 +30,7 @@ export const SUITES = [
   { name: "goldens", commands: [node("tests/goldens/run.mjs")] },
   { name: "bad files", commands: [node("tests/goldens/bad.mjs")] },
   { name: "packaging", commands: [node("tests/packaging/run.mjs")] },
+  { name: "engine", commands: [["playwright", ["test", "--project=engine"]]] },
   { name: "e2e", commands: [["playwright", ["test", "--project=e2e"]]] },
   { name: "start", commands: [node("tests/start.mjs")] },
   { name: "docs", commands: [node("scripts/docs.mjs")] },

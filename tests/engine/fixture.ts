@@ -1,0 +1,151 @@
+/** A page with the real package, a profile on disk, tiny models beside it, and a file server that fails as asked. */
+import { createHash } from "node:crypto";
+import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium, test as base, type BrowserContext, type Page } from "@playwright/test";
+import { launchOptions } from "../../scripts/lib/chromium.mjs";
+import { serve as serveFiles } from "../../scripts/lib/serve.mjs";
+import { CACHE, ROOT } from "../../scripts/lib/util.mjs";
+import { makeGguf } from "../../scripts/make-gguf.mjs";
+import { serve as serveFaults } from "../e2e/server.mjs";
+import type * as Doran from "../../pkg/src/index.js";
+
+declare global {
+  interface Window {
+    doran: typeof Doran;
+    failure: (promise: Promise<unknown>) => Promise<{ code: string; name: string; message: string; data: Record<string, unknown> }>;
+    /** Ids, text and end of an answer. */
+    read: (generation: AsyncIterable<Doran.Token | Doran.Finish>) => Promise<{ ids: number[]; text: string; logprobs: number[]; end: Doran.Finish }>;
+    /** Loads a model, gives what it computes for a few ids and what loading took, and unloads it. */
+    probe: (source: string, options?: Doran.LoadOptions) => Promise<{ logits: number[]; info: Doran.ModelInfo }>;
+  }
+}
+
+const PAGE = `<!doctype html><meta charset="utf-8"><title>loading</title><script type="module" src="/page.js"></script>`;
+const SCRIPT = `
+import * as doran from "/pkg/dist/index.js";
+window.doran = doran;
+window.failure = (promise) => promise.then(
+  () => ({ code: "none", name: "none", message: "it did not reject", data: {} }),
+  (error) => ({ code: error.code, name: error.name, message: error.message, data: { ...error.data } }),
+);
+window.read = async (generation) => {
+  const ids = [], logprobs = [];
+  let text = "", end;
+  for await (const item of generation) {
+    text += item.text;
+    if (item.finishReason === undefined) {
+      ids.push(item.id);
+      if (item.logprob !== undefined) logprobs.push(item.logprob);
+    } else end = item;
+  }
+  return { ids, text, logprobs, end };
+};
+window.probe = async (source, options) => {
+  const engine = await doran.Engine.load(source, options);
+  const { lastLogits } = await engine.logits(Uint32Array.of(1, 5, 9));
+  const info = engine.info;
+  await engine.unload();
+  return { logits: [...lastLogits.slice(0, 64)], info };
+};
+document.title = "ready";
+`;
+
+/** Counts a worker's GPU buffers: a test asks over a channel how many are left. */
+const COUNT_BUFFERS = `
+let live = 0;
+const { createBuffer } = GPUDevice.prototype;
+GPUDevice.prototype.createBuffer = function (...args) {
+  const buffer = createBuffer.apply(this, args);
+  live += 1;
+  const { destroy } = buffer;
+  let gone = false;
+  buffer.destroy = function () { if (!gone) live -= 1; gone = true; return destroy.call(this); };
+  return buffer;
+};
+new BroadcastChannel("live-buffers").onmessage = ({ data }) => { if (data === "count") new BroadcastChannel("live-answers").postMessage(live); };
+`;
+
+/** No IndexedDB, as in some private modes. */
+const NO_STORE = `Object.defineProperty(globalThis, "indexedDB", { value: undefined });`;
+
+/** doran's worker after another module. Imported, not awaited: messages that come while a module waits are lost. */
+const workerAfter = (module: string): string => `import "${module}"; import "/pkg/dist/worker.js";`;
+
+export interface Site {
+  readonly address: string;
+  /** The file server with faults; it serves the folder of generated models. */
+  readonly faults: { readonly url: string; readonly bytes: () => number; readonly reset: () => void };
+}
+
+/** A valid, incompressible model of about so many MiB. */
+export function generated(mib: number): { path: string; name: string } {
+  const folder = join(CACHE, "generated");
+  mkdirSync(folder, { recursive: true });
+  const name = `noise-${mib}.gguf`;
+  const path = join(folder, name);
+  if (!existsSync(path)) makeGguf(path, { mib, seed: 7 });
+  return { path, name };
+}
+
+export async function sha256(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const piece of createReadStream(path)) hash.update(piece as Buffer);
+  return hash.digest("hex");
+}
+
+/** Sends a script in answer to these addresses. */
+const SCRIPTS: Record<string, string> = {
+  "/page.js": SCRIPT,
+  "/count-buffers.js": COUNT_BUFFERS,
+  "/counting.js": workerAfter("/count-buffers.js"),
+  "/hide-store.js": NO_STORE,
+  "/no-store.js": workerAfter("/hide-store.js"),
+};
+
+export const test = base.extend<{ profile: BrowserContext; doran: Page }, { site: Site }>({
+  site: [async ({}, use) => {
+    const folder = join(CACHE, "generated");
+    mkdirSync(folder, { recursive: true });
+    const faults = await serveFaults(folder);
+    const server = await serveFiles({
+      mounts: { "/pkg/": join(ROOT, "pkg"), "/arch/": join(ROOT, "tests/fixtures/arch"), "/models/": process.env["DORAN_MODELS"] ?? join(CACHE, "models") },
+      csp: `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ${faults.url}`,
+      handle: (request: IncomingMessage, response: ServerResponse) => {
+        const { pathname } = new URL(request.url ?? "/", "http://localhost");
+        const script = SCRIPTS[pathname];
+        if (pathname !== "/" && script === undefined) return false;
+        response.writeHead(200, { "Content-Type": script === undefined ? "text/html" : "text/javascript" }).end(script ?? PAGE);
+        return true;
+      },
+    });
+    const bytes = (): number => Object.values<{ bytes: number }>(faults.stats()).reduce((sum, of) => sum + of.bytes, 0);
+    await use({ address: server.address, faults: { url: faults.url, bytes, reset: () => faults.reset() } });
+    await server.close();
+    await faults.close();
+  }, { scope: "worker" }],
+
+  profile: async ({}, use) => {
+    const folder = mkdtempSync(join(tmpdir(), "doran-engine-"));
+    const context = await chromium.launchPersistentContext(folder, launchOptions(undefined));
+    await use(context);
+    await context.close();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  },
+
+  doran: async ({ profile, site }, use) => {
+    const page = profile.pages()[0] ?? await profile.newPage();
+    await open(page, site);
+    await use(page);
+  },
+});
+
+/** Opens the page, or opens it anew. */
+export async function open(page: Page, site: Site): Promise<void> {
+  await page.goto(`${site.address}/`);
+  await page.waitForFunction(() => document.title === "ready");
+}
+
+export { expect } from "@playwright/test";

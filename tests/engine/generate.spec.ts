@@ -1,0 +1,251 @@
+/** The real engine on a tiny model: what `generate` and its neighbours promise. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "../../scripts/lib/util.mjs";
+import { expect, test } from "./fixture.js";
+
+const MODEL = "/arch/llama/model-f32.gguf";
+const golden: { greedy: { prompt: number[]; ids: number[] } } = JSON.parse(readFileSync(join(ROOT, "tests/fixtures/arch/llama/golden.json"), "utf8"));
+const { prompt, ids: greedyIds } = golden.greedy;
+
+test("greedy text is the reference's, and a token costs one submit of one pass and creates nothing", async ({ doran }) => {
+  const seen = await doran.evaluate(async ({ model, prompt }) => {
+    const engine = await window.doran.Engine.load(model);
+    const input = Uint32Array.from(prompt);
+    const options = { temperature: 0, maxTokens: 16, ignoreEos: true };
+    const { ids } = await window.read(engine.generate(input, options));
+    const items = engine.generate(input, options);
+    await items.next();
+    const before = (await engine.stats()).counters;
+    await items.next();
+    const after = (await engine.stats()).counters;
+    await items.return();
+    await engine.unload();
+    const { submits, passes, created, readbackBytes, bufferWrites, bytesWritten, liveObjects } = after;
+    return {
+      ids,
+      token: {
+        submits: submits - before.submits, passes: passes - before.passes, created: created - before.created,
+        readbackBytes: readbackBytes - before.readbackBytes, bufferWrites: bufferWrites - before.bufferWrites,
+        bytesWritten: bytesWritten - before.bytesWritten, liveObjects: liveObjects - before.liveObjects,
+      },
+    };
+  }, { model: MODEL, prompt });
+  expect(seen.ids).toEqual(greedyIds);
+  // The worker may have decoded ahead of the page's first `next`, but never more than a whole number of tokens.
+  const tokens = seen.token.submits;
+  expect(tokens).toBeGreaterThan(0);
+  expect(seen.token).toEqual({
+    submits: tokens, passes: tokens, created: 0, readbackBytes: 16 * tokens, bufferWrites: tokens, bytesWritten: 32 * tokens, liveObjects: 0,
+  });
+});
+
+test("a seed repeats an answer, another seed gives another, and options are obeyed", async ({ doran }) => {
+  const seen = await doran.evaluate(async ({ model, prompt }) => {
+    const engine = await window.doran.Engine.load(model);
+    const input = Uint32Array.from(prompt);
+    const run = (options: object) => window.read(engine.generate(input, { maxTokens: 12, ignoreEos: true, ...options }));
+    const result = {
+      a: await run({ seed: 1 }), again: await run({ seed: 1 }), b: await run({ seed: 2 }),
+      forced: await run({ temperature: 0, logitBias: { 42: 1000 } }),
+      forbidden: await run({ temperature: 0, logitBias: { 100: -1e9 } }),
+      top1: await run({ topK: 1 }), logprobs: await run({ logprobs: true, temperature: 0 }),
+      penalised: await run({ temperature: 0, frequencyPenalty: 1e6 }),
+      minP: await run({ minP: 1 }), topP: await run({ topP: 1e-6 }),
+    };
+    await engine.unload();
+    return result;
+  }, { model: MODEL, prompt });
+  expect(seen.again.ids).toEqual(seen.a.ids);
+  expect(seen.b.ids).not.toEqual(seen.a.ids);
+  expect(seen.forced.ids).toEqual(Array(12).fill(42));
+  expect(seen.forbidden.ids[0]).not.toBe(100);
+  for (const only of [seen.top1, seen.minP, seen.topP, seen.logprobs]) expect(only.ids).toEqual(greedyIds.slice(0, 12));
+  expect(seen.logprobs.logprobs).toHaveLength(12);
+  expect(Math.max(...seen.logprobs.logprobs)).toBeLessThanOrEqual(0);
+  expect(new Set([...prompt, ...seen.penalised.ids]).size).toBe(prompt.length + 12);
+  expect(seen.a.end).toMatchObject({ finishReason: "length", usage: { promptTokens: prompt.length, completionTokens: 12 } });
+});
+
+test("a stop string is not shown, and what stands before it is", async ({ doran }) => {
+  const seen = await doran.evaluate(async ({ model, prompt }) => {
+    const engine = await window.doran.Engine.load(model);
+    const input = Uint32Array.from(prompt);
+    const options = { temperature: 0, maxTokens: 16, ignoreEos: true };
+    const whole = await window.read(engine.generate(input, options));
+    // From the middle of the text: it begins and ends inside tokens.
+    const stop = whole.text.slice(5, 9);
+    const stopped = await window.read(engine.generate(input, { ...options, stop: [stop] }));
+    const streamed = await engine.detokenize(whole.ids);
+    await engine.unload();
+    return { whole, stop, stopped, streamed };
+  }, { model: MODEL, prompt });
+  expect(seen.stop).toHaveLength(4);
+  expect(seen.stopped.text).toBe(seen.whole.text.slice(0, seen.whole.text.indexOf(seen.stop)));
+  expect(seen.stopped.end.finishReason).toBe("stop");
+  expect(seen.streamed).toBe(seen.whole.text);
+});
+
+test("options out of range are refused by name, and the engine goes on", async ({ doran }) => {
+  const seen = await doran.evaluate(async ({ model, prompt }) => {
+    const engine = await window.doran.Engine.load(model);
+    const input = Uint32Array.from(prompt);
+    const bad = [{ temperature: -1 }, { temperature: NaN }, { topP: 2 }, { minP: -0.1 }, { topK: -1 }, { seed: 1.5 }, { maxTokens: -3 },
+      { repetitionPenalty: 0 }, { stop: [""] }, { logitBias: { 100000: 1 } }];
+    const codes = [];
+    for (const options of bad) codes.push((await window.failure(window.read(engine.generate(input, options)))).code);
+    const none = await window.failure(window.read(engine.generate(new Uint32Array(0))));
+    const outside = await window.failure(window.read(engine.generate(Uint32Array.of(999_999))));
+    const after = await window.read(engine.generate(input, { temperature: 0, maxTokens: 3, ignoreEos: true }));
+    await engine.unload();
+    return { codes, none: none.code, outside: outside.code, after: after.ids };
+  }, { model: MODEL, prompt });
+  expect(seen.codes).toEqual(Array(10).fill("bad_argument"));
+  expect([seen.none, seen.outside]).toEqual(["bad_argument", "bad_argument"]);
+  expect(seen.after).toEqual(greedyIds.slice(0, 3));
+});
+
+test("a chat uses the cache of what it said before", async ({ doran }) => {
+  const seen = await doran.evaluate(async ({ model }) => {
+    const chatTemplate = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
+    const engine = await window.doran.Engine.load(model, { chatTemplate });
+    const options = { temperature: 0, maxTokens: 8, ignoreEos: true };
+    const first = [{ role: "user", content: "도란도란 hello" }];
+    const one = await window.read(engine.generate(first, options));
+    const same = await window.read(engine.generate(first, options));
+    const longer = await engine.applyChatTemplate([...first, { role: "user", content: "more" }], { addGenerationPrompt: true });
+    const promptIds = await engine.tokenize(await engine.applyChatTemplate(first, { addGenerationPrompt: true }), { addSpecialTokens: false });
+    const longerIds = await engine.tokenize(longer, { addSpecialTokens: false });
+    let common = 0;
+    const cached = [...promptIds, ...same.ids.slice(0, -1)];
+    while (common < longerIds.length - 1 && cached[common] === longerIds[common]) common += 1;
+    const two = await window.read(engine.generate([...first, { role: "user", content: "more" }], options));
+    const fresh = await window.doran.Engine.load(model, { chatTemplate });
+    const alone = await window.read(fresh.generate([...first, { role: "user", content: "more" }], options));
+    const counted = await engine.countTokens(first);
+    await Promise.all([engine.unload(), fresh.unload()]);
+    return { one, same, two, alone, common, promptTokens: promptIds.length, counted };
+  }, { model: MODEL });
+  expect(seen.one.end.usage.cachedTokens).toBe(0);
+  expect(seen.same.end.usage.cachedTokens).toBe(seen.promptTokens - 1);
+  expect(seen.same.ids).toEqual(seen.one.ids);
+  expect(seen.common).toBeGreaterThan(0);
+  expect(seen.two.end.usage.cachedTokens).toBe(seen.common);
+  expect(seen.two.ids).toEqual(seen.alone.ids);
+  expect(seen.counted).toBe(seen.promptTokens);
+});
+
+test("the context ends in a typed error or in finish reason length", async ({ doran }) => {
+  const seen = await doran.evaluate(async ({ model }) => {
+    const engine = await window.doran.Engine.load(model, { context: 32 });
+    const input = (n: number): Uint32Array => Uint32Array.from({ length: n }, (_, i) => 20 + i);
+    const options = { temperature: 0, ignoreEos: true };
+    const result = {
+      full: await window.failure(window.read(engine.generate(input(32), options))),
+      over: await window.failure(window.read(engine.generate(input(33), options))),
+      last: await window.read(engine.generate(input(31), options)),
+      some: await window.read(engine.generate(input(20), options)),
+      tooLarge: await window.failure(window.doran.Engine.load(model, { context: 1_000_000 })),
+    };
+    await engine.unload();
+    return result;
+  }, { model: MODEL });
+  expect(seen.full).toMatchObject({ code: "context_overflow", data: { needed: 33, context: 32 } });
+  expect(seen.over.code).toBe("context_overflow");
+  expect(seen.last).toMatchObject({ end: { finishReason: "length", usage: { totalTokens: 32 } } });
+  expect(seen.some.end).toMatchObject({ finishReason: "length", usage: { totalTokens: 32 } });
+  expect(seen.tooLarge.code).toBe("bad_argument");
+});
+
+test("calls take turns, breaking out and aborting free the engine, two engines run at once", async ({ doran }) => {
+  const seen = await doran.evaluate(async ({ model, prompt }) => {
+    const engine = await window.doran.Engine.load(model);
+    const other = await window.doran.Engine.load(model);
+    const input = Uint32Array.from(prompt);
+    const options = { temperature: 0, maxTokens: 16, ignoreEos: true };
+    const order: number[] = [];
+    const queued = await Promise.all([0, 1, 2].map(async (i) => {
+      const answer = await window.read(engine.generate(input, options));
+      order.push(i);
+      return answer.ids;
+    }));
+    let broken = 0;
+    for await (const item of engine.generate(input, { ...options, maxTokens: 200 })) if (item.finishReason === undefined && (broken += 1) === 3) break;
+    const controller = new AbortController();
+    let taken = 0;
+    const aborted = await window.failure((async () => {
+      for await (const item of engine.generate(input, { ...options, maxTokens: 200, signal: controller.signal })) {
+        if (item.finishReason === undefined && (taken += 1) === 2) controller.abort(new DOMException("enough", "AbortError"));
+      }
+    })());
+    const before = new AbortController();
+    before.abort();
+    const never = await window.failure(window.read(engine.generate(input, { ...options, signal: before.signal })));
+    const loading = new AbortController();
+    const load = window.failure(window.doran.Engine.load(`${model}?again`, { signal: loading.signal }));
+    loading.abort();
+    const [a, b] = await Promise.all([window.read(engine.generate(input, options)), window.read(other.generate(input, options))]);
+    await engine.unload();
+    const gone = await window.failure(window.read(engine.generate(input, options)));
+    const still = await window.read(other.generate(input, options));
+    await other.unload();
+    return { queued, order, aborted, never: never.name, load: (await load).name, a: a.ids, b: b.ids, gone: gone.code, still: still.ids };
+  }, { model: MODEL, prompt });
+  expect(seen.queued).toEqual([greedyIds, greedyIds, greedyIds]);
+  expect(seen.order).toEqual([0, 1, 2]);
+  expect(seen.aborted).toMatchObject({ name: "AbortError", message: "enough" });
+  expect([seen.never, seen.load]).toEqual(["AbortError", "AbortError"]);
+  expect([seen.a, seen.b, seen.still]).toEqual([greedyIds, greedyIds, greedyIds]);
+  expect(seen.gone).toBe("unloaded");
+});
+
+test("an abort ends a prefill, and the engine goes on", async ({ doran }) => {
+  const seen = await doran.evaluate(async ({ model, prompt }) => {
+    const engine = await window.doran.Engine.load(model);
+    const long = Uint32Array.from({ length: 250 }, (_, i) => 10 + (i % 300));
+    const controller = new AbortController();
+    const answer = window.failure(window.read(engine.generate(long, { maxTokens: 4, signal: controller.signal })));
+    setTimeout(() => controller.abort(), 1);
+    const aborted = await answer;
+    const after = await window.read(engine.generate(Uint32Array.from(prompt), { temperature: 0, maxTokens: 16, ignoreEos: true }));
+    await engine.unload();
+    return { name: aborted.name, ids: after.ids };
+  }, { model: MODEL, prompt });
+  expect(seen.name).toBe("AbortError");
+  expect(seen.ids).toEqual(greedyIds);
+});
+
+test("unloading frees every GPU buffer, time after time", async ({ doran }) => {
+  const counts = await doran.evaluate(async (model) => {
+    const ask = (): Promise<number> => new Promise((resolve) => {
+      const answers = new BroadcastChannel("live-answers");
+      answers.onmessage = ({ data }: MessageEvent<number>) => { answers.close(); resolve(data); };
+      const questions = new BroadcastChannel("live-buffers");
+      questions.postMessage("count");
+      questions.close();
+    });
+    const worker = new Worker("/counting.js", { type: "module" });
+    const terminate = worker.terminate.bind(worker);
+    // The page ends the worker on unload; here it must live to be asked.
+    worker.terminate = () => undefined;
+    const engine = await window.doran.Engine.load(model, { createWorker: () => worker });
+    await window.read(engine.generate(Uint32Array.of(1, 2, 3), { maxTokens: 4 }));
+    const loaded = await ask();
+    await engine.unload();
+    const left = await ask();
+    terminate();
+    return { loaded, left };
+  }, MODEL);
+  expect(counts.loaded).toBeGreaterThan(20);
+  expect(counts.left).toBe(0);
+});
+
+test("the references give the same text", async ({ doran }) => {
+  const ids = await doran.evaluate(async ({ model, prompt }) => {
+    const engine = await window.doran.Engine.load(model, { backend: "reference" });
+    const { ids } = await window.read(engine.generate(Uint32Array.from(prompt), { temperature: 0, maxTokens: 16, ignoreEos: true }));
+    await engine.unload();
+    return ids;
+  }, { model: MODEL, prompt });
+  expect(ids).toEqual(greedyIds);
+});
