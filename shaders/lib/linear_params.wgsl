@@ -14,5 +14,5 @@ struct Params {
     y_offset: u32,
     residual_stride: u32,
     residual_offset: u32,
-    n_rows_max: u32,
+    pad0: u32,
 }

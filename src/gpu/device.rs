@@ -12,6 +12,9 @@ use super::pipeline::{KernelSpec, Pipeline, PipelineCache};
 use crate::error::{Error, ErrorKind, Result};
 use crate::weights::Bytes;
 
+/// Whether naga compiles the shaders (natively) or the browser does.
+pub(super) const SHADERS_FOR_NAGA: bool = cfg!(not(target_arch = "wasm32"));
+
 /// What the device can do and who it is.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]

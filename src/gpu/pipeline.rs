@@ -69,7 +69,7 @@ impl PipelineCache {
         if let Some(pipeline) = self.pipelines.borrow().get(&label) {
             return Ok(Rc::clone(pipeline));
         }
-        let wgsl = shader::join(spec.shader, &spec.slots, cfg!(not(target_arch = "wasm32")))?;
+        let wgsl = shader::join(spec.shader, &spec.slots, super::device::SHADERS_FOR_NAGA)?;
         let accesses = shader::bindings(&wgsl);
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(&label),

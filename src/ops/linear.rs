@@ -78,7 +78,7 @@ impl Linear {
                 y_offset: y.offset_quads(),
                 residual_stride: residual.map_or(0, Operand::stride_quads),
                 residual_offset: residual.map_or(0, Operand::offset_quads),
-                n_rows_max: ctx.max_rows,
+                pad: 0,
             };
             let buffers = vec![
                 Rc::clone(&part.quants),
@@ -136,5 +136,5 @@ pub(super) struct Params {
     y_offset: u32,
     residual_stride: u32,
     residual_offset: u32,
-    n_rows_max: u32,
+    pad: u32,
 }

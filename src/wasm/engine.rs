@@ -1,0 +1,228 @@
+//! A loaded model as JavaScript sees it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use js_sys::{Float32Array, Function, Object, Promise, Reflect, Uint32Array};
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+use web_sys::AbortSignal;
+
+use super::answer::{Answer, WasmGeneration};
+use super::js::{AbortLink, field, from_js, local_secs, to_js};
+use super::load::load;
+use super::options::WireGenerateOptions;
+use super::progress::Speed;
+use crate::engine::ModelInfo;
+use crate::error::{Error, ErrorKind, Result};
+use crate::generate::{Generation, Input};
+use crate::gpu::{Capabilities, Counts, Gpu};
+use crate::session::Session;
+use crate::text::Text;
+use crate::turn::Turns;
+use crate::weights::Cancel;
+
+/// What `info()` tells.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WireInfo<'a> {
+    #[serde(flatten)]
+    model: &'a ModelInfo,
+    name: &'a str,
+    /// The CPU references name themselves.
+    adapter: Capabilities,
+}
+
+/// Speeds of the last answer, and totals.
+#[derive(Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Speeds {
+    pub(super) prefill_tps: f64,
+    pub(super) decode_tps: f64,
+    pub(super) tokens_prefilled: usize,
+    pub(super) tokens_decoded: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WireStats {
+    counters: Counts,
+    #[serde(flatten)]
+    speeds: Speeds,
+    decode_dispatches: Vec<String>,
+}
+
+pub(super) struct Inner {
+    pub(super) name: String,
+    pub(super) info: ModelInfo,
+    pub(super) load_ms: f64,
+    pub(super) text: Rc<Text>,
+    pub(super) capacity: usize,
+    pub(super) gpu: Option<Rc<Gpu>>,
+    pub(super) decode_labels: Vec<String>,
+    /// Taken by whoever has the turn while it works.
+    pub(super) session: RefCell<Option<Session>>,
+    pub(super) turns: Turns,
+    pub(super) running: RefCell<Vec<Weak<Answer>>>,
+    pub(super) speeds: Cell<Speeds>,
+}
+
+pub(super) fn unloaded() -> Error {
+    Error::new(ErrorKind::Unloaded, "the engine was unloaded; load the model again")
+}
+
+impl Inner {
+    /// Runs `work` on the session, which must be this turn's.
+    pub(super) async fn with_session<R>(&self, work: impl AsyncFnOnce(&mut Session) -> Result<R>) -> Result<R> {
+        let mut session = self.session.borrow_mut().take().ok_or_else(unloaded)?;
+        let result = work(&mut session).await;
+        self.session.replace(Some(session));
+        result
+    }
+}
+
+/// A loaded model.
+#[wasm_bindgen]
+pub struct WasmEngine(Rc<Inner>);
+
+#[wasm_bindgen]
+impl WasmEngine {
+    /// Loads a model. See `pkg/src/wasm.d.ts` for the shapes of the arguments.
+    pub fn load(source: JsValue, options: JsValue, on_progress: Function, signal: Option<AbortSignal>) -> Promise {
+        future_to_promise(async move {
+            let speed = Speed::new(on_progress);
+            let cancel = Cancel::new();
+            let link = AbortLink::new(signal, &cancel);
+            let inner = load(&source, options, &speed, &cancel).await;
+            drop(link);
+            Ok(WasmEngine(Rc::new(inner?)).into())
+        })
+    }
+
+    /// What the model is.
+    pub fn info(&self) -> Result<JsValue, JsValue> {
+        let inner = &self.0;
+        let reference = || Capabilities {
+            architecture: "cpu".to_owned(),
+            description: "CPU references".to_owned(),
+            is_fallback: true,
+            ..Capabilities::default()
+        };
+        let adapter = inner.info.adapter.clone().unwrap_or_else(reference);
+        let info = to_js(&WireInfo { model: &inner.info, name: &inner.name, adapter })?;
+        if let Some(load) = field(&info, "load") {
+            Reflect::set(&load, &"ms".into(), &inner.load_ms.into())?;
+        }
+        Ok(info)
+    }
+
+    /// What the GPU was asked for, and how fast answers were.
+    pub fn stats(&self) -> Result<JsValue, JsValue> {
+        let counters = self.0.gpu.as_ref().map(|gpu| gpu.counts()).unwrap_or_default();
+        let decode_dispatches = self.0.decode_labels.clone();
+        Ok(to_js(&WireStats { counters, speeds: self.0.speeds.get(), decode_dispatches })?)
+    }
+
+    /// Text → ids.
+    pub fn tokenize(&self, text: &str, add_special_tokens: bool) -> Result<Uint32Array, JsValue> {
+        Ok(Uint32Array::from(self.0.text.tokenizer().encode(text, add_special_tokens)?.as_slice()))
+    }
+
+    /// Ids → text, special tokens as the vocabulary spells them.
+    pub fn detokenize(&self, ids: &[u32]) -> Result<String, JsValue> {
+        Ok(self.0.text.tokenizer().decode(ids, false)?)
+    }
+
+    /// Messages → text, by the model's chat template.
+    #[wasm_bindgen(js_name = applyChatTemplate)]
+    pub fn apply_chat_template(&self, messages: JsValue, options: JsValue) -> Result<String, JsValue> {
+        let messages: Vec<serde_json::Value> = from_js("messages", messages)?;
+        let prompt = field(&options, "addGenerationPrompt").is_none_or(|value| value.is_truthy());
+        Ok(self.0.text.apply_chat_template(&messages, prompt, Some(local_secs()))?)
+    }
+
+    /// An answer; it starts at the first `next()`.
+    pub fn generate(
+        &self,
+        input: JsValue,
+        options: JsValue,
+        signal: Option<AbortSignal>,
+    ) -> Result<WasmGeneration, JsValue> {
+        let input = if let Some(text) = input.as_string() {
+            Input::Text(text)
+        } else if let Some(ids) = input.dyn_ref::<Uint32Array>() {
+            Input::Ids(ids.to_vec())
+        } else {
+            Input::Messages(from_js("input", input)?)
+        };
+        let options =
+            if options.is_undefined() { WireGenerateOptions::default() } else { from_js("options", options)? };
+        let generation = Generation::new(&self.0.text, self.0.capacity, &input, options.read()?)?;
+        let cancel = Cancel::new();
+        let answer = Rc::new(Answer {
+            inner: Rc::clone(&self.0),
+            generation: RefCell::new(Some(generation)),
+            turn: RefCell::new(None),
+            link: RefCell::new(AbortLink::new(signal, &cancel)),
+            cancel,
+            prefill_ms: Cell::new(0.0),
+            decode_ms: Cell::new(0.0),
+            n_tokens: Cell::new(0),
+        });
+        let mut running = self.0.running.borrow_mut();
+        running.retain(|other| other.strong_count() > 0);
+        running.push(Rc::downgrade(&answer));
+        Ok(WasmGeneration(answer))
+    }
+
+    /// Logits after the last id, and the largest one's id at each position.
+    pub fn logits(&self, ids: Vec<u32>) -> Promise {
+        let inner = Rc::clone(&self.0);
+        future_to_promise(async move {
+            let _turn = inner.turns.take().await;
+            let (mut top1, mut last) = (Vec::new(), Vec::new());
+            let visit = |_: usize, logits: &[f32]| {
+                let best = (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
+                top1.push(best as u32);
+                last.clear();
+                last.extend_from_slice(logits);
+            };
+            inner.with_session(async |session| session.all_logits(&ids, visit).await).await?;
+            let result = Object::new();
+            Reflect::set(&result, &"lastLogits".into(), &Float32Array::from(last.as_slice()))?;
+            Reflect::set(&result, &"top1".into(), &Uint32Array::from(top1.as_slice()))?;
+            Ok(result.into())
+        })
+    }
+
+    /// Negative log-likelihood of each id after the first.
+    pub fn nll(&self, ids: Vec<u32>) -> Promise {
+        let inner = Rc::clone(&self.0);
+        future_to_promise(async move {
+            let _turn = inner.turns.take().await;
+            let mut nll = Vec::new();
+            let visit = |position: usize, logits: &[f32]| {
+                if let Some(id) = ids.get(position + 1) {
+                    let maximum = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                    let sum: f64 = logits.iter().map(|logit| f64::from(logit - maximum).exp()).sum();
+                    nll.push((f64::from(maximum - logits[*id as usize]) + sum.ln()) as f32);
+                }
+            };
+            inner.with_session(async |session| session.all_logits(&ids, visit).await).await?;
+            Ok(Float32Array::from(nll.as_slice()).into())
+        })
+    }
+
+    /// Ends running answers and frees the GPU.
+    pub fn unload(&self) -> Promise {
+        let inner = Rc::clone(&self.0);
+        future_to_promise(async move {
+            let running: Vec<_> = inner.running.borrow().iter().filter_map(Weak::upgrade).collect();
+            running.iter().for_each(|answer| answer.cancel());
+            let _turn = inner.turns.take().await;
+            drop(inner.session.borrow_mut().take());
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+}

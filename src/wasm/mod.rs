@@ -1,0 +1,24 @@
+//! The boundary: what JavaScript sees. Everything takes `&self` and answers with a promise; calls on one engine take
+//! turns in order; no borrow crosses an await. Errors are thrown as `{ code, message, data }`.
+
+#![cfg(target_arch = "wasm32")]
+
+mod answer;
+mod engine;
+mod js;
+mod load;
+mod options;
+mod progress;
+mod source;
+mod store;
+
+pub use answer::WasmGeneration;
+pub use engine::WasmEngine;
+pub use store::{delete_stored_model, list_models, storage_estimate};
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+#[wasm_bindgen(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+}

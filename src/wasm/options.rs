@@ -1,0 +1,77 @@
+//! Options as JavaScript writes them.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::js::local_secs;
+use crate::error::{Error, Result};
+use crate::generate::GenerateOptions;
+use crate::sampler::SamplerOptions;
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct WireLoadOptions {
+    pub(super) name: Option<String>,
+    pub(super) sha256: Option<String>,
+    pub(super) context: Option<u32>,
+    pub(super) chat_template: Option<String>,
+    pub(super) backend: Option<String>,
+    pub(super) kv_cache: Option<String>,
+    pub(super) store: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct WireGenerateOptions {
+    temperature: Option<f32>,
+    top_k: Option<u32>,
+    top_p: Option<f32>,
+    min_p: Option<f32>,
+    repetition_penalty: Option<f32>,
+    frequency_penalty: Option<f32>,
+    presence_penalty: Option<f32>,
+    logit_bias: HashMap<String, f32>,
+    seed: Option<f64>,
+    stop: Vec<String>,
+    max_tokens: Option<f64>,
+    ignore_eos: bool,
+    logprobs: bool,
+}
+
+impl WireGenerateOptions {
+    pub(super) fn read(self) -> Result<GenerateOptions> {
+        let plain = SamplerOptions::default();
+        let bias = |(id, bias): (&String, &f32)| {
+            let id = id.parse().map_err(|_| Error::bad_argument("logitBias", format!("{id:?} is no token id")))?;
+            Ok((id, *bias))
+        };
+        let whole = |name: &str, value: f64| {
+            if value >= 0.0 && value.fract() == 0.0 && value <= 9_007_199_254_740_991.0 {
+                return Ok(value as u64);
+            }
+            Err(Error::bad_argument(name, format!("{name} is {value}, but must be a whole number from 0 on")))
+        };
+        // Without a seed each answer draws anew.
+        let seed = self.seed.unwrap_or_else(|| (js_sys::Math::random() * 9_007_199_254_740_992.0).floor());
+        let sampler = SamplerOptions {
+            temperature: self.temperature.unwrap_or(plain.temperature),
+            top_k: self.top_k.unwrap_or(plain.top_k),
+            top_p: self.top_p.unwrap_or(plain.top_p),
+            min_p: self.min_p.unwrap_or(plain.min_p),
+            repetition_penalty: self.repetition_penalty.unwrap_or(plain.repetition_penalty),
+            frequency_penalty: self.frequency_penalty.unwrap_or(plain.frequency_penalty),
+            presence_penalty: self.presence_penalty.unwrap_or(plain.presence_penalty),
+            logit_bias: self.logit_bias.iter().map(bias).collect::<Result<_>>()?,
+            seed: whole("seed", seed)?,
+        };
+        Ok(GenerateOptions {
+            sampler,
+            stop: self.stop,
+            max_tokens: self.max_tokens.map(|n| whole("maxTokens", n)).transpose()?.map(|n| n as usize),
+            ignore_eos: self.ignore_eos,
+            logprobs: self.logprobs,
+            now_secs: Some(local_secs()),
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! The store as JavaScript sees it: what is stored, removing it, room.
+
+use std::cell::RefCell;
+
+use js_sys::{Array, Object, Promise, Reflect};
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+
+use super::js::to_js;
+use crate::error::{Error, ErrorKind, Result};
+use crate::weights::indexed_db::{DATABASE, WebStore};
+use crate::weights::{Cancel, ChunkStore, delete_model};
+
+/// The lasting store, opened once; or, where the browser gives none, one that lasts as long as a load.
+pub(super) async fn web_store() -> WebStore {
+    thread_local! {
+        static OPENED: RefCell<Option<WebStore>> = const { RefCell::new(None) };
+    }
+    if let Some(store) = OPENED.with_borrow(Clone::clone) {
+        return store;
+    }
+    let store = WebStore::open(DATABASE).await;
+    if matches!(store, WebStore::Indexed(_)) {
+        OPENED.set(Some(store.clone()));
+    }
+    store
+}
+
+/// The names of a stored model's files: the ends of their addresses.
+pub(super) async fn stored_paths(store: &WebStore, name: &str) -> Result<Vec<String>> {
+    let files = store.manifest(name).await?.map(|manifest| manifest.files).unwrap_or_default();
+    let path = |url: &str| {
+        let plain = url.split(['?', '#']).next().unwrap_or(url);
+        plain.rsplit(['/', ':']).next().unwrap_or(plain).to_owned()
+    };
+    Ok(files.iter().map(|file| path(&file.url)).collect())
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WireStored {
+    name: String,
+    total_bytes: u64,
+    stored_bytes: u64,
+    complete: bool,
+    url: Option<String>,
+    last_used: f64,
+}
+
+/// The models in the store, complete or not.
+#[wasm_bindgen(js_name = listModels)]
+pub fn list_models() -> Promise {
+    future_to_promise(async {
+        let manifests = web_store().await.list().await?;
+        let models = Array::new();
+        for manifest in manifests {
+            models.push(&to_js(&WireStored {
+                total_bytes: manifest.total_bytes(),
+                stored_bytes: manifest.stored_bytes(),
+                complete: manifest.complete,
+                url: manifest.files.first().map(|file| file.url.clone()),
+                last_used: manifest.last_used_ms,
+                name: manifest.model,
+            })?);
+        }
+        Ok(models.into())
+    })
+}
+
+/// Removes a stored model.
+#[wasm_bindgen(js_name = deleteModel)]
+pub fn delete_stored_model(name: String) -> Promise {
+    future_to_promise(async move {
+        let store = web_store().await;
+        if store.manifest(&name).await?.is_none() {
+            let message = format!("no stored model is called {name:?}");
+            return Err(Error::new(ErrorKind::NotFound, message).with("name", name).into());
+        }
+        delete_model(&store, &name, &Cancel::new()).await?;
+        Ok(JsValue::UNDEFINED)
+    })
+}
+
+/// Bytes in use and allowed, as the browser tells.
+#[wasm_bindgen(js_name = storageEstimate)]
+pub fn storage_estimate() -> Promise {
+    future_to_promise(async {
+        let usage = web_store().await.usage().await?;
+        let estimate = Object::new();
+        let bytes = |n: Option<u64>| JsValue::from(n.unwrap_or(0) as f64);
+        Reflect::set(&estimate, &"usageBytes".into(), &bytes(usage.used_bytes))?;
+        Reflect::set(&estimate, &"quotaBytes".into(), &bytes(usage.quota_bytes))?;
+        Ok(estimate.into())
+    })
+}
