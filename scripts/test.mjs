@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { FOR, need, needNodeModules } from "./lib/toolchain.mjs";
 import { SUITES } from "./lib/suites.mjs";
 import { entry, environment, options, Plain, ROOT } from "./lib/util.mjs";
+import { defaultModel } from "./model.mjs";
 
 /** How each kind of runner says what it counted: cargo, Playwright, and the runners here. */
 const COUNTS = [
@@ -67,6 +68,8 @@ entry(async () => {
   const chosen = SUITES.filter(({ name, quick }) => (opts._.length > 0 ? opts._.includes(name) : !opts.quick || quick));
   await needNodeModules();
   await need(FOR.test);
+  // Native tests and browser tests alike run the real model.
+  await defaultModel();
 
   const total = { passed: 0, failed: 0 };
   const lines = [];

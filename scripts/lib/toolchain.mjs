@@ -68,7 +68,7 @@ function targetBySysroot() {
 export const FOR = {
   build: ["cargo", "target", "wasmBindgen"],
   browse: ["chromium", "fonts"],
-  test: ["cargo", "target", "wasmBindgen", "wasmPack", "chromium", "driver", "vulkan", "fonts"],
+  test: ["cargo", "target", "wasmBindgen", "wasmPack", "python", "chromium", "driver", "vulkan", "fonts"],
 };
 
 /** Installs what of `names` is missing; what cannot be installed here is one sentence with the command to run. */

@@ -29,7 +29,12 @@ import { createGzip } from "node:zlib";
 const PIECE_BYTES = 64 << 10;
 const DEFAULT_CUT_MAX_BYTES = 8 << 20;
 
-/** Serves a folder; gives the address, the counts and `close`. */
+/**
+ * Serves a folder; gives the address, the counts and `close`.
+ *
+ * @param {string} root
+ * @returns {Promise<{ url: string, stats: () => Record<string, { requests: number, bytes: number }>, reset: () => void, close: () => Promise<unknown> }>}
+ */
 export async function serve(root, { port = 0, host = "127.0.0.1" } = {}) {
   const stats = new Map();
   const server = createServer((request, response) => {

@@ -29,7 +29,7 @@ test("a whole download is verified, and a reload asks for no byte", async ({ dor
   const ready = await doran.evaluate(async ({ url }) => {
     const engine = await window.doran.Engine.load(url);
     const { lastLogits } = await engine.logits(Uint32Array.of(1, 5, 9));
-    Object.assign(window, { engine });
+    window.engine = engine;
     return { logits: [...lastLogits.slice(0, 64)], downloaded: engine.info.load.bytesDownloaded };
   }, { url });
   expect(ready).toEqual({ logits: truth, downloaded: 0 });
@@ -37,9 +37,8 @@ test("a whole download is verified, and a reload asks for no byte", async ({ dor
   // From "ready" on, neither page nor worker asks anybody anything.
   requests.length = 0;
   await doran.evaluate(async () => {
-    const { engine } = window as unknown as { engine: Awaited<ReturnType<typeof window.doran.Engine.load>> };
-    for (let i = 0; i < 3; i += 1) await window.read(engine.generate(Uint32Array.of(1, 2 + i), { maxTokens: 4 }));
-    await engine.unload();
+    for (let i = 0; i < 3; i += 1) await window.read(window.engine.generate(Uint32Array.of(1, 2 + i), { maxTokens: 4 }));
+    await window.engine.unload();
   });
   expect(requests).toEqual([]);
 });
@@ -98,14 +97,17 @@ test("a bit that flips in IndexedDB is found, and only its chunk is fetched agai
     const key = (await settled(db.transaction("chunks").objectStore("chunks").getAllKeys())).find((k) => Array.isArray(k) && k[0] === "flip" && k[2] === 3);
     if (key === undefined) throw new Error("no chunk 3");
     const record: unknown = await settled(db.transaction("chunks").objectStore("chunks").get(key));
-    const holder = record as Record<string, unknown>;
-    const field = Object.keys(holder).find((name) => holder[name] instanceof Blob || holder[name] instanceof ArrayBuffer);
-    const value = field === undefined ? record : holder[field];
-    const buffer = value instanceof Blob ? await value.arrayBuffer() : value as ArrayBuffer;
-    new Uint8Array(buffer)[12_345]! ^= 4;
+    // The bytes are the record itself or one of its fields, as a Blob or an ArrayBuffer.
+    const isBytes = (value: unknown): value is Blob | ArrayBuffer => value instanceof Blob || value instanceof ArrayBuffer;
+    const fields = Object.entries(isBytes(record) || typeof record !== "object" || record === null ? {} : record);
+    const [field, value] = fields.find(([, candidate]) => isBytes(candidate)) ?? [undefined, record];
+    if (!isBytes(value)) throw new Error("the record holds no bytes");
+    const buffer = value instanceof Blob ? await value.arrayBuffer() : value;
+    const view = new DataView(buffer);
+    view.setUint8(12_345, view.getUint8(12_345) ^ 4);
     const damaged = value instanceof Blob ? new Blob([buffer]) : buffer;
     const store = db.transaction("chunks", "readwrite").objectStore("chunks");
-    const put = field === undefined ? damaged : { ...holder, [field]: damaged };
+    const put = field === undefined ? damaged : { ...Object.fromEntries(fields), [field]: damaged };
     await settled(store.keyPath === null ? store.put(put, key) : store.put(put));
     db.close();
     return buffer.byteLength;
@@ -132,13 +134,11 @@ test("servers without, with lying and with short ranges give the same model or a
   for (const fault of ["norange", "503=2", "short", "lie", "hide"]) {
     const url = `${site.faults.url}/${model.name}?${fault}`;
     const outcome = await doran.evaluate(async ({ url, sha256, name }) => {
-      try {
-        return { logits: (await window.probe(url, { sha256, name })).logits };
-      } catch (error) {
-        return { code: (error as { code: string }).code };
-      } finally {
-        await window.doran.Engine.storage.delete(name).catch(() => undefined);
-      }
+      const probe = window.probe(url, { sha256, name });
+      const { code } = await window.failure(probe);
+      const logits = code === "none" ? (await probe).logits : undefined;
+      await window.doran.Engine.storage.delete(name).catch(() => undefined);
+      return { code, logits };
     }, { url, sha256: hash, name: fault });
     if (outcome.logits === undefined) expect(["network", "bad_hash", "bad_chunk"], fault).toContain(outcome.code);
     else expect(outcome.logits, fault).toEqual(truth);

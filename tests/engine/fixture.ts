@@ -1,8 +1,9 @@
 /** A page with the real package, a profile on disk, tiny models beside it, and a file server that fails as asked. */
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { createReadStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
+import { pipeline } from "node:stream/promises";
 import { join } from "node:path";
 import { chromium, test as base, type BrowserContext, type Page } from "@playwright/test";
 import { launchOptions } from "../../scripts/lib/chromium.mjs";
@@ -18,6 +19,8 @@ declare global {
     failure: (promise: Promise<unknown>) => Promise<{ code: string; name: string; message: string; data: Record<string, unknown> }>;
     /** Ids, text and end of an answer. */
     read: (generation: AsyncIterable<Doran.Token | Doran.Finish>) => Promise<{ ids: number[]; text: string; logprobs: number[]; end: Doran.Finish }>;
+    /** An engine that a test keeps between two calls. */
+    engine: Doran.Engine;
     /** Loads a model, gives what it computes for a few ids and what loading took, and unloads it. */
     probe: (source: string, options?: Doran.LoadOptions) => Promise<{ logits: number[]; info: Doran.ModelInfo }>;
   }
@@ -92,8 +95,20 @@ export function generated(mib: number): { path: string; name: string } {
 
 export async function sha256(path: string): Promise<string> {
   const hash = createHash("sha256");
-  for await (const piece of createReadStream(path)) hash.update(piece as Buffer);
+  await pipeline(createReadStream(path), hash);
   return hash.digest("hex");
+}
+
+const isIds = (value: unknown): value is number[] => Array.isArray(value) && value.every(Number.isInteger);
+
+/** The greedy continuation that the reference gives for a tiny model. */
+export function greedyGolden(arch: string): { prompt: number[]; ids: number[] } {
+  const golden: unknown = JSON.parse(readFileSync(join(ROOT, "tests/fixtures/arch", arch, "golden.json"), "utf8"));
+  const greedy: unknown = typeof golden === "object" && golden !== null && "greedy" in golden ? golden.greedy : undefined;
+  if (typeof greedy === "object" && greedy !== null && "prompt" in greedy && "ids" in greedy && isIds(greedy.prompt) && isIds(greedy.ids)) {
+    return { prompt: greedy.prompt, ids: greedy.ids };
+  }
+  throw new Error(`the golden of ${arch} has no greedy text`);
 }
 
 /** Sends a script in answer to these addresses. */
@@ -121,7 +136,7 @@ export const test = base.extend<{ profile: BrowserContext; doran: Page }, { site
         return true;
       },
     });
-    const bytes = (): number => Object.values<{ bytes: number }>(faults.stats()).reduce((sum, of) => sum + of.bytes, 0);
+    const bytes = (): number => Object.values(faults.stats()).reduce((sum, of) => sum + of.bytes, 0);
     await use({ address: server.address, faults: { url: faults.url, bytes, reset: () => faults.reset() } });
     await server.close();
     await faults.close();

@@ -1,12 +1,9 @@
 /** The real engine on a tiny model: what `generate` and its neighbours promise. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { ROOT } from "../../scripts/lib/util.mjs";
-import { expect, test } from "./fixture.js";
+import { expect, greedyGolden, test } from "./fixture.js";
 
 const MODEL = "/arch/llama/model-f32.gguf";
-const golden: { greedy: { prompt: number[]; ids: number[] } } = JSON.parse(readFileSync(join(ROOT, "tests/fixtures/arch/llama/golden.json"), "utf8"));
-const { prompt, ids: greedyIds } = golden.greedy;
+/** A prompt of seven ids and the sixteen that transformers gives after it (tests/fixtures/arch/llama/golden.json). */
+const { prompt, ids: greedyIds } = greedyGolden("llama");
 
 test("greedy text is the reference's, and a token costs one submit of one pass and creates nothing", async ({ doran }) => {
   const seen = await doran.evaluate(async ({ model, prompt }) => {
