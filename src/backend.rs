@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Gpu, GpuBuffer, StepShape, Usage};
-use crate::graph::lower::{Bindings, Bucket, Lowered, lower};
+use crate::graph::lower::{Bindings, Bucket, Lowered, activation_bytes, lower};
 use crate::graph::reference::ReferenceModel;
 use crate::graph::weights::GpuWeights;
 use crate::graph::{CacheLayer, Graph};
@@ -16,6 +16,8 @@ pub const PREFILL_ROWS: usize = 64;
 pub const MAX_OUTPUTS: usize = 16;
 /// Bytes of a KV cache up to which it is kept in f32 where the caller leaves the choice (see [`kv_format`]).
 const SMALL_KV_BYTES: u64 = 32 << 20;
+/// Positions of a rotary table that are computed at once.
+const ROPE_POSITIONS: usize = 4096;
 
 /// The model on the device that computes it.
 pub enum Backend {
@@ -87,7 +89,8 @@ pub fn kv_format(caches: &[CacheLayer], capacity: u32, gpu: Option<&Gpu>) -> KvF
 
 /// Bytes of keys and values for one sequence of `capacity` positions.
 pub fn kv_bytes(caches: &[CacheLayer], capacity: u32, format: KvFormat) -> u64 {
-    caches.iter().map(|layer| 2 * layer_bytes(layer, capacity, format)).sum()
+    let layer = |layer: &CacheLayer| layer_bytes(layer, capacity, format).saturating_mul(2);
+    caches.iter().map(layer).fold(0, u64::saturating_add)
 }
 
 fn layer_bytes(layer: &CacheLayer, capacity: u32, format: KvFormat) -> u64 {
@@ -106,6 +109,21 @@ pub fn variants(gpu: &Gpu, kv: KvFormat) -> Variants {
         Reduce::Workgroup
     };
     Variants { matvec: reduce, broadcast: capabilities.subgroup_size == Some(4), norm: reduce, kv }
+}
+
+/// A rotary table on the GPU, written in pieces: a long context's table must not stand whole in the wasm heap.
+fn rope_table(gpu: &Gpu, graph: &Graph, weights: &GpuWeights, table: usize, capacity: u32) -> Result<GpuBuffer> {
+    let spec = &graph.rope_tables[table];
+    let divisors = spec.divisors.map(|weight| weights.cpu_vector(weight));
+    let position_bytes = spec.inv_freq.len() as u64 * 8;
+    let bytes = u64::from(capacity) * position_bytes;
+    gpu.check_fits("a table of rotary angles", bytes)?;
+    let buffer = gpu.create_buffer("rope_table", bytes, Usage::Storage);
+    for first in (0..capacity).step_by(ROPE_POSITIONS) {
+        let angles = graph.rope_angles(table, first..capacity.min(first + ROPE_POSITIONS as u32), divisors);
+        gpu.write(&buffer, u64::from(first) * position_bytes, bytemuck::cast_slice(&angles));
+    }
+    Ok(buffer)
 }
 
 /// A model on the GPU.
@@ -132,6 +150,10 @@ impl GpuModel {
         variants: Variants,
     ) -> Result<Self> {
         let needed = kv_bytes(&graph.caches, capacity, variants.kv);
+        for spec in &graph.caches {
+            let what = format!("the cache of a layer for {capacity} tokens");
+            gpu.check_fits(&what, layer_bytes(spec, capacity, variants.kv))?;
+        }
         let make_caches = || {
             let cache = |(layer, spec): (usize, &CacheLayer)| {
                 let bytes = layer_bytes(spec, capacity, variants.kv);
@@ -141,22 +163,20 @@ impl GpuModel {
             graph.caches.iter().enumerate().map(cache).collect::<Vec<_>>()
         };
         let caches = gpu.guarded("making room for the KV cache", needed, make_caches).await?;
-        let rope_tables: Vec<_> = (0..graph.rope_tables.len())
-            .map(|table| {
-                let divisors = graph.rope_tables[table].divisors.map(|weight| weights.cpu_vector(weight));
-                let angles = graph.rope_angles(table, capacity, divisors);
-                let buffer = gpu.create_buffer("rope_table", angles.len() as u64 * 8, Usage::Storage);
-                gpu.write(&buffer, 0, bytemuck::cast_slice(&angles));
-                Rc::new(buffer)
-            })
-            .collect();
+        let rope_tables = (0..graph.rope_tables.len())
+            .map(|table| rope_table(&gpu, graph, &weights, table, capacity).map(Rc::new))
+            .collect::<Result<Vec<_>>>()?;
         let step = Rc::new(gpu.create_buffer("step", 16 + 16 * PREFILL_ROWS as u64, Usage::Storage));
         let bindings =
             Bindings { weights: &weights, caches: &caches, rope_tables: &rope_tables, step: &step, variants };
         let decode_bucket = Bucket { max_rows: 1, max_outputs: 1 };
         let prefill_bucket = Bucket { max_rows: PREFILL_ROWS as u32, max_outputs: MAX_OUTPUTS as u32 };
-        let decode = lower(&gpu, graph, &bindings, decode_bucket, false)?;
-        let prefill = lower(&gpu, graph, &bindings, prefill_bucket, false)?;
+        let needed = activation_bytes(graph, decode_bucket) + activation_bytes(graph, prefill_bucket);
+        let lower_both = || {
+            let decode = lower(&gpu, graph, &bindings, decode_bucket, false)?;
+            Ok((decode, lower(&gpu, graph, &bindings, prefill_bucket, false)?))
+        };
+        let (decode, prefill) = gpu.guarded("making room for a step", needed, lower_both).await??;
         let logits_bytes = MAX_OUTPUTS as u64 * u64::from(prefill.logits.stride) * 4;
         let chosen_readback = gpu.create_buffer("chosen.readback", argmax::RESULT_BYTES, Usage::Readback);
         let logits_readback = gpu.create_buffer("logits.readback", logits_bytes, Usage::Readback);

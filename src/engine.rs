@@ -21,6 +21,7 @@ use crate::weights::{ByteSource, Cancel, ChunkStore, Integrity, ModelFiles, Prog
 
 /// Tokens that a sequence may have where the caller does not say: more costs memory that most chats never use.
 const DEFAULT_CONTEXT: u32 = 4096;
+
 /// How to load a model.
 #[derive(Clone, Debug, Default)]
 pub struct EngineOptions {
@@ -136,10 +137,10 @@ impl Engine {
                 (Backend::Gpu(Box::new(model)), report, Some(adapter))
             }
             None => {
-                let mut weights = CpuWeights::new(&graph, &checkpoint);
+                let mut weights = CpuWeights::new(&graph, &checkpoint)?;
                 let mut sink = CpuSink { graph: &graph, weights: &mut weights };
                 let report = files.stream(&spans, &mut sink, &on_bytes, cancel).await?;
-                let model = ReferenceModel::new(graph.clone(), weights, context, kv);
+                let model = ReferenceModel::new(graph.clone(), weights, context, kv)?;
                 (Backend::Reference(Box::new(model)), report, None)
             }
         };

@@ -76,6 +76,7 @@ impl Session {
         if self.cached.len() >= self.capacity {
             return Err(overflow(self.cached.len() + 1, self.capacity));
         }
+        self.check(&[id])?;
         self.advance(&[id], greedy).await
     }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use common::{fixture, gpu, max_difference, smollm2};
+use doran::ErrorKind;
 use doran::checkpoint;
 use doran::format::Checkpoint;
 use doran::gpu::device::GpuOptions;
@@ -50,11 +51,14 @@ fn open(name: &str) -> Loaded {
 fn on_references(name: &str, rows: &[StepRow], rewrite: impl Fn(&mut Graph)) -> HashMap<String, Rows> {
     let mut model = open(name);
     rewrite(&mut model.graph);
-    let mut weights = CpuWeights::new(&model.graph, &model.checkpoint);
+    let mut weights = CpuWeights::new(&model.graph, &model.checkpoint).expect("room");
     let mut sink = CpuSink { graph: &model.graph, weights: &mut weights };
     let spans = spans(&model.checkpoint);
     pollster::block_on(model.files.stream(&spans, &mut sink, &|_| {}, &Cancel::new())).expect("streams");
-    ReferenceModel::new(model.graph, weights, CAPACITY, KvFormat::F32).step_values(rows, 2).expect("runs")
+    ReferenceModel::new(model.graph, weights, CAPACITY, KvFormat::F32)
+        .expect("room")
+        .step_values(rows, 2)
+        .expect("runs")
 }
 
 /// Every value of a step, by name, from the GPU.
@@ -75,7 +79,7 @@ fn on_gpu(gpu: &Rc<Gpu>, name: &str, rows: &[StepRow], rewrite: impl Fn(&mut Gra
     };
     let caches: Vec<_> = graph.caches.iter().map(cache).collect();
     let divisors = graph.rope_tables[0].divisors.map(|weight| weights.cpu_vector(weight));
-    let angles = graph.rope_angles(0, CAPACITY, divisors);
+    let angles = graph.rope_angles(0, 0..CAPACITY, divisors);
     let table = gpu.create_buffer("rope", angles.len() as u64 * 8, Usage::Storage);
     gpu.write(&table, 0, bytemuck::cast_slice(&angles));
     let step = Rc::new(gpu.create_buffer("step", 16 + 16 * 64, Usage::Storage));
@@ -211,4 +215,41 @@ fn a_decoded_token_is_one_submit_of_one_pass_and_creates_nothing() {
     // Each weight is read once; of the tied table the head reads all and the embedding one row.
     let weights = after.weight_bytes_read - before.weight_bytes_read;
     assert!((97_000_000..99_000_000).contains(&weights), "{weights} bytes of weights");
+}
+
+#[test]
+fn what_the_gpu_cannot_hold_in_one_piece_is_a_typed_error() {
+    let name = "arch/llama/model-f32.gguf";
+    let checked = |gpu: &Rc<Gpu>, capacity: u32| {
+        let mut model = open(name);
+        fuse(&mut model.graph);
+        pollster::block_on(async {
+            let weights = GpuWeights::allocate(gpu, &model.graph).await?;
+            let variants = doran::backend::variants(gpu, KvFormat::F32);
+            doran::backend::GpuModel::new(Rc::clone(gpu), &model.graph, weights, capacity, variants).await
+        })
+        .map(drop)
+        .map_err(|error| {
+            (error.kind(), error.data()["needed_bytes"].as_u64() > error.data()["available_bytes"].as_u64())
+        })
+    };
+    let too_large = Err((ErrorKind::OutOfMemory, true));
+    // A cache of a layer, whose size the caller's context sets; a quad of rows of the smallest matrix.
+    let small = gpu(GpuOptions { max_binding_bytes: Some(64 << 10), ..GpuOptions::default() });
+    assert_eq!(checked(&small, CAPACITY), Ok(()));
+    assert_eq!(checked(&small, u32::MAX), too_large);
+    let tiny = gpu(GpuOptions { max_binding_bytes: Some(1 << 10), ..GpuOptions::default() });
+    assert_eq!(checked(&tiny, CAPACITY), too_large);
+}
+
+#[test]
+fn matrices_beyond_every_kernel_are_refused() {
+    let mut model = open("arch/llama/model-f32.gguf");
+    for (rows, cols) in [(1u64 << 21, 64u64), (64, 1 << 21), (1 << 20, 1 << 20), (u64::from(u32::MAX), 1)] {
+        let tensor = &mut model.checkpoint.tensors[0];
+        (tensor.name, tensor.shape) = ("wide.weight".into(), vec![rows, cols]);
+        let mut recorder = doran::graph::record::Recorder::new(&model.checkpoint);
+        let refused = recorder.embedding("wide", rows as u32, cols as u32).expect_err("too large");
+        assert_eq!(refused.kind(), ErrorKind::Unsupported, "{rows} × {cols}");
+    }
 }

@@ -1,4 +1,4 @@
-// What changes from step to step: written once a step by the CPU (src/gpu/replay.rs, `StepRows`).
+// What changes from step to step: written once a step by the CPU (src/backend.rs, `write_rows`).
 struct Step {
     // Rows in this step, and how many of the last ones go on to the head.
     n_rows: u32,

@@ -3,7 +3,7 @@
 //! transformers 5 moved some keys (`rope_parameters`, `dtype`). A checkpoint has the flat ones of transformers 4
 //! (`rope_theta`, `rope_scaling`), whichever the file has.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -44,6 +44,11 @@ pub struct ShardIndex {
 /// [`crate::ErrorKind::Unsupported`] for an unknown rope type.
 pub fn checkpoint(folder: &Folder, tensors: Vec<TensorInfo>) -> Result<Checkpoint> {
     let config = config(&folder.config)?;
+    let mut names = HashSet::new();
+    if let Some(twice) = tensors.iter().find(|tensor| !names.insert(tensor.name.as_str())) {
+        let message = format!("tensor {:?} stands in two files", twice.name);
+        return Err(Error::bad_file(message).with("tensor", twice.name.as_str()));
+    }
     let model_type = config["model_type"].as_str().unwrap_or_default().to_owned();
     let optional = |name: &str, text: &Option<String>| text.as_deref().map(|text| object(name, text)).transpose();
     let generation = optional("generation_config.json", &folder.generation_config)?;

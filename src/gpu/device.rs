@@ -116,6 +116,26 @@ impl Gpu {
         GpuBuffer::new(&self.device, &self.counters, label, bytes, usage)
     }
 
+    /// Bytes that one buffer may hold and one binding show.
+    pub fn max_bytes(&self) -> u64 {
+        self.capabilities.max_binding_bytes.min(self.capabilities.max_buffer_bytes)
+    }
+
+    /// Refuses a buffer that the device cannot bind: asking first gives an error that says what to do.
+    ///
+    /// # Errors
+    /// `out_of_memory` with `needed_bytes` and `available_bytes`.
+    pub fn check_fits(&self, what: &str, bytes: u64) -> Result<()> {
+        let limit = self.max_bytes();
+        if bytes <= limit {
+            return Ok(());
+        }
+        let message = format!(
+            "{what} takes {bytes} bytes, and this GPU allows {limit} in one piece; use a smaller model or context"
+        );
+        Err(Error::new(ErrorKind::OutOfMemory, message).with("needed_bytes", bytes).with("available_bytes", limit))
+    }
+
     pub(super) fn create_bind_group(
         &self,
         label: &str,

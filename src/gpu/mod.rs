@@ -1,5 +1,5 @@
-//! The GPU: device, buffers, shaders, pipelines, recordings. No wgpu type leaves this room; every submit passes
-//! [`queue`](self); in decode only `generate.rs` waits.
+//! The GPU: device, buffers, shaders, pipelines, recordings. No wgpu type leaves this room; every submit and every wait
+//! passes [`queue`].
 
 pub mod buffer;
 pub mod counters;

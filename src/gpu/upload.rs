@@ -46,7 +46,7 @@ impl GpuMatrix {
     /// Room for `[rows, cols]` of `format`, split by rows so that no binding exceeds `max_binding_bytes`.
     pub fn new(gpu: &Gpu, label: &str, format: Format, rows: u32, cols: u32, no_scales: &Rc<GpuBuffer>) -> Self {
         let (quant_bytes, scale_bytes) = format.gpu_row_bytes(u64::from(cols));
-        let limit = gpu.capabilities().max_binding_bytes;
+        let limit = gpu.max_bytes();
         // Parts start at multiples of 32 rows so that a quad of rows never straddles two of them.
         let rows_per_part = (limit / quant_bytes.max(1)).min(u64::from(rows.next_multiple_of(32))) / 32 * 32;
         let rows_per_part = rows_per_part.max(32) as u32;

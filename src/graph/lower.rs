@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use super::Graph;
 use super::memory::{self, Plan};
 use super::weights::GpuWeights;
+use super::{Graph, Value};
 use crate::error::{Error, Result};
 use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, Recording, Usage};
 use crate::ops::linear::TILE_ROWS;
@@ -53,22 +53,20 @@ pub struct Bindings<'a> {
 /// Lowers `graph`. With `keep_all` every value can be read after a step.
 ///
 /// # Errors
-/// `gpu` or `internal`: faults of doran.
+/// `out_of_memory` if a value is larger than a binding; `gpu` or `internal`: faults of doran.
 pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep_all: bool) -> Result<Lowered> {
     let plan = memory::plan(graph, keep_all);
     let mut activation_bytes = 0;
     let buffers: Vec<Rc<GpuBuffer>> = plan
         .buffers
         .iter()
-        .map(|(stride, outputs)| {
-            let rows = if *outputs { bucket.max_outputs } else { bucket.max_rows };
-            // Tiles may write past the last row.
-            let rows = if rows == 1 { 1 } else { rows.next_multiple_of(TILE_ROWS) };
-            let bytes = u64::from(rows) * u64::from(*stride) * 4;
+        .map(|buffer| {
+            let bytes = buffer_bytes(*buffer, bucket);
+            gpu.check_fits("a step", bytes)?;
             activation_bytes += bytes;
-            Rc::new(gpu.create_buffer("activations", bytes, Usage::Storage))
+            Ok(Rc::new(gpu.create_buffer("activations", bytes, Usage::Storage)))
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let operand = |value: usize| operand(graph, &plan, &buffers, value);
     let nothing = &bind.weights.nothing;
     let scores = score_room(gpu, graph, bind, bucket.max_rows);
@@ -97,6 +95,18 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
     Ok(Lowered { recording, logits, chosen, values, activation_bytes })
 }
 
+/// Bytes of activations that [`lower`] makes room for, scores of attention apart.
+pub fn activation_bytes(graph: &Graph, bucket: Bucket) -> u64 {
+    memory::plan(graph, false).buffers.iter().map(|buffer| buffer_bytes(*buffer, bucket)).sum()
+}
+
+fn buffer_bytes((stride, outputs): (u32, bool), bucket: Bucket) -> u64 {
+    let rows = if outputs { bucket.max_outputs } else { bucket.max_rows };
+    // Tiles may write past the last row.
+    let rows = if rows == 1 { 1 } else { rows.next_multiple_of(TILE_ROWS) };
+    u64::from(rows) * u64::from(stride) * 4
+}
+
 /// Room for attention scores, where the kernels that want it are used and it is not too much.
 fn score_room(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, max_rows: u32) -> Option<Rc<GpuBuffer>> {
     if bind.variants.matvec != Reduce::None {
@@ -121,8 +131,6 @@ fn operand(graph: &Graph, plan: &Plan, buffers: &[Rc<GpuBuffer>], value: usize) 
     let stride = row_stride(graph.values[owner].width);
     Ok(Operand { buffer: Rc::clone(&buffers[buffer]), stride, offset, width: *width, outputs: *outputs })
 }
-
-use super::Value;
 
 fn lower_node(
     ctx: &Lowering<'_>,

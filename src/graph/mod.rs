@@ -119,11 +119,16 @@ impl Graph {
         self.nodes.iter().filter(reads).count() + usize::from(self.owner(self.logits).0 == self.owner(value).0)
     }
 
-    /// Positions `0..capacity` of a rotary table: (cos, sin) a pair. `divisors` as [`RopeTable::divisors`] names them.
-    pub fn rope_angles(&self, table: usize, capacity: u32, divisors: Option<&[f32]>) -> Vec<[f32; 2]> {
+    /// These positions of a rotary table: (cos, sin) a pair. `divisors` as [`RopeTable::divisors`] names them.
+    pub fn rope_angles(
+        &self,
+        table: usize,
+        positions: std::ops::Range<u32>,
+        divisors: Option<&[f32]>,
+    ) -> Vec<[f32; 2]> {
         let table = &self.rope_tables[table];
-        let mut angles = Vec::with_capacity(capacity as usize * table.inv_freq.len());
-        for position in 0..capacity {
+        let mut angles = Vec::with_capacity(positions.len() * table.inv_freq.len());
+        for position in positions {
             for (i, inv_freq) in table.inv_freq.iter().enumerate() {
                 let divisor = divisors.and_then(|d| d.get(i)).map_or(1.0, |d| f64::from(*d));
                 let (sin, cos) = (f64::from(position) * inv_freq / divisor).sin_cos();

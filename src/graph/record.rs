@@ -15,6 +15,13 @@ use crate::ops::rms_norm::RmsNorm;
 use crate::ops::rope::Rope;
 use crate::quant::Format;
 
+/// The longest side of a matrix, and the widest value: what grids of 65,535 workgroups (WebGPU
+/// `maxComputeWorkgroupsPerDimension`) take by every kernel, with room for three matrices side by side. The largest
+/// published vocabularies have a quarter of it.
+const MAX_DIM: u32 = 1 << 20;
+/// Most heads: attention has a workgroup for each.
+const MAX_HEADS: u32 = 65_535;
+
 /// A value while recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Var(usize);
@@ -96,13 +103,19 @@ impl<'a> Recorder<'a> {
     /// `q: [tokens, heads · head_dim]`, `k, v: [tokens, kv_heads · head_dim]` → the shape of `q`.
     ///
     /// # Errors
-    /// `unsupported` for heads that no kernel takes.
+    /// `unsupported` for heads that no kernel takes, longer or more of them.
     pub fn attention(&mut self, name: &str, qkv: [Var; 3], spec: AttentionSpec) -> Result<Var> {
         let AttentionSpec { heads, kv_heads, head_dim, scale, mask } = spec;
         if head_dim > MAX_HEAD_DIM {
             return Err(Error::unsupported(
                 format!("head_dim {head_dim}"),
                 format!("attention heads of {head_dim} values are larger than the {MAX_HEAD_DIM} that doran takes"),
+            ));
+        }
+        if heads > MAX_HEADS {
+            return Err(Error::unsupported(
+                format!("{heads} attention heads"),
+                format!("{heads} attention heads are more than the {MAX_HEADS} that doran takes"),
             ));
         }
         let [q, k, v] = qkv;
@@ -192,6 +205,15 @@ impl<'a> Recorder<'a> {
                 "tensor {name} has the shape {:?}, the configuration makes it {shape:?}",
                 info.shape
             ))
+            .with("tensor", name));
+        }
+        // Repacking counts stored blocks in 32 bits (`shaders/repack.wgsl`).
+        let blocks = u64::from(rows) * u64::from(cols) / info.format.block_weights();
+        if rows > MAX_DIM || cols > MAX_DIM || blocks > u64::from(u32::MAX) {
+            return Err(Error::unsupported(
+                format!("a tensor of {rows} × {cols}"),
+                format!("tensor {name} of {rows} × {cols} weights is larger than doran takes"),
+            )
             .with("tensor", name));
         }
         if vector && !info.format.is_float() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Graph;
-use super::weights::CpuWeights;
+use super::weights::{CpuWeights, zeros};
 use crate::error::{Error, Result};
 use crate::ops::kv_write::CpuKvLayer;
 use crate::ops::{KvFormat, Op, Rows, StepRow, select_rows};
@@ -14,28 +14,26 @@ pub struct ReferenceModel {
     weights: CpuWeights,
     caches: Vec<CpuKvLayer>,
     rope_tables: Vec<Vec<[f32; 2]>>,
-    capacity: u32,
 }
 
 impl ReferenceModel {
     /// A model with room for `capacity` positions of one sequence.
-    pub fn new(graph: Graph, weights: CpuWeights, capacity: u32, kv: KvFormat) -> Self {
+    ///
+    /// # Errors
+    /// `out_of_memory` if the caches do not fit into the heap.
+    pub fn new(graph: Graph, weights: CpuWeights, capacity: u32, kv: KvFormat) -> Result<Self> {
         let cache = |layer: &super::CacheLayer| {
-            let len = layer.kv_heads as usize * capacity as usize * layer.head_dim as usize;
-            CpuKvLayer { k: vec![0.0; len], v: vec![0.0; len], capacity: capacity as usize, format: kv }
+            let len = u64::from(layer.kv_heads) * u64::from(capacity) * u64::from(layer.head_dim);
+            let (k, v) = (zeros("a layer's cache", len)?, zeros("a layer's cache", len)?);
+            Ok(CpuKvLayer { k, v, capacity: capacity as usize, format: kv })
         };
-        let caches = graph.caches.iter().map(cache).collect();
+        let caches = graph.caches.iter().map(cache).collect::<Result<_>>()?;
         let table = |i: usize| {
             let divisors = graph.rope_tables[i].divisors.map(|weight| weights.vector(weight));
-            graph.rope_angles(i, capacity, divisors)
+            graph.rope_angles(i, 0..capacity, divisors)
         };
         let rope_tables = (0..graph.rope_tables.len()).map(table).collect();
-        Self { graph, weights, caches, rope_tables, capacity }
-    }
-
-    /// Positions that a sequence may have.
-    pub fn capacity(&self) -> u32 {
-        self.capacity
+        Ok(Self { graph, weights, caches, rope_tables })
     }
 
     /// Runs one step and returns the logits of its last `n_outputs` rows.

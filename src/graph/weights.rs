@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Graph, Weight};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Checkpoint, RowMap, TensorInfo};
 use crate::gpu::upload::{GpuMatrix, Slice, Uploader};
 use crate::gpu::{Gpu, GpuBuffer, Usage};
@@ -31,6 +31,23 @@ fn mapped_row(map: RowMap, row: usize) -> usize {
             head * head_dim + (r % 2) * (head_dim / 2) + r / 2
         }
     }
+}
+
+/// `len` zeros, where the heap has room for them: a length that a file states must not end the program.
+pub(super) fn zeros<T: Clone + Default>(what: &str, len: u64) -> Result<Vec<T>> {
+    let full = |_| {
+        let needed = len.saturating_mul(size_of::<T>() as u64);
+        Error::new(
+            ErrorKind::OutOfMemory,
+            format!("no room for the {needed} bytes of {what}; use a smaller model or context"),
+        )
+        .with("needed_bytes", needed)
+    };
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    let mut room = Vec::new();
+    room.try_reserve_exact(len).map_err(full)?;
+    room.resize(len, T::default());
+    Ok(room)
 }
 
 /// Vectors (norm weights, biases, rotary divisors) in f32: small enough to pass through the CPU.
@@ -62,6 +79,12 @@ impl Vectors {
     }
 }
 
+/// Whether some vector is made of this tensor. A file may hold others, of any length, which must not pass through the heap.
+fn is_vector(graph: &Graph, tensor_index: usize) -> bool {
+    let made_of = |weight: &Weight| weight.vector && weight.pieces.iter().any(|piece| piece.tensor == tensor_index);
+    graph.weights.iter().any(made_of)
+}
+
 /// The part of a tensor that a chunk holds: (bytes in the chunk, first stored block, last stored block + 1).
 fn overlap(tensor: &TensorInfo, file: usize, offset: u64, len: u64) -> Option<(std::ops::Range<u64>, u64, u64)> {
     let begin = tensor.offset.max(offset);
@@ -89,6 +112,12 @@ impl GpuWeights {
     /// `out_of_memory`, with everything freed.
     pub async fn allocate(gpu: &Gpu, graph: &Graph) -> Result<Self> {
         let used = used_weights(graph);
+        for weight in graph.weights.iter().zip(&used).filter(|(weight, used)| **used && !weight.vector).map(|(w, _)| w)
+        {
+            // A part has 32 rows at least (`GpuMatrix::new`).
+            let (quant_bytes, _) = weight.format.gpu_row_bytes(u64::from(weight.cols));
+            gpu.check_fits(&weight.name, u64::from(weight.rows.next_multiple_of(4).min(32)) * quant_bytes)?;
+        }
         let needed: u64 = graph.weights.iter().zip(&used).filter(|(_, used)| **used).map(|(w, _)| gpu_bytes(w)).sum();
         let create = || {
             let nothing = Rc::new(gpu.create_buffer("nothing", 256, Usage::Storage));
@@ -195,6 +224,9 @@ impl<B: Bytes> Sink<B> for GpuSink<'_> {
         for (index, tensor) in self.checkpoint.tensors.iter().enumerate() {
             let Some((range, first, end)) = overlap(tensor, file, offset, bytes.len()) else { continue };
             if tensor.shape.len() < 2 {
+                if !is_vector(self.graph, index) {
+                    continue;
+                }
                 let part = bytes.slice(range.start, range.end).to_vec();
                 self.weights.cpu_vectors.fill(self.graph, index, tensor, first as usize, &part);
                 continue;
@@ -225,13 +257,16 @@ pub struct CpuWeights {
 
 impl CpuWeights {
     /// Room for the checkpoint's tensors.
-    pub fn new(graph: &Graph, checkpoint: &Checkpoint) -> Self {
-        let room = |tensor: &TensorInfo| (tensor.clone(), vec![0; tensor.n_bytes as usize]);
-        Self {
+    ///
+    /// # Errors
+    /// `out_of_memory` if they do not fit into the heap.
+    pub fn new(graph: &Graph, checkpoint: &Checkpoint) -> Result<Self> {
+        let room = |tensor: &TensorInfo| Ok((tensor.clone(), zeros(&tensor.name, tensor.n_bytes)?));
+        Ok(Self {
             weights: graph.weights.clone(),
-            tensors: checkpoint.tensors.iter().map(room).collect(),
+            tensors: checkpoint.tensors.iter().map(room).collect::<Result<_>>()?,
             vectors: Vectors::new(graph),
-        }
+        })
     }
 
     /// Vector `weight`: `[cols]`.

@@ -56,6 +56,9 @@ pub fn rope_inv_freq(rotary_dim: u32, rope_theta: f64, scaling: Option<&RopeScal
             let factor = scaling.number("factor")?;
             let (low, high) = (scaling.number("low_freq_factor")?, scaling.number("high_freq_factor")?);
             let original = scaling.number("original_max_position_embeddings")?;
+            if low >= high {
+                return Err(Error::bad_file("rope_scaling \"llama3\" needs a low_freq_factor below high_freq_factor"));
+            }
             let stretch = |inv_freq: f64| {
                 let wavelength = 2.0 * std::f64::consts::PI / inv_freq;
                 if wavelength < original / high {

@@ -62,6 +62,23 @@ impl LlamaConfig {
                 self.num_attention_heads
             )));
         }
+        if self.num_attention_heads.checked_mul(self.head_dim()).is_none() {
+            return Err(Error::bad_file(format!(
+                "{} attention heads of {} values are more than a model can have",
+                self.num_attention_heads,
+                self.head_dim()
+            )));
+        }
+        if !(0.0..=1.0).contains(&self.rotary_fraction()) {
+            return Err(Error::bad_file(format!(
+                "partial_rotary_factor must be between 0 and 1, not {}",
+                self.rotary_fraction()
+            )));
+        }
+        if self.head_dim() % 2 != 0 || self.rotary_dim() % 2 != 0 {
+            let what = format!("{} rotary dimensions in heads of {}", self.rotary_dim(), self.head_dim());
+            return Err(Error::unsupported(what.clone(), format!("{what}: doran rotates values in pairs")));
+        }
         if self.hidden_act != "silu" {
             let what = format!("hidden_act {}", self.hidden_act);
             return Err(Error::unsupported(what.clone(), format!("doran does not run Llama models with {what}")));
@@ -71,6 +88,15 @@ impl LlamaConfig {
 
     fn kv_heads(&self) -> u32 {
         self.num_key_value_heads.unwrap_or(self.num_attention_heads)
+    }
+
+    fn rotary_fraction(&self) -> f64 {
+        self.partial_rotary_factor.unwrap_or(1.0)
+    }
+
+    /// `int(head_dim · partial_rotary_factor)`; a factor that was written as a quotient may lie a rounding below it.
+    fn rotary_dim(&self) -> u32 {
+        (f64::from(self.head_dim()) * self.rotary_fraction() + 1e-6) as u32
     }
 
     fn head_dim(&self) -> u32 {
@@ -88,8 +114,7 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let (heads, kv_heads, head_dim) = (config.num_attention_heads, config.kv_heads(), config.head_dim());
     let mut g = Recorder::new(checkpoint);
 
-    let rotary_dim = (f64::from(head_dim) * config.partial_rotary_factor.unwrap_or(1.0)) as u32 / 2 * 2;
-    let inv_freq = rope_inv_freq(rotary_dim, config.rope_theta, config.rope_scaling.as_ref())?;
+    let inv_freq = rope_inv_freq(config.rotary_dim(), config.rope_theta, config.rope_scaling.as_ref())?;
     // GGUF files of Llama 3 carry the scaling as divisors of the frequencies.
     let divisors = Some("rope_freqs.weight").filter(|name| g.has(name));
     let rope = g.rope_table(inv_freq, 1.0, divisors)?;
@@ -126,4 +151,49 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let graph = g.finish(head, x, config.vocab_size)?;
     let limits = Limits { vocab_size: config.vocab_size, max_position_embeddings: config.max_position_embeddings };
     Ok((graph, limits))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn config(changes: Value) -> Result<LlamaConfig> {
+        let mut config = json!({
+            "vocab_size": 100, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1,
+            "num_attention_heads": 4, "max_position_embeddings": 128, "rms_norm_eps": 1e-5,
+        });
+        for (key, value) in changes.as_object().expect("an object") {
+            config[key] = value.clone();
+        }
+        let config: LlamaConfig = config::parse(config.as_object().expect("an object"))?;
+        config.check().map(|()| config)
+    }
+
+    #[test]
+    fn a_rotary_part_is_counted_as_it_was_meant() {
+        // 2 / 98 · 98 lies below 2 in f64.
+        for (rotary_dim, head_dim) in [(2, 98), (32, 128), (16, 16), (0, 16)] {
+            let factor = f64::from(rotary_dim) / f64::from(head_dim);
+            let config = config(json!({ "head_dim": head_dim, "partial_rotary_factor": factor })).expect("valid");
+            assert_eq!(config.rotary_dim(), rotary_dim);
+        }
+    }
+
+    #[test]
+    fn what_no_kernel_can_do_is_refused() {
+        let kind = |changes: Value| config(changes).map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(kind(json!({})), Ok(()));
+        assert_eq!(kind(json!({ "head_dim": 15 })), Err(ErrorKind::Unsupported));
+        assert_eq!(kind(json!({ "head_dim": 1 })), Err(ErrorKind::Unsupported));
+        assert_eq!(kind(json!({ "head_dim": 16, "partial_rotary_factor": 0.2 })), Err(ErrorKind::Unsupported));
+        assert_eq!(kind(json!({ "partial_rotary_factor": 4.0 })), Err(ErrorKind::BadFile));
+        assert_eq!(kind(json!({ "partial_rotary_factor": -1.0 })), Err(ErrorKind::BadFile));
+        assert_eq!(kind(json!({ "head_dim": 65_536, "num_attention_heads": 65_536 })), Err(ErrorKind::BadFile));
+        assert_eq!(kind(json!({ "num_key_value_heads": 3 })), Err(ErrorKind::BadFile));
+        assert_eq!(kind(json!({ "vocab_size": 0 })), Err(ErrorKind::BadFile));
+        assert_eq!(kind(json!({ "vocab_size": 4_294_967_296u64 })), Err(ErrorKind::BadFile));
+    }
 }

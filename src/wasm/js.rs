@@ -43,7 +43,7 @@ pub(super) fn now_ms() -> f64 {
         .unwrap_or_else(js_sys::Date::now)
 }
 
-/// Seconds since 1 January 1970, local midnight.
+/// Seconds since local midnight of 1 January 1970, by the reader's clock.
 pub(super) fn local_secs() -> i64 {
     let now = js_sys::Date::new_0();
     (now.get_time() / 1000.0 - now.get_timezone_offset() * 60.0) as i64

@@ -68,7 +68,11 @@ impl WireGenerateOptions {
         Ok(GenerateOptions {
             sampler,
             stop: self.stop,
-            max_tokens: self.max_tokens.map(|n| whole("maxTokens", n)).transpose()?.map(|n| n as usize),
+            max_tokens: self
+                .max_tokens
+                .map(|n| whole("maxTokens", n))
+                .transpose()?
+                .map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             ignore_eos: self.ignore_eos,
             logprobs: self.logprobs,
             now_secs: Some(local_secs()),

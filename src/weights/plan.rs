@@ -10,6 +10,9 @@ use crate::{Error, Result};
 /// Chunks when the caller does not say: big enough for a disk's pace, small enough for phones.
 pub const DEFAULT_CHUNK_BYTES: u64 = 8 << 20;
 
+/// Most chunks of a file: a server may claim any length, and each chunk takes room in the manifest.
+const CHUNKS_MAX: u64 = 1 << 17;
+
 /// WebGPU copies in units of 4 bytes (WebGPU § 21.2.2 `writeBuffer`).
 const ALIGN_BYTES: u64 = 4;
 
@@ -49,6 +52,11 @@ impl TensorSpan {
 pub fn cut(size: u64, file: usize, spans: &[TensorSpan], chunk_bytes: u64) -> Result<Vec<ChunkEntry>> {
     if !(256..=256 << 20).contains(&chunk_bytes) {
         return Err(Error::bad_argument("chunkBytes", "chunks are 256 bytes to 256 MiB long"));
+    }
+    if size / chunk_bytes > CHUNKS_MAX {
+        return Err(Error::bad_file(format!(
+            "the file claims to be {size} bytes long; that is more than can be loaded"
+        )));
     }
     let spans = sorted(size, file, spans)?;
     let mut chunks = Vec::new();
@@ -152,6 +160,7 @@ mod tests {
         assert!(cut(1000, 0, &[span(u64::MAX, 11, 1)], 512).is_err());
         assert!(cut(1000, 0, &[span(0, 11, 1), span(10, 11, 1)], 512).is_err());
         assert!(cut(1000, 0, &[], 0).is_err());
+        assert!(cut(u64::MAX, 0, &[], 8 << 20).is_err());
         assert_eq!(cut(0, 0, &[], 512).expect("an empty file has no chunks"), []);
     }
 
