@@ -7,6 +7,8 @@ mod combinations;
 
 use combinations::combinations;
 use doran::gpu::shader::{Access, FILES, bindings, join};
+use doran::ops::PARAMS;
+use naga::{ScalarKind, TypeInner};
 
 #[test]
 fn every_combination_is_valid() {
@@ -35,6 +37,47 @@ fn every_combination_is_valid() {
     for (file, _) in FILES.iter().filter(|(file, _)| !file.starts_with("lib/") && *file != "repack/nibbles") {
         assert!(used.contains(*file), "{file}.wgsl is in no combination");
     }
+}
+
+/// Name, type and byte offset of a member that carries something: words that fill up the last 16 bytes do not.
+type Member = (String, String, usize);
+
+/// Bytes and members of `struct Params` in joined WGSL.
+fn wgsl_params(wgsl: &str) -> (usize, Vec<Member>) {
+    let module = naga::front::wgsl::parse_str(wgsl).expect("parses");
+    let mut uniforms = module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::Uniform);
+    let (_, params) = uniforms.next().expect("a uniform");
+    assert!(uniforms.next().is_none(), "one uniform");
+    let TypeInner::Struct { members, span } = &module.types[params.ty].inner else { panic!("params is a struct") };
+    let member = |member: &naga::StructMember| {
+        let TypeInner::Scalar(scalar) = module.types[member.ty].inner else { panic!("{member:?} is no scalar") };
+        assert_eq!(scalar.width, 4);
+        let kind = match scalar.kind {
+            ScalarKind::Uint => "u32",
+            ScalarKind::Float => "f32",
+            other => panic!("{other:?}"),
+        };
+        (member.name.clone().expect("members have names"), kind.to_owned(), member.offset as usize)
+    };
+    (*span as usize, members.iter().map(member).filter(|(name, ..)| !name.starts_with("pad")).collect())
+}
+
+#[test]
+fn params_are_laid_out_alike_in_rust_and_wgsl() {
+    let mut compared = std::collections::HashSet::new();
+    for (name, slots) in combinations() {
+        let (_, layout) = PARAMS.iter().find(|(shader, _)| *shader == name).expect("every kernel has parameters");
+        let (bytes, members) = wgsl_params(&join(name, &slots, true).expect("joined before"));
+        let wanted: Vec<Member> = (layout.members.iter())
+            .filter(|(name, ..)| !name.starts_with("pad"))
+            .map(|(name, kind, offset)| ((*name).to_owned(), (*kind).to_owned(), *offset))
+            .collect();
+        assert_eq!(members, wanted, "{name} {slots:?}: members");
+        // Uniform structs are bound in whole 16 bytes (WGSL § 14.4.1), so both sides spell their padding out.
+        assert_eq!((bytes, bytes % 16), (layout.bytes, 0), "{name} {slots:?}: bytes");
+        compared.insert(name);
+    }
+    assert_eq!(compared.len(), PARAMS.len(), "every kernel with parameters is in a combination");
 }
 
 #[test]

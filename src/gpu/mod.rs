@@ -4,6 +4,7 @@
 pub mod buffer;
 pub mod counters;
 pub mod device;
+pub mod params;
 pub mod pipeline;
 pub mod queue;
 pub mod replay;

@@ -3,10 +3,9 @@
 
 use std::rc::Rc;
 
-use bytemuck::{Pod, Zeroable};
-
 use super::buffer::{GpuBuffer, Usage};
 use super::device::Gpu;
+use super::params::params;
 use super::pipeline::KernelSpec;
 use super::replay::{DispatchSpec, Recording, StepShape};
 use crate::error::{Error, Result};
@@ -90,21 +89,21 @@ pub struct Slice {
     pub rope_head_dim: u32,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct RepackParams {
-    src_byte: u32,
-    first: u32,
-    end: u32,
-    row_elements: u32,
-    first_row: u32,
-    row_units: u32,
-    row_blocks: u32,
-    row_offset: u32,
-    part_first: u32,
-    part_end: u32,
-    rope_head_dim: u32,
-    n_units: u32,
+params! {
+    pub(crate) struct RepackParams {
+        src_byte: u32,
+        first: u32,
+        end: u32,
+        row_elements: u32,
+        first_row: u32,
+        row_units: u32,
+        row_blocks: u32,
+        row_offset: u32,
+        part_first: u32,
+        part_end: u32,
+        rope_head_dim: u32,
+        n_units: u32,
+    }
 }
 
 fn repack_file(format: Format) -> &'static str {

@@ -2,9 +2,8 @@
 
 use std::rc::Rc;
 
-use bytemuck::{Pod, Zeroable};
-
 use super::{Operand, dispatch};
+use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec};
 
 /// Slices that a row is scanned in.
@@ -49,18 +48,18 @@ pub fn lower(x: &Operand, slices: &Rc<GpuBuffer>, chosen: &Rc<GpuBuffer>) -> Vec
     ]
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct ScanParams {
-    vocab_size: u32,
-    x_stride: u32,
-    slices: u32,
-    pad: u32,
+params! {
+    pub(super) struct ScanParams {
+        vocab_size: u32,
+        x_stride: u32,
+        slices: u32,
+        pad: u32,
+    }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct BestParams {
-    slices: u32,
-    pad: [u32; 3],
+params! {
+    pub(super) struct BestParams {
+        slices: u32,
+        pad: [u32; 3],
+    }
 }

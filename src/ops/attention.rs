@@ -2,10 +2,9 @@
 
 use std::rc::Rc;
 
-use bytemuck::{Pod, Zeroable};
-
 use super::kv_write::CpuKvLayer;
 use super::{GpuKvLayer, Lowering, Operand, Rows, StepRow, dispatch};
+use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 
 /// The largest head that the kernel takes (`shaders/attention.wgsl`, MAX_QUADS).
@@ -196,34 +195,34 @@ pub fn score_bytes(max_rows: u32, heads: u32, capacity: u32) -> u64 {
     u64::from(max_rows) * u64::from(heads) * u64::from(score_quads(capacity)) * 16
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct Params {
-    heads: u32,
-    kv_heads: u32,
-    head_dim: u32,
-    head_quads: u32,
-    capacity: u32,
-    window: u32,
-    q_stride: u32,
-    q_offset: u32,
-    y_stride: u32,
-    scale: f32,
-    pad: [u32; 2],
+params! {
+    pub(super) struct Params {
+        heads: u32,
+        kv_heads: u32,
+        head_dim: u32,
+        head_quads: u32,
+        capacity: u32,
+        window: u32,
+        q_stride: u32,
+        q_offset: u32,
+        y_stride: u32,
+        scale: f32,
+        pad: [u32; 2],
+    }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct RowsParams {
-    heads: u32,
-    kv_heads: u32,
-    head_quads: u32,
-    capacity: u32,
-    window: u32,
-    q_stride: u32,
-    q_offset: u32,
-    y_stride: u32,
-    score_quads: u32,
-    scale: f32,
-    pad: [u32; 2],
+params! {
+    pub(super) struct RowsParams {
+        heads: u32,
+        kv_heads: u32,
+        head_quads: u32,
+        capacity: u32,
+        window: u32,
+        q_stride: u32,
+        q_offset: u32,
+        y_stride: u32,
+        score_quads: u32,
+        scale: f32,
+        pad: [u32; 2],
+    }
 }

@@ -2,9 +2,8 @@
 
 use std::rc::Rc;
 
-use bytemuck::{Pod, Zeroable};
-
 use super::{Lowering, Operand, Rows, dispatch};
+use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, KernelSpec};
 
 /// A function of one or two values.
@@ -74,14 +73,14 @@ impl Function {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct Params {
-    n_quads: u32,
-    a_stride: u32,
-    a_offset: u32,
-    b_stride: u32,
-    b_offset: u32,
-    y_stride: u32,
-    pad: [u32; 2],
+params! {
+    pub(super) struct Params {
+        n_quads: u32,
+        a_stride: u32,
+        a_offset: u32,
+        b_stride: u32,
+        b_offset: u32,
+        y_stride: u32,
+        pad: [u32; 2],
+    }
 }

@@ -2,9 +2,8 @@
 
 use std::rc::Rc;
 
-use bytemuck::{Pod, Zeroable};
-
 use super::{CpuMatrix, Lowering, Matrix, Operand, Rows, StepRow, dispatch};
+use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, KernelSpec};
 
 /// Rows of `weight: [vocab_size, hidden_size]` by token id.
@@ -52,13 +51,13 @@ impl Embedding {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct Params {
-    row_blocks: u32,
-    part_first: u32,
-    part_end: u32,
-    y_stride: u32,
-    scale: f32,
-    pad: [u32; 3],
+params! {
+    pub(super) struct Params {
+        row_blocks: u32,
+        part_first: u32,
+        part_end: u32,
+        y_stride: u32,
+        scale: f32,
+        pad: [u32; 3],
+    }
 }

@@ -2,9 +2,8 @@
 
 use std::rc::Rc;
 
-use bytemuck::{Pod, Zeroable};
-
 use super::{GpuKvLayer, KvFormat, Lowering, Operand, Rows, StepRow, dispatch};
+use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, KernelSpec, StepShape};
 
 /// Writes `k` and `v` at (slot, position). Inputs: `k`, `v`; no output.
@@ -80,15 +79,15 @@ impl KvWrite {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct Params {
-    kv_heads: u32,
-    head_dim: u32,
-    head_quads: u32,
-    capacity: u32,
-    k_stride: u32,
-    k_offset: u32,
-    v_stride: u32,
-    v_offset: u32,
+params! {
+    pub(super) struct Params {
+        kv_heads: u32,
+        head_dim: u32,
+        head_quads: u32,
+        capacity: u32,
+        k_stride: u32,
+        k_offset: u32,
+        v_stride: u32,
+        v_offset: u32,
+    }
 }

@@ -2,9 +2,8 @@
 
 use std::rc::Rc;
 
-use bytemuck::{Pod, Zeroable};
-
 use super::{CpuMatrix, Lowering, Matrix, Operand, Reduce, Rows, dispatch};
+use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec};
 
 /// Workgroups in one row of the matvec grid (`shaders/matvec.wgsl`).
@@ -78,7 +77,7 @@ impl Linear {
                 y_offset: y.offset_quads(),
                 residual_stride: residual.map_or(0, Operand::stride_quads),
                 residual_offset: residual.map_or(0, Operand::offset_quads),
-                pad: 0,
+                pad0: 0,
             };
             let buffers = vec![
                 Rc::clone(&part.quants),
@@ -122,19 +121,19 @@ impl Linear {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct Params {
-    row_blocks: u32,
-    n_quads: u32,
-    first_quad: u32,
-    has_bias: u32,
-    has_residual: u32,
-    x_stride: u32,
-    x_offset: u32,
-    y_stride: u32,
-    y_offset: u32,
-    residual_stride: u32,
-    residual_offset: u32,
-    pad: u32,
+params! {
+    pub(super) struct Params {
+        row_blocks: u32,
+        n_quads: u32,
+        first_quad: u32,
+        has_bias: u32,
+        has_residual: u32,
+        x_stride: u32,
+        x_offset: u32,
+        y_stride: u32,
+        y_offset: u32,
+        residual_stride: u32,
+        residual_offset: u32,
+        pad0: u32,
+    }
 }

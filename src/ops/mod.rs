@@ -17,8 +17,9 @@ use std::rc::Rc;
 
 use bytemuck::Pod;
 
+use crate::gpu::params::ParamsLayout;
 use crate::gpu::replay::Grid;
-use crate::gpu::upload::GpuMatrix;
+use crate::gpu::upload::{GpuMatrix, RepackParams};
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 
 /// What a model can ask for.
@@ -236,6 +237,27 @@ fn dispatch<P: Pod>(
         kv_bytes: Box::new(|_| 0),
     }
 }
+
+/// Every kernel file under `shaders/` with the layout of the parameters that its lowering writes: a test compares them.
+pub const PARAMS: &[(&str, ParamsLayout)] = &[
+    ("argmax", argmax::ScanParams::LAYOUT),
+    ("argmax_slices", argmax::BestParams::LAYOUT),
+    ("attention", attention::Params::LAYOUT),
+    ("attention_scores", attention::RowsParams::LAYOUT),
+    ("attention_softmax", attention::RowsParams::LAYOUT),
+    ("attention_values", attention::RowsParams::LAYOUT),
+    ("elementwise", elementwise::Params::LAYOUT),
+    ("embedding", embedding::Params::LAYOUT),
+    ("kv_write", kv_write::Params::LAYOUT),
+    ("matmul", linear::Params::LAYOUT),
+    ("matmul_rows", linear::Params::LAYOUT),
+    ("matvec", linear::Params::LAYOUT),
+    ("matvec_rows", linear::Params::LAYOUT),
+    ("repack", RepackParams::LAYOUT),
+    ("rms_norm", rms_norm::Params::LAYOUT),
+    ("rope", rope::Params::LAYOUT),
+    ("select_rows", select_rows::Params::LAYOUT),
+];
 
 /// Weights of the CPU references, read a row at a time.
 pub trait CpuMatrix {

@@ -2,9 +2,8 @@
 
 use std::rc::Rc;
 
-use bytemuck::{Pod, Zeroable};
-
 use super::{Lowering, Operand, Reduce, Rows, dispatch};
+use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec};
 
 /// Root-mean-square norm of each row.
@@ -56,13 +55,13 @@ impl RmsNorm {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct Params {
-    width: u32,
-    x_stride: u32,
-    x_offset: u32,
-    y_stride: u32,
-    eps: f32,
-    pad: [u32; 3],
+params! {
+    pub(super) struct Params {
+        width: u32,
+        x_stride: u32,
+        x_offset: u32,
+        y_stride: u32,
+        eps: f32,
+        pad: [u32; 3],
+    }
 }

@@ -3,9 +3,8 @@
 
 use std::rc::Rc;
 
-use bytemuck::{Pod, Zeroable};
-
 use super::{Lowering, Operand, Rows, StepRow, dispatch};
+use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 
 /// Rotates the first `rotary_dim` values of each head by the row's position.
@@ -65,14 +64,14 @@ impl Rope {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct Params {
-    n_heads: u32,
-    head_dim: u32,
-    half: u32,
-    x_stride: u32,
-    x_offset: u32,
-    y_stride: u32,
-    pad: [u32; 2],
+params! {
+    pub(super) struct Params {
+        n_heads: u32,
+        head_dim: u32,
+        half: u32,
+        x_stride: u32,
+        x_offset: u32,
+        y_stride: u32,
+        pad: [u32; 2],
+    }
 }

@@ -2,9 +2,8 @@
 
 use std::rc::Rc;
 
-use bytemuck::{Pod, Zeroable};
-
 use super::{Operand, Rows, dispatch};
+use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, KernelSpec, StepShape};
 
 /// CPU reference. `x: [rows, width]` → `[n_outputs, width]`.
@@ -26,11 +25,11 @@ pub fn lower(step: &Rc<crate::gpu::GpuBuffer>, label: &str, x: &Operand, y: &Ope
     vec![dispatch(label, KernelSpec::new("select_rows"), &params, buffers, grid)]
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct Params {
-    n_quads: u32,
-    x_stride: u32,
-    x_offset: u32,
-    y_stride: u32,
+params! {
+    pub(super) struct Params {
+        n_quads: u32,
+        x_stride: u32,
+        x_offset: u32,
+        y_stride: u32,
+    }
 }

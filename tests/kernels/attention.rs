@@ -15,21 +15,20 @@ struct Case {
     head_dim: u32,
     mask: Mask,
     length: u32,
+    capacity: u32,
 }
 
-const CAPACITY: u32 = 200;
-
 async fn check(bench: &Bench, case: &Case, kv: KvFormat, with_scores: bool) {
-    let Case { heads, kv_heads, head_dim, mask, length } = *case;
+    let Case { heads, kv_heads, head_dim, mask, length, capacity } = *case;
     let mut random = Random(u64::from(head_dim * 7 + length));
     let slots = 2;
-    let len = (slots * kv_heads * CAPACITY * head_dim) as usize;
-    let mut cpu = CpuKvLayer { k: vec![0.0; len], v: vec![0.0; len], capacity: CAPACITY as usize, format: kv };
-    let padded = u64::from(slots * kv_heads * CAPACITY * head_dim.next_multiple_of(4)) * kv.bytes();
+    let len = (slots * kv_heads * capacity * head_dim) as usize;
+    let mut cpu = CpuKvLayer { k: vec![0.0; len], v: vec![0.0; len], capacity: capacity as usize, format: kv };
+    let padded = u64::from(slots * kv_heads * capacity * head_dim.next_multiple_of(4)) * kv.bytes();
     let buffer = || Rc::new(bench.gpu.create_buffer("cache", padded, Usage::Storage));
-    let gpu = GpuKvLayer { k: buffer(), v: buffer(), capacity: CAPACITY };
+    let gpu = GpuKvLayer { k: buffer(), v: buffer(), capacity };
     let variants = Variants { kv, ..bench.variants()[0] };
-    let room = bench.gpu.create_buffer("scores", score_bytes(64, heads, CAPACITY), Usage::Storage);
+    let room = bench.gpu.create_buffer("scores", score_bytes(64, heads, capacity), Usage::Storage);
     let room = Rc::new(room);
     let ctx = Lowering { scores: with_scores.then_some(&room), ..bench.lowering(variants, 64) };
     let write = KvWrite { layer: 0, kv_heads, head_dim };
@@ -59,7 +58,8 @@ async fn check(bench: &Bench, case: &Case, kv: KvFormat, with_scores: bool) {
 
 pub async fn attention_over_the_cache() {
     let bench = Bench::new().await;
-    let case = |heads, kv_heads, head_dim, mask, length| Case { heads, kv_heads, head_dim, mask, length };
+    let case =
+        |heads, kv_heads, head_dim, mask, length| Case { heads, kv_heads, head_dim, mask, length, capacity: 200 };
     let cases = [
         case(1, 1, 1, Mask::Causal, 1),
         case(9, 3, 64, Mask::Causal, 130),
@@ -70,6 +70,8 @@ pub async fn attention_over_the_cache() {
         case(2, 2, 256, Mask::Causal, 20),
         case(14, 2, 8, Mask::Window(9), 130),
         case(5, 1, 12, Mask::Causal, 67),
+        // A cache that is full, of no whole quads of positions.
+        Case { capacity: 67, ..case(3, 3, 8, Mask::Causal, 67) },
     ];
     for case in cases {
         for kv in [KvFormat::F32, KvFormat::F16] {

@@ -175,18 +175,49 @@ impl Stored {
     pub fn upload(&self, bench: &Bench, chunk_blocks: usize) -> GpuMatrix {
         let (rows, cols) = (self.rows as u32, self.cols as u32);
         let matrix = GpuMatrix::new(&bench.gpu, "weight", self.format, rows, cols, &bench.nothing);
-        let block_bytes = self.format.block_bytes() as usize;
-        let uploader = Uploader::new(&bench.gpu, (chunk_blocks * block_bytes + 8) as u64);
-        let n_blocks = self.bytes.len() / block_bytes;
-        for first in (0..n_blocks).step_by(chunk_blocks) {
-            let end = (first + chunk_blocks).min(n_blocks);
-            // The chunk begins with bytes of something else, as it does in a file.
-            let mut chunk = vec![0xAB; 4];
-            chunk.extend_from_slice(&self.bytes[first * block_bytes..end * block_bytes]);
-            let slice = Slice { chunk_byte: 4, first: first as u64, end: end as u64, row_offset: 0, rope_head_dim: 0 };
-            uploader.upload(&bench.gpu, &VecBytes::from(chunk), &[(matrix.clone(), slice)]).expect("uploads");
-        }
+        let place = Place { stored: self, row_offset: 0, rope_head_dim: 0 };
+        upload(bench, &matrix, &[place], chunk_blocks);
         matrix
+    }
+}
+
+/// Where a stored tensor goes in a matrix.
+pub struct Place<'a> {
+    pub stored: &'a Stored,
+    /// Row of the matrix where the tensor's row 0 goes.
+    pub row_offset: u32,
+    /// Rows of a rotary head whose halves are interleaved, or 0.
+    pub rope_head_dim: u32,
+}
+
+/// Uploads tensors as if they stood one after the other in a file that is cut every `chunk_blocks` blocks: the end of one
+/// and the beginning of the next share a chunk, and slices begin at bytes of every alignment.
+pub fn upload(bench: &Bench, matrix: &GpuMatrix, places: &[Place<'_>], chunk_blocks: usize) {
+    let block_bytes = matrix.format.block_bytes() as usize;
+    let uploader = Uploader::new(&bench.gpu, (chunk_blocks * block_bytes + 4 * places.len()) as u64);
+    let blocks_of = |place: &Place<'_>| place.stored.bytes.len() / block_bytes;
+    let total: usize = places.iter().map(blocks_of).sum();
+    for (i, begin) in (0..total).step_by(chunk_blocks).enumerate() {
+        let mut chunk = Vec::new();
+        let mut slices = Vec::new();
+        let mut place_begin = 0;
+        for place in places {
+            let blocks = blocks_of(place);
+            let first = begin.clamp(place_begin, place_begin + blocks) - place_begin;
+            let end = (begin + chunk_blocks).clamp(place_begin, place_begin + blocks) - place_begin;
+            place_begin += blocks;
+            if first == end {
+                continue;
+            }
+            // Bytes of something else come first, as they do in a file.
+            chunk.resize(chunk.len() + 1 + i % 4, 0xAB);
+            let chunk_byte = chunk.len() as u64;
+            chunk.extend_from_slice(&place.stored.bytes[first * block_bytes..end * block_bytes]);
+            let Place { row_offset, rope_head_dim, .. } = *place;
+            let slice = Slice { chunk_byte, first: first as u64, end: end as u64, row_offset, rope_head_dim };
+            slices.push((matrix.clone(), slice));
+        }
+        uploader.upload(&bench.gpu, &VecBytes::from(chunk), &slices).expect("uploads");
     }
 }
 

@@ -22,12 +22,14 @@ async fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), labe
     let (tokens, n, k) = shape;
     let mut random = Random(n as u64 * 31 + k as u64);
     let weight = Stored::random(format, n, k, &mut random);
-    let matrix = weight.upload(bench, 37);
+    // Odd, so that slices begin and end inside rows; large enough that a big matrix comes in some 30 chunks.
+    let n_blocks = n * k / format.block_weights() as usize;
+    let matrix = weight.upload(bench, (n_blocks / 30).max(37) | 1);
     let x = random.rows(tokens, k);
     let residual = random.rows(tokens, n);
     let bias: Vec<f32> = (0..n.next_multiple_of(4)).map(|_| random.unit()).collect();
     for variants in bench.variants() {
-        for (has_bias, has_residual) in [(false, false), (true, true)] {
+        for (has_bias, has_residual) in [(true, false), (false, true), (true, true)] {
             let op = Linear { weight: 0, bias: has_bias.then_some(0), residual: has_residual };
             let residual = has_residual.then_some(&residual);
             let wanted = op.reference(&x, &weight, has_bias.then_some(&bias[..]), residual);
@@ -40,7 +42,7 @@ async fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), labe
             let inputs = (&gpu_x, gpu_residual.as_ref());
             let specs = op.lower(&ctx, "y", &matrix, has_bias.then_some(&gpu_bias), inputs, &gpu_y);
             bench.run(specs, &step);
-            let label = format!("{label} {format:?} {shape:?} {variants:?} bias {has_bias}");
+            let label = format!("{label} {format:?} {shape:?} {variants:?} bias {has_bias} residual {has_residual}");
             assert_close(&label, &bench.read(&gpu_y, tokens).await, &wanted, TOLERANCE);
         }
     }
@@ -74,7 +76,8 @@ pub async fn embedding_in_every_format() {
             for (vocab, width) in [(1, 32), (130, 576), (67, 64)] {
                 let mut random = Random(width as u64);
                 let table = Stored::random(format, vocab, width, &mut random);
-                let matrix = table.upload(bench, 53);
+                let n_blocks = vocab * width / format.block_weights() as usize;
+                let matrix = table.upload(bench, (n_blocks / 30).max(53) | 1);
                 let rows: Vec<StepRow> = [0, vocab as u32 - 1, vocab as u32 / 2]
                     .iter()
                     .enumerate()
