@@ -75,7 +75,7 @@ impl LlamaConfig {
                 self.rotary_fraction()
             )));
         }
-        if self.head_dim() % 2 != 0 || self.rotary_dim() % 2 != 0 {
+        if !self.head_dim().is_multiple_of(2) || !self.rotary_dim().is_multiple_of(2) {
             let what = format!("{} rotary dimensions in heads of {}", self.rotary_dim(), self.head_dim());
             return Err(Error::unsupported(what.clone(), format!("{what}: doran rotates values in pairs")));
         }
