@@ -5,17 +5,21 @@
 # usage: scripts/fixtures.sh <goldens dir>
 #   <goldens dir>/bad          malformed files and index.json
 #   <goldens dir>/arch/<name>  tiny random checkpoints: config.json, *.safetensors, tokenizer.json, *.gguf, golden.json
+#   <goldens dir>/quants       <TYPE>.bin: rows of 512 stored weights; <TYPE>.f32: the same dequantised
 #   <goldens dir>/real         goldens of SmolLM2-135M-Instruct.Q4_1.gguf
 set -eu
 from=$1
 to=$(dirname "$0")/../tests/fixtures
-rm -rf "$to/bad" "$to/arch" "$to/real"
-mkdir -p "$to/arch" "$to/real"
+rm -rf "$to/bad" "$to/arch" "$to/real" "$to/quants"
+mkdir -p "$to/arch" "$to/real" "$to/quants"
 cp -R "$from/bad" "$to/bad"
 for arch in llama llama3 llama_bf16 mistral solar hyperclovax_seed; do
     cp -R "$from/arch/$arch" "$to/arch/$arch"
 done
 cp "$from"/real/smollm2-135m-instruct-q4_1*.json "$to/real/"
+for format in F32 F16 BF16 Q4_0 Q4_1 Q8_0; do
+    cp "$from/quants/$format.bin" "$from/quants/$format.f32" "$to/quants/"
+done
 chmod -R u+w "$to"
 
 python3 - "$to" > "$to/README.md" <<'PY'
@@ -29,6 +33,8 @@ Copied by `scripts/fixtures.sh`, never edited. None of the reference values was 
 - `arch/<name>/`: checkpoints of random weights in Hugging Face's layout (`config.json` in the spelling of transformers 4,
   `config.v5.json` in that of transformers 5), most also as GGUF, with `golden.json`: logits and greedy tokens by
   transformers in f32, checked against llama.cpp, and token ids by both.
+- `quants/`: rows of 512 weights in each format, half of them random bits (`<TYPE>.bin`), and what ggml's own
+  dequantisation makes of them (`<TYPE>.f32`; libggml-base of llama.cpp 0c1e57098, checked against gguf-py).
 - `real/`: reference ids, chats and logits of `SmolLM2-135M-Instruct.Q4_1.gguf`, and 260 random strings with their ids.
   The model itself is not here: tests look for it in `$DORAN_MODELS` and in `.cache/models/`.
 
