@@ -88,7 +88,8 @@ impl Answer {
             }
             Some(Item::End { text, finish_reason, usage }) => {
                 let (prefill_ms, decode_ms) = (self.prefill_ms.get(), self.decode_ms.get());
-                let computed = usage.prompt_tokens - usage.cached_tokens;
+                // An answer of no tokens (`maxTokens: 0`) ran nothing.
+                let computed = if usage.completion_tokens == 0 { 0 } else { usage.prompt_tokens - usage.cached_tokens };
                 let after_first = usage.completion_tokens.saturating_sub(1);
                 let per_second = |n: usize, ms: f64| if ms > 0.0 { n as f64 * 1000.0 / ms } else { 0.0 };
                 let old = self.inner.speeds.get();
