@@ -71,7 +71,12 @@ impl Bench {
 
     /// Room for `[rows, width]`, filled with sentinels.
     pub fn room(&self, rows: usize, width: usize) -> Operand {
-        self.operand(&Rows { data: vec![SENTINEL; rows * width], width }, 0)
+        self.room_from(rows, width, 0)
+    }
+
+    /// The same, from column `lead` on: a part of a wider value.
+    pub fn room_from(&self, rows: usize, width: usize, lead: u32) -> Operand {
+        self.operand(&Rows { data: vec![SENTINEL; rows * width], width }, lead)
     }
 
     /// A vector on the GPU.

@@ -36,7 +36,7 @@ async fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), labe
             let rows: Vec<StepRow> = (0..tokens as u32).map(|i| StepRow { token: 0, slot: 0, position: i }).collect();
             let step = bench.write_step(&rows, 1);
             let ctx = bench.lowering(variants, if tokens == 1 { 1 } else { 64 });
-            let (gpu_x, gpu_y) = (bench.operand(&x, 40), bench.room(tokens, n));
+            let (gpu_x, gpu_y) = (bench.operand(&x, 40), bench.room_from(tokens, n, 64));
             let gpu_bias = bench.vector(&bias);
             let gpu_residual = residual.map(|residual| bench.operand(residual, 8));
             let inputs = (&gpu_x, gpu_residual.as_ref());
@@ -65,6 +65,25 @@ pub async fn a_matrix_larger_than_a_binding_is_split_by_rows() {
     for format in Format::ALL {
         check(&bench, format, (1, 130, 576), "split").await;
         check(&bench, format, (9, 130, 576), "split").await;
+    }
+}
+
+/// More quads of rows than one row of a grid has workgroups, and more units than one row of the repack grid.
+pub async fn a_grid_of_several_rows() {
+    let bench = Bench::new().await;
+    let (n, k) = (131_077, 32);
+    let mut random = Random(1);
+    let weight = Stored::random(Format::F32, n, k, &mut random);
+    let matrix = weight.upload(&bench, n * k);
+    let x = random.rows(1, k);
+    let op = Linear { weight: 0, bias: None, residual: false };
+    let wanted = op.reference(&x, &weight, None, None);
+    let step = bench.write_step(&[StepRow { token: 0, slot: 0, position: 0 }], 1);
+    for variants in bench.variants() {
+        let y = bench.room(1, n);
+        let specs = op.lower(&bench.lowering(variants, 1), "y", &matrix, None, (&bench.operand(&x, 0), None), &y);
+        bench.run(specs, &step);
+        assert_close(&format!("{variants:?}"), &bench.read(&y, 1).await, &wanted, TOLERANCE);
     }
 }
 
