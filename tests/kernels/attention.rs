@@ -5,7 +5,7 @@ use std::rc::Rc;
 use doran::gpu::Usage;
 use doran::ops::attention::{Attention, Mask, score_bytes};
 use doran::ops::kv_write::{CpuKvLayer, KvWrite};
-use doran::ops::{GpuKvLayer, KvFormat, Lowering, StepRow, Variants};
+use doran::ops::{GpuKvLayer, KvFormat, Lowering, Rows, StepRow, Variants};
 
 use crate::harness::{Bench, Random, assert_close};
 
@@ -42,7 +42,7 @@ async fn check(bench: &Bench, case: &Case, kv: KvFormat, with_scores: bool) {
             let kv_width = (kv_heads * head_dim) as usize;
             let (k, v) = (random.rows(rows.len(), kv_width), random.rows(rows.len(), kv_width));
             write.reference(&mut cpu, &k, &v, &rows);
-            bench.run(write.lower(&ctx, "kv", &gpu, &bench.operand(&k, 32), &bench.operand(&v, 0)), &step);
+            bench.run(write.lower(&ctx, "kv", &gpu, &bench.operand(&k, 32), &bench.operand(&v, 64)), &step);
             let q = random.rows(rows.len(), (heads * head_dim) as usize);
             let wanted = attention.reference(&cpu, &q, &rows);
             let y = bench.room(rows.len(), q.width);
@@ -80,5 +80,29 @@ pub async fn attention_over_the_cache() {
                 check(&bench, &case, kv, with_scores).await;
             }
         }
+    }
+}
+
+/// Keys and values past the largest half float are clamped, not turned into infinity.
+pub async fn half_floats_are_clamped() {
+    let bench = Bench::new().await;
+    let (kv_heads, head_dim, capacity) = (1, 4, 4);
+    let variants = Variants { kv: KvFormat::F16, ..bench.variants()[0] };
+    let ctx = bench.lowering(variants, 1);
+    let buffer = || Rc::new(bench.gpu.create_buffer("cache", 64, Usage::Storage));
+    let gpu = GpuKvLayer { k: buffer(), v: buffer(), capacity };
+    let row = [StepRow { token: 0, slot: 0, position: 0 }];
+    let step = bench.write_step(&row, 1);
+    let k = Rows { data: vec![1e6, -1e6, 65504.0, -70000.0], width: 4 };
+    let v = Rows { data: vec![-3e38, 3e38, 65519.0, 2e-8], width: 4 };
+    bench.run(
+        KvWrite { layer: 0, kv_heads, head_dim }.lower(&ctx, "kv", &gpu, &bench.operand(&k, 0), &bench.operand(&v, 0)),
+        &step,
+    );
+    for (cache, values) in [(&gpu.k, k), (&gpu.v, v)] {
+        let stored: Vec<u16> = bytemuck::pod_collect_to_vec(&bench.read_bytes(cache).await);
+        let stored: Vec<f32> = stored[..4].iter().map(|bits| half::f16::from_bits(*bits).to_f32()).collect();
+        let wanted: Vec<f32> = values.data.iter().map(|value| KvFormat::F16.round(*value)).collect();
+        assert_eq!(stored, wanted);
     }
 }

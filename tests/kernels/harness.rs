@@ -71,7 +71,12 @@ impl Bench {
 
     /// Room for `[rows, width]`, filled with sentinels.
     pub fn room(&self, rows: usize, width: usize) -> Operand {
-        self.operand(&Rows { data: vec![SENTINEL; rows * width], width }, 0)
+        self.room_from(rows, width, 0)
+    }
+
+    /// The same, from column `lead` on: a part of a wider value.
+    pub fn room_from(&self, rows: usize, width: usize, lead: u32) -> Operand {
+        self.operand(&Rows { data: vec![SENTINEL; rows * width], width }, lead)
     }
 
     /// A vector on the GPU.
@@ -197,7 +202,11 @@ pub fn upload(bench: &Bench, matrix: &GpuMatrix, places: &[Place<'_>], chunk_blo
     let uploader = Uploader::new(&bench.gpu, (chunk_blocks * block_bytes + 4 * places.len()) as u64);
     let blocks_of = |place: &Place<'_>| place.stored.bytes.len() / block_bytes;
     let total: usize = places.iter().map(blocks_of).sum();
-    for (i, begin) in (0..total).step_by(chunk_blocks).enumerate() {
+    // Not in order, as when several downloads run at once: of the two halves of a word that a cut goes through, either may
+    // come first.
+    let mut chunks: Vec<_> = (0..total).step_by(chunk_blocks).enumerate().collect();
+    chunks.sort_by_key(|(i, _)| [0, 1, 1, 0][i % 4]);
+    for (i, begin) in chunks {
         let mut chunk = Vec::new();
         let mut slices = Vec::new();
         let mut place_begin = 0;

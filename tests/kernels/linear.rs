@@ -8,12 +8,21 @@ use doran::quant::Format;
 
 use crate::harness::{Bench, Random, Stored, assert_close};
 
-/// Rounding of f32 sums of up to 1536 products, relative to the largest result.
+/// Rounding of f32 sums of up to 2080 products, relative to the largest result.
 const TOLERANCE: f32 = 2e-6;
 
-/// (tokens, out_features, in_features): one, odd, not a multiple of four, large.
-const SHAPES: [(usize, usize, usize); 8] =
-    [(1, 1, 32), (1, 5, 64), (1, 70, 96), (1, 130, 1536), (2, 3, 32), (4, 64, 64), (7, 33, 96), (9, 130, 576)];
+/// (tokens, out_features, in_features): one, odd, not a multiple of four, large, more sub-blocks than a workgroup has lanes.
+const SHAPES: [(usize, usize, usize); 9] = [
+    (1, 1, 32),
+    (1, 5, 64),
+    (1, 70, 96),
+    (1, 130, 1536),
+    (1, 9, 2080),
+    (2, 3, 32),
+    (4, 64, 64),
+    (7, 33, 96),
+    (9, 130, 576),
+];
 
 /// Rows that are no whole number of sub-blocks, for float formats.
 const ODD_SHAPES: [(usize, usize, usize); 4] = [(1, 3, 1), (1, 9, 33), (3, 5, 50), (6, 17, 95)];
@@ -36,7 +45,7 @@ async fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), labe
             let rows: Vec<StepRow> = (0..tokens as u32).map(|i| StepRow { token: 0, slot: 0, position: i }).collect();
             let step = bench.write_step(&rows, 1);
             let ctx = bench.lowering(variants, if tokens == 1 { 1 } else { 64 });
-            let (gpu_x, gpu_y) = (bench.operand(&x, 40), bench.room(tokens, n));
+            let (gpu_x, gpu_y) = (bench.operand(&x, 40), bench.room_from(tokens, n, 64));
             let gpu_bias = bench.vector(&bias);
             let gpu_residual = residual.map(|residual| bench.operand(residual, 8));
             let inputs = (&gpu_x, gpu_residual.as_ref());
@@ -65,6 +74,25 @@ pub async fn a_matrix_larger_than_a_binding_is_split_by_rows() {
     for format in Format::ALL {
         check(&bench, format, (1, 130, 576), "split").await;
         check(&bench, format, (9, 130, 576), "split").await;
+    }
+}
+
+/// More quads of rows than one row of a grid has workgroups, and more units than one row of the repack grid.
+pub async fn a_grid_of_several_rows() {
+    let bench = Bench::new().await;
+    let (n, k) = (131_077, 32);
+    let mut random = Random(1);
+    let weight = Stored::random(Format::F32, n, k, &mut random);
+    let matrix = weight.upload(&bench, n * k);
+    let x = random.rows(1, k);
+    let op = Linear { weight: 0, bias: None, residual: false };
+    let wanted = op.reference(&x, &weight, None, None);
+    let step = bench.write_step(&[StepRow { token: 0, slot: 0, position: 0 }], 1);
+    for variants in bench.variants() {
+        let y = bench.room(1, n);
+        let specs = op.lower(&bench.lowering(variants, 1), "y", &matrix, None, (&bench.operand(&x, 0), None), &y);
+        bench.run(specs, &step);
+        assert_close(&format!("{variants:?}"), &bench.read(&y, 1).await, &wanted, TOLERANCE);
     }
 }
 

@@ -70,7 +70,7 @@ pub async fn elementwise() {
             }
             let wanted = function.reference(&a, &b);
             let step = bench.write_step(&step_rows(rows), 1);
-            let (gpu_a, gpu_b, y) = (bench.operand(&a, 32), bench.operand(&b, 0), bench.room(rows, width));
+            let (gpu_a, gpu_b, y) = (bench.operand(&a, 32), bench.operand(&b, 96), bench.room(rows, width));
             bench.run(function.lower(&bench.lowering(bench.variants()[0], 64), "y", &gpu_a, &gpu_b, &y), &step);
             // WGSL allows exp an error of 3 + 2·|x| ulp (WGSL § 15.7.4).
             assert_close(&format!("{function:?} [{rows}, {width}]"), &bench.read(&y, rows).await, &wanted, 2e-6);
@@ -84,7 +84,7 @@ pub async fn select_the_last_rows() {
     for n_outputs in [1, 3, 5] {
         let step = bench.write_step(&step_rows(5), n_outputs as u32);
         let y = Operand { outputs: true, ..bench.room(n_outputs, 33) };
-        bench.run(select_rows::lower(&bench.step, "y", &bench.operand(&x, 0), &y), &step);
+        bench.run(select_rows::lower(&bench.step, "y", &bench.operand(&x, 64), &y), &step);
         assert_eq!(bench.read(&y, n_outputs).await, select_rows::reference(&x, n_outputs));
     }
 }

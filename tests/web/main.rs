@@ -31,6 +31,8 @@ macro_rules! tests {
 
 tests![
     attention::attention_over_the_cache,
+    attention::half_floats_are_clamped,
+    linear::a_grid_of_several_rows,
     linear::a_matrix_larger_than_a_binding_is_split_by_rows,
     linear::embedding_in_every_format,
     linear::linear_in_every_format,
