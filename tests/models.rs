@@ -79,8 +79,8 @@ fn tiny_models_on_the_references() {
 #[test]
 fn tiny_models_on_the_gpu() {
     let plain = GpuOptions { no_subgroups: true, ..GpuOptions::default() };
-    // A binding of 4 KiB splits every matrix into parts.
-    let split = GpuOptions { max_binding_bytes: Some(4096), ..GpuOptions::default() };
+    // A binding of 64 KiB splits the larger matrices into parts, and has room for a layer's cache.
+    let split = GpuOptions { max_binding_bytes: Some(64 << 10), ..GpuOptions::default() };
     for options in [GpuOptions::default(), plain, split] {
         for (name, file) in TINY {
             let path = fixture(&format!("arch/{name}/{file}"));
