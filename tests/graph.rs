@@ -61,8 +61,8 @@ fn on_references(name: &str, rows: &[StepRow], rewrite: impl Fn(&mut Graph)) -> 
         .expect("runs")
 }
 
-/// Every value of a step, by name, from the GPU.
-fn on_gpu(gpu: &Rc<Gpu>, name: &str, rows: &[StepRow], rewrite: impl Fn(&mut Graph)) -> HashMap<String, Rows> {
+/// Every value of a step, by name, from the kernels for GPUs; and how many dispatches the step took.
+fn on_gpu(gpu: &Rc<Gpu>, name: &str, rows: &[StepRow], rewrite: impl Fn(&mut Graph)) -> (HashMap<String, Rows>, u64) {
     let mut model = open(name);
     rewrite(&mut model.graph);
     let graph = &model.graph;
@@ -91,7 +91,9 @@ fn on_gpu(gpu: &Rc<Gpu>, name: &str, rows: &[StepRow], rewrite: impl Fn(&mut Gra
     let bind = Bindings { weights: &weights, caches: &caches, rope_tables: &[Rc::new(table)], step: &step, variants };
     let lowered = lower(gpu, graph, &bind, Bucket { max_rows: 64, max_outputs: 16 }, true).expect("lowers");
     let shape = StepShape { n_rows: rows.len() as u32, n_outputs: 2, kv_length: rows.len() as u32 };
+    let before = gpu.counts().dispatches;
     gpu.submit(&lowered.recording, &shape, None);
+    let n_dispatches = gpu.counts().dispatches - before;
     let read = |operand: &doran::ops::Operand| {
         let readback = gpu.create_buffer("readback", operand.buffer.bytes(), Usage::Readback);
         gpu.copy(&operand.buffer, &readback, operand.buffer.bytes());
@@ -101,7 +103,8 @@ fn on_gpu(gpu: &Rc<Gpu>, name: &str, rows: &[StepRow], rewrite: impl Fn(&mut Gra
         let (stride, offset, width) = (operand.stride as usize, operand.offset as usize, operand.width as usize);
         Rows { data: (0..n).flat_map(|i| floats[i * stride + offset..][..width].to_vec()).collect(), width }
     };
-    lowered.values.iter().map(|(name, operand)| (name.clone(), read(operand))).collect()
+    let values = lowered.values.iter().map(|(name, operand)| (name.clone(), read(operand))).collect();
+    (values, n_dispatches)
 }
 
 fn rows() -> Vec<StepRow> {
@@ -135,10 +138,13 @@ fn each_rule_keeps_every_value() {
         compare(&format!("{label} on the references"), &on_references(name, &rows(), rule), &wanted);
     }
     let gpu = gpu(GpuOptions::default());
-    compare("recorded on the GPU", &on_gpu(&gpu, name, &rows(), |_| {}), &wanted);
+    compare("recorded on the GPU", &on_gpu(&gpu, name, &rows(), |_| {}).0, &wanted);
     for (label, rule) in rules {
-        compare(&format!("{label} on the GPU"), &on_gpu(&gpu, name, &rows(), rule), &wanted);
+        compare(&format!("{label} on the GPU"), &on_gpu(&gpu, name, &rows(), rule).0, &wanted);
     }
+    // Fused, a step is eleven dispatches a layer and six outside.
+    let layers = open(name).graph.caches.len() as u64;
+    assert_eq!(on_gpu(&gpu, name, &rows(), fuse).1, 11 * layers + 6);
 }
 
 #[test]

@@ -27,23 +27,12 @@ impl Gpu {
 
     /// Submits a step: `recording` in one compute pass, then a copy of `copy`'s first bytes into `readback`.
     pub fn submit(&self, recording: &Recording, shape: &StepShape, copy: Option<(&GpuBuffer, &GpuBuffer, u64)>) {
-        self.submit_range(recording, 0..recording.dispatches.len(), shape, copy);
-    }
-
-    /// Submits the dispatches `range` of a step: a long prefill goes to the GPU in slices.
-    pub fn submit_range(
-        &self,
-        recording: &Recording,
-        range: std::ops::Range<usize>,
-        shape: &StepShape,
-        copy: Option<(&GpuBuffer, &GpuBuffer, u64)>,
-    ) {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
         let mut n_dispatches = 0;
         let (mut weight_bytes, mut kv_bytes) = (0, 0);
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for dispatch in &recording.dispatches[range] {
+            for dispatch in &recording.dispatches {
                 let [x, y, z] = (dispatch.grid)(shape);
                 if x == 0 || y == 0 || z == 0 {
                     continue;

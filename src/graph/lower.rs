@@ -153,7 +153,7 @@ fn lower_node(
         Op::Rope(op) => op.lower(ctx, label, &bind.rope_tables[op.table], &inputs[0], y()?),
         Op::KvWrite(op) => op.lower(ctx, label, &bind.caches[op.layer], &inputs[0], &inputs[1]),
         Op::Attention(op) => op.lower(ctx, label, &bind.caches[op.layer], &inputs[0], y()?),
-        Op::Elementwise(op) => op.lower(ctx, label, &inputs[0], inputs.last().unwrap_or(&inputs[0]), y()?),
+        Op::Elementwise(op) => op.lower(label, &inputs[0], inputs.last().unwrap_or(&inputs[0]), y()?),
         Op::SelectRows => select_rows::lower(ctx.step, label, &inputs[0], y()?),
     })
 }

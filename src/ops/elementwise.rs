@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Lowering, Operand, Rows, dispatch};
+use super::{Operand, Rows, dispatch};
 use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, KernelSpec};
 
@@ -55,7 +55,7 @@ impl Function {
     }
 
     /// GPU lowering.
-    pub fn lower(self, _ctx: &Lowering<'_>, label: &str, a: &Operand, b: &Operand, y: &Operand) -> Vec<DispatchSpec> {
+    pub fn lower(self, label: &str, a: &Operand, b: &Operand, y: &Operand) -> Vec<DispatchSpec> {
         let params = Params {
             n_quads: y.width.div_ceil(4),
             a_stride: a.stride_quads(),

@@ -71,7 +71,7 @@ pub async fn elementwise() {
             let wanted = function.reference(&a, &b);
             let step = bench.write_step(&step_rows(rows), 1);
             let (gpu_a, gpu_b, y) = (bench.operand(&a, 32), bench.operand(&b, 96), bench.room(rows, width));
-            bench.run(function.lower(&bench.lowering(bench.variants()[0], 64), "y", &gpu_a, &gpu_b, &y), &step);
+            bench.run(function.lower("y", &gpu_a, &gpu_b, &y), &step);
             // WGSL allows exp an error of 3 + 2·|x| ulp (WGSL § 15.7.4).
             assert_close(&format!("{function:?} [{rows}, {width}]"), &bench.read(&y, rows).await, &wanted, 2e-6);
         }
