@@ -22,10 +22,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var b = 0u; b < params.row_blocks; b++) {
         let s = scales_of(first + b);
         let q = (first + b) * 4u;
-        let w0 = row_unpack(q, s.x);
-        let w1 = row_unpack(q + 1u, s.y);
-        let w2 = row_unpack(q + 2u, s.z);
-        let w3 = row_unpack(q + 3u, s.w);
+        let w0 = row_unpack(q, s.d.x, s.m.x);
+        let w1 = row_unpack(q + 1u, s.d.y, s.m.y);
+        let w2 = row_unpack(q + 2u, s.d.z, s.m.z);
+        let w3 = row_unpack(q + 3u, s.d.w, s.m.w);
         let x0 = load_x(row, b, local);
         sum0 += vec4<f32>(block_dot(w0, x0), block_dot(w1, x0), block_dot(w2, x0), block_dot(w3, x0));
         let x1 = load_x(row + 1u, b, local);

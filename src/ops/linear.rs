@@ -1,7 +1,10 @@
-//! `y[m, n] = x[m, k] · w[n, k]ᵀ (+ bias[n]) (+ residual[m, n])`: matvec for one row, matmul for several.
+//! `y[m, n] = x[m, k] · w[n, k]ᵀ (+ bias[n]) (+ residual[m, n])`: matvec for one row, matmul for several. For one row a norm
+//! before it and the gate after it can be part of it.
 
 use std::rc::Rc;
 
+use super::elementwise::Function;
+use super::rms_norm::RmsNorm;
 use super::{CpuMatrix, Lowering, Matrix, Operand, Reduce, Rows, dispatch};
 use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec};
@@ -12,7 +15,7 @@ const GRID_WIDTH: u32 = 32_768;
 pub const TILE_ROWS: u32 = 8;
 
 /// A linear layer. Inputs: `x`, and the residual if there is one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Linear {
     /// Index of the weight in the graph: `[out_features, in_features]`.
     pub weight: usize,
@@ -20,11 +23,40 @@ pub struct Linear {
     pub bias: Option<usize>,
     /// Whether the second input is added to the product.
     pub residual: bool,
+    /// A norm of `x` that comes first. Kernels do it for steps of one row only.
+    pub norm: Option<RmsNorm>,
+    /// What becomes of the product's two halves. Kernels do it for steps of one row and matrices of one part only.
+    pub gate: Option<Gate>,
+}
+
+/// `function(product[.., i], product[.., offset + i])` for `i < width`: a gated MLP (Shazeer 2020, eq. 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// Of the two.
+    pub function: Function,
+    /// Row of the weight where the second half starts; a multiple of 32.
+    pub offset: u32,
+    /// Values of the result.
+    pub width: u32,
+}
+
+/// What a linear reads besides its inputs. `V` is a vector on the CPU or the GPU, `M` a matrix.
+#[derive(Clone, Copy)]
+pub struct LinearWeights<M, V> {
+    /// `[n, k]`.
+    pub weight: M,
+    /// `[n]`.
+    pub bias: Option<V>,
+    /// The norm's weight: `[k]`.
+    pub norm: Option<V>,
 }
 
 impl Linear {
-    /// CPU reference, accumulating in f64. `x: [rows, k]`, `weight: [n, k]`, `bias: [n]`, `residual: [rows, n]` → `[rows, n]`.
-    pub fn reference(&self, x: &Rows, weight: &dyn CpuMatrix, bias: Option<&[f32]>, residual: Option<&Rows>) -> Rows {
+    /// CPU reference, accumulating in f64. `x: [rows, k]`, `residual: [rows, n]` → `[rows, n]`, or the gate's width.
+    pub fn reference(&self, x: &Rows, weights: LinearWeights<&dyn CpuMatrix, &[f32]>, residual: Option<&Rows>) -> Rows {
+        let LinearWeights { weight, bias, norm } = weights;
+        let normed = self.norm.as_ref().zip(norm).map(|(op, weight)| op.reference(x, weight));
+        let x = normed.as_ref().unwrap_or(x);
         let (n, k) = weight.shape();
         let mut y = Rows::zeros(x.len(), n);
         let mut w = vec![0.0; k];
@@ -48,7 +80,7 @@ impl Linear {
                 y.row_mut(i)[j] = value;
             }
         }
-        y
+        self.gate.map_or(y.clone(), |gate| gate.reference(&y))
     }
 
     /// GPU lowering: one dispatch a part of the matrix.
@@ -56,19 +88,19 @@ impl Linear {
         &self,
         ctx: &Lowering<'_>,
         label: &str,
-        weight: &Matrix,
-        bias: Option<&Rc<GpuBuffer>>,
+        weights: LinearWeights<&Matrix, &Rc<GpuBuffer>>,
         inputs: (&Operand, Option<&Operand>),
         y: &Operand,
     ) -> Vec<DispatchSpec> {
+        let LinearWeights { weight, bias, norm } = weights;
         let (x, residual) = inputs;
-        let one_row = ctx.max_rows == 1;
-        let tile_rows = if ctx.variants.matvec == Reduce::None { TILE_ROWS } else { 4 };
+        let on_cpu = ctx.variants.matvec == Reduce::None;
         let lower_part = |part: &super::MatrixPart| {
             let params = Params {
                 row_blocks: weight.format.sub_blocks(u64::from(weight.cols)) as u32,
                 n_quads: part.rows.div_ceil(4),
                 first_quad: part.first_row / 4,
+                gate_quads: self.gate.map_or(0, |gate| gate.offset / 4),
                 has_bias: u32::from(bias.is_some()),
                 has_residual: u32::from(residual.is_some()),
                 x_stride: x.stride_quads(),
@@ -77,9 +109,11 @@ impl Linear {
                 y_offset: y.offset_quads(),
                 residual_stride: residual.map_or(0, Operand::stride_quads),
                 residual_offset: residual.map_or(0, Operand::offset_quads),
-                pad0: 0,
+                norm_width: x.width,
+                norm_eps: self.norm.as_ref().map_or(0.0, |norm| norm.eps),
+                pad: [0; 2],
             };
-            let buffers = vec![
+            let mut buffers = vec![
                 Rc::clone(&part.quants),
                 Rc::clone(&part.scales),
                 Rc::clone(&x.buffer),
@@ -87,37 +121,68 @@ impl Linear {
                 Rc::clone(residual.map_or(ctx.nothing, |r| &r.buffer)),
                 Rc::clone(&y.buffer),
             ];
+            buffers.extend(norm.map(Rc::clone));
             let part_bytes = weight.part_bytes(part);
-            let on_cpu = ctx.variants.matvec == Reduce::None;
-            let act = if ctx.variants.broadcast { "act/broadcast4" } else { "act/plain" };
-            let mut spec = if one_row {
-                let (kernel, workgroup) = if on_cpu {
-                    (KernelSpec::new("matvec_rows").slot("ACT", act), 16)
-                } else {
-                    (KernelSpec::new("matvec").slot("REDUCE", ctx.variants.matvec.file()), 64)
-                };
-                let kernel = kernel.slot("QUANT", weight.format.shader()).constant("WORKGROUP", workgroup);
-                let groups = if on_cpu { params.n_quads.div_ceil(workgroup) } else { params.n_quads };
-                let grid = [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), 1];
-                dispatch(label, kernel, &params, buffers, Box::new(move |_| grid))
-            } else {
-                let (kernel, workgroup, quads) = if on_cpu {
-                    (KernelSpec::new("matmul_rows").slot("ACT", act), 8, 2)
-                } else {
-                    (KernelSpec::new("matmul"), 16, 1)
-                };
-                let kernel = kernel.slot("QUANT", weight.format.shader()).constant("WORKGROUP", workgroup);
-                let groups = params.n_quads.div_ceil(workgroup * quads);
-                let rows = x.clone();
-                let grid = move |s: &_| [groups, rows.rows_of(s).div_ceil(tile_rows), 1];
-                dispatch(label, kernel, &params, buffers, Box::new(grid))
-            };
             let rows = x.clone();
+            if ctx.max_rows == 1 {
+                let (kernel, grid) = self.matvec(ctx, on_cpu, params.n_quads);
+                let kernel = ctx.dequantizing(kernel, weight.format);
+                let mut spec = dispatch(label, kernel, &params, buffers, Box::new(move |_| grid));
+                spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(rows.rows_of(s)));
+                return spec;
+            }
+            let tile_rows = if on_cpu { TILE_ROWS } else { 4 };
+            let (kernel, workgroup, quads) = if on_cpu {
+                (KernelSpec::new("matmul_rows").slot("ACT", ctx.variants.act()), 8, 2)
+            } else {
+                (KernelSpec::new("matmul"), 16, 1)
+            };
+            let kernel = ctx.dequantizing(kernel, weight.format).constant("WORKGROUP", workgroup);
+            let groups = params.n_quads.div_ceil(workgroup * quads);
+            let grid_rows = x.clone();
+            let grid = move |s: &_| [groups, grid_rows.rows_of(s).div_ceil(tile_rows), 1];
+            let mut spec = dispatch(label, kernel, &params, buffers, Box::new(grid));
             // A tile reads the weights once.
             spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(rows.rows_of(s).div_ceil(tile_rows)));
             spec
         };
         weight.parts.iter().map(lower_part).collect()
+    }
+
+    /// The kernel for one row, and its grid over `n_quads` quads of the part.
+    fn matvec(&self, ctx: &Lowering<'_>, on_cpu: bool, n_quads: u32) -> (KernelSpec, [u32; 3]) {
+        let (shader, workgroup) = if on_cpu { ("matvec_rows", 16) } else { ("matvec", ctx.variants.matvec_workgroup) };
+        let broadcast = on_cpu && ctx.variants.broadcast;
+        let mut kernel = KernelSpec::new(shader).constant("WORKGROUP", workgroup);
+        kernel = match (&self.norm, broadcast) {
+            (Some(_), true) => kernel.slot("INPUT", "input/norm_broadcast4"),
+            (Some(_), false) => kernel.slot("INPUT", "input/norm"),
+            (None, _) => {
+                kernel.slot("INPUT", "input/plain").slot("ACT", if on_cpu { ctx.variants.act() } else { "act/plain" })
+            }
+        };
+        if !on_cpu {
+            kernel = kernel.slot("REDUCE", ctx.variants.matvec.file());
+        }
+        let (kernel, pairs) = match self.gate {
+            Some(gate) => {
+                (kernel.slot("EPILOGUE", "epilogue/gate").slot("FUNCTION", gate.function.file()), gate.offset / 4)
+            }
+            None => (kernel.slot("EPILOGUE", "epilogue/rows"), n_quads.div_ceil(2)),
+        };
+        let groups = if on_cpu { pairs.div_ceil(workgroup) } else { pairs };
+        (kernel, [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), 1])
+    }
+}
+
+impl Gate {
+    fn reference(&self, product: &Rows) -> Rows {
+        let columns = |offset: u32| {
+            let columns = offset as usize..(offset + self.width) as usize;
+            let data = (0..product.len()).flat_map(|i| product.row(i)[columns.clone()].to_vec()).collect();
+            Rows { data, width: self.width as usize }
+        };
+        self.function.reference(&columns(0), &columns(self.offset))
     }
 }
 
@@ -126,6 +191,7 @@ params! {
         row_blocks: u32,
         n_quads: u32,
         first_quad: u32,
+        gate_quads: u32,
         has_bias: u32,
         has_residual: u32,
         x_stride: u32,
@@ -134,6 +200,8 @@ params! {
         y_offset: u32,
         residual_stride: u32,
         residual_offset: u32,
-        pad0: u32,
+        norm_width: u32,
+        norm_eps: f32,
+        pad: [u32; 2],
     }
 }
