@@ -142,6 +142,8 @@ impl Linear {
             let grid_rows = x.clone();
             let grid = move |s: &_| [groups, grid_rows.rows_of(s).div_ceil(tile_rows), 1];
             let mut spec = dispatch(label, kernel, &params, buffers, Box::new(grid));
+            let (work_rows, macs) = (x.clone(), u64::from(part.rows) * u64::from(weight.cols));
+            spec.work = Box::new(move |s| macs * u64::from(work_rows.rows_of(s)));
             // A tile reads the weights once.
             spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(rows.rows_of(s).div_ceil(tile_rows)));
             spec
