@@ -1,7 +1,6 @@
 //! A loaded model: its text side (tokenizer, chat template) and its sequence on a backend. Everything here runs natively
 //! and in wasm alike.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures_util::future::try_join;
@@ -34,8 +33,6 @@ pub struct EngineOptions {
     pub context: Option<u32>,
     /// Tokens that are computed before the one before them was seen, fixed; left open, the engine adapts it.
     pub run_ahead: Option<usize>,
-    /// The kernels as they were chosen before on this device, by the formats of a model's matrices; they are not checked again.
-    pub tunings: BTreeMap<String, Tuning>,
     /// The kernels to use whatever is faster, for debugging.
     pub kernels: Option<Kernels>,
     /// A Jinja chat template instead of the model's own.
@@ -110,6 +107,8 @@ pub enum Stage {
 
 impl Engine {
     /// Loads a model: header, tokenizer, graph, then the weights chunk by chunk. `gpu: None` means the CPU references.
+    /// `known_tuning` gives the kernels that were chosen before on this device for matrices of these formats; they are not
+    /// checked again.
     ///
     /// # Errors
     /// What the files, the network, the store or the GPU make of it; see [`crate::ErrorKind`].
@@ -117,6 +116,7 @@ impl Engine {
         mut files: ModelFiles<S, T>,
         gpu: Option<Rc<Gpu>>,
         options: EngineOptions,
+        known_tuning: &dyn Fn(&str) -> Option<Tuning>,
         progress: &dyn Fn(Stage),
         cancel: &Cancel,
     ) -> Result<Self>
@@ -146,9 +146,8 @@ impl Engine {
                     let formats = formats(&graph);
                     let names: Vec<_> = formats.iter().map(|format| format.spec().name).collect();
                     let key = names.join(",");
-                    let known = options.tunings.get(&key).filter(|_| options.kernels.is_none());
-                    let tuning = match known {
-                        Some(tuning) => tuning.clone(),
+                    let tuning = match known_tuning(&key) {
+                        Some(tuning) => tuning,
                         None => tune(&gpu, &formats, options.kernels).await?,
                     };
                     let planned = PlannedModel::new(&gpu, &graph, &weights, context, tuning.variants(kv)).await?;

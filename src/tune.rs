@@ -39,7 +39,7 @@ pub enum Kernels {
 }
 
 /// What was chosen, and why.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tuning {
     /// The kernels.
@@ -51,15 +51,13 @@ pub struct Tuning {
     /// Half floats are decoded by integer operations.
     pub half_bits: bool,
     /// What was looked at, in order.
-    #[serde(default)]
     pub tried: Vec<Trial>,
     /// Milliseconds that the choice took.
-    #[serde(default)]
     pub ms: f64,
 }
 
 /// A variant that was looked at.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Trial {
     /// Its name.

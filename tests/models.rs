@@ -201,9 +201,8 @@ fn a_remembered_choice_is_taken() {
     let file = fixture("arch/llama/model-f32.gguf");
     let chosen = load(&file, Some(Rc::clone(&gpu)), EngineOptions::default()).expect("loads").tuning.expect("on a GPU");
     let remembered = Tuning { kernels: Kernels::Workgroup, workgroup: 32, ms: 7.0, tried: Vec::new(), ..chosen.1 };
-    let tunings = [(chosen.0.clone(), remembered.clone())].into();
-    let options = EngineOptions { tunings, ..EngineOptions::default() };
-    let mut engine = load(&file, Some(gpu), options).expect("loads");
+    let known = Some(remembered.clone());
+    let mut engine = common::load_tuned(&file, Some(gpu), EngineOptions::default(), known).expect("loads");
     assert_eq!(engine.tuning, Some((chosen.0, remembered)));
     assert!(engine.session.backend().decode_labels().iter().any(|label| label.contains("WORKGROUP=32")));
     check("llama", &mut engine);

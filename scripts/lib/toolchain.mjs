@@ -1,5 +1,6 @@
 /** What building and testing need beyond Node, and how each is installed here. Nothing comes from elsewhere than the registries. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { ask, hashOf, Plain, ROOT, run, say, step } from "./util.mjs";
 
@@ -118,10 +119,16 @@ export async function buildWasm() {
   const target = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
   const hash = hashOf([...RUST_INPUTS, "scripts/lib/toolchain.mjs"].map((path) => join(ROOT, path)), process.env.RUSTFLAGS ?? "");
   await step("wasm", hash, [join(out, "doran_bg.wasm"), join(out, "doran.js")], async () => {
-    await run("cargo", ["build", "--release", "--lib", "--target", WASM_TARGET]);
+    // Panic messages name source files: short names, and none of this machine's folders.
+    const home = process.env.CARGO_HOME ?? join(homedir(), ".cargo");
+    const sources = join(home, "registry/src");
+    const registries = existsSync(sources) ? readdirSync(sources).map((name) => join(sources, name)) : [];
+    const remap = [...registries, ROOT].map((path) => `--remap-path-prefix=${path}/=`);
+    const flags = [process.env.RUSTFLAGS ?? "", ...remap].join(" ").trim();
+    await run("cargo", ["build", "--release", "--lib", "--target", WASM_TARGET], { env: { RUSTFLAGS: flags } });
     const built = join(target, WASM_TARGET, "release/doran.wasm");
     await run("wasm-bindgen", ["--target", "web", "--out-name", "doran", "--out-dir", out, built]);
     const module = join(out, "doran_bg.wasm");
-    await run("wasm-opt", ["-Oz", ...WASM_FEATURES, "-o", module, module]);
+    await run("wasm-opt", ["-Oz", "--converge", ...WASM_FEATURES, "-o", module, module]);
   });
 }

@@ -1,12 +1,17 @@
-// Half floats of scales by moving their bits into an f32 and scaling the exponent by 2^112, for CPU adapters, where the
-// built-in costs as much as twenty multiplications. Exact for every finite half where subnormal f32 are kept; the device is
-// asked for that before this file is used (src/backend.rs).
-const REBIAS: f32 = 5.192296858534828e33;
+// Half floats of scales by moving their bits into an f32, for CPU adapters, where the built-in costs as much as twenty
+// multiplications. Exact for every finite half, and no subnormal f32 occurs on the way: CPU adapters take those for zero.
 
-// The sign stays at the top, exponent and mantissa go three places down; what the shift copies of the sign is cut off.
+// Two to the −14, the least normal half, as an f32's bits.
+const LEAST_NORMAL: u32 = 0x38800000u;
+
 fn halves_at_top(words: vec4<u32>) -> vec4<f32> {
-    let moved = bitcast<vec4<u32>>(bitcast<vec4<i32>>(words) >> vec4<u32>(3u)) & vec4<u32>(0x8fffe000u);
-    return bitcast<vec4<f32>>(moved) * REBIAS;
+    // The sign stays at the top, exponent and mantissa go three places down; what the shift copies of the sign is cut off.
+    let magnitude = (words >> vec4<u32>(3u)) & vec4<u32>(0x0fffe000u);
+    let normal = bitcast<vec4<f32>>(magnitude + vec4<u32>(0x38000000u));
+    // The mantissa of a subnormal half counts in units of the least normal one's.
+    let subnormal = bitcast<vec4<f32>>(magnitude + vec4<u32>(LEAST_NORMAL)) - bitcast<f32>(LEAST_NORMAL);
+    let value = select(normal, subnormal, magnitude < vec4<u32>(0x00800000u));
+    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(value) | (words & vec4<u32>(0x80000000u)));
 }
 
 fn low_halves(words: vec4<u32>) -> vec4<f32> {

@@ -3,20 +3,36 @@
 //! at once beside it. So on the web a pipeline is created by that call, from the descriptor that wgpu makes, and handed back
 //! when wgpu creates it again.
 
-/// Creates a pipeline; `create` may be called twice.
+pub(super) use platform::{Compiling, start};
+
 #[cfg(not(target_arch = "wasm32"))]
-pub(super) async fn compile(
-    _device: &wgpu::Device,
-    create: &dyn Fn() -> wgpu::ComputePipeline,
-) -> crate::error::Result<wgpu::ComputePipeline> {
-    Ok(create())
+mod platform {
+    use crate::error::Result;
+
+    /// A pipeline that is being compiled; natively, one that is.
+    pub(in crate::gpu) struct Compiling(wgpu::ComputePipeline);
+
+    /// Creates a pipeline.
+    pub(in crate::gpu) fn start(
+        _device: &wgpu::Device,
+        create: &dyn Fn() -> wgpu::ComputePipeline,
+    ) -> Result<Compiling> {
+        Ok(Compiling(create()))
+    }
+
+    impl Compiling {
+        pub(in crate::gpu) async fn finish(
+            self,
+            _device: &wgpu::Device,
+            _create: &dyn Fn() -> wgpu::ComputePipeline,
+        ) -> Result<wgpu::ComputePipeline> {
+            Ok(self.0)
+        }
+    }
 }
 
 #[cfg(target_arch = "wasm32")]
-pub(super) use web::compile;
-
-#[cfg(target_arch = "wasm32")]
-mod web {
+mod platform {
     use std::cell::RefCell;
     use std::rc::Rc;
 
@@ -43,16 +59,27 @@ mod web {
         pipeline
     }
 
-    pub(in crate::gpu) async fn compile(
+    /// A pipeline that is being compiled, or none where the browser cannot beside its other work.
+    pub(in crate::gpu) struct Compiling(Option<Promise>);
+
+    fn failed(error: JsValue) -> Error {
+        let message = Reflect::get(&error, &"message".into()).ok().and_then(|message| message.as_string());
+        Error::new(ErrorKind::Gpu, format!("a kernel does not compile: {}", message.unwrap_or_default()))
+    }
+
+    fn raw(device: &wgpu::Device) -> Option<JsValue> {
+        device.as_webgpu().map(|device| device.clone().into())
+    }
+
+    /// Starts compiling what `create` creates.
+    pub(in crate::gpu) fn start(
         device: &wgpu::Device,
         create: &dyn Fn() -> wgpu::ComputePipeline,
-    ) -> Result<wgpu::ComputePipeline> {
-        let raw: JsValue = match device.as_webgpu() {
-            Some(device) => device.clone().into(),
-            None => return Ok(create()),
+    ) -> Result<Compiling> {
+        let method = |raw: &JsValue| Reflect::get(raw, &"createComputePipelineAsync".into()).ok()?.dyn_into().ok();
+        let Some((raw, method)) = raw(device).and_then(|raw| method(&raw).map(|method: Function| (raw, method))) else {
+            return Ok(Compiling(None));
         };
-        let Ok(method) = Reflect::get(&raw, &"createComputePipelineAsync".into()) else { return Ok(create()) };
-        let Ok(method) = method.dyn_into::<Function>() else { return Ok(create()) };
         let descriptor = Rc::new(RefCell::new(JsValue::UNDEFINED));
         let seen = Rc::clone(&descriptor);
         let capture = move |given: JsValue| {
@@ -60,14 +87,22 @@ mod web {
             Object::new().into()
         };
         if intercepted(&raw, capture, create).is_none() {
-            return Ok(create());
+            return Ok(Compiling(None));
         }
-        let failed = |error: JsValue| {
-            let message = Reflect::get(&error, &"message".into()).ok().and_then(|message| message.as_string());
-            Error::new(ErrorKind::Gpu, format!("a kernel does not compile: {}", message.unwrap_or_default()))
-        };
         let promise = method.call1(&raw, &descriptor.borrow()).map_err(failed)?;
-        let compiled = JsFuture::from(promise.unchecked_into::<Promise>()).await.map_err(failed)?;
-        Ok(intercepted(&raw, move |_| compiled.clone(), create).unwrap_or_else(create))
+        Ok(Compiling(promise.dyn_into().ok()))
+    }
+
+    impl Compiling {
+        /// The pipeline, once it is compiled; `create` is what it was started with.
+        pub(in crate::gpu) async fn finish(
+            self,
+            device: &wgpu::Device,
+            create: &dyn Fn() -> wgpu::ComputePipeline,
+        ) -> Result<wgpu::ComputePipeline> {
+            let (Some(promise), Some(raw)) = (self.0, raw(device)) else { return Ok(create()) };
+            let compiled = JsFuture::from(promise).await.map_err(failed)?;
+            Ok(intercepted(&raw, move |_| compiled.clone(), create).unwrap_or_else(create))
+        }
     }
 }

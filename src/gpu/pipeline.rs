@@ -4,9 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use futures_util::future::try_join_all;
-
-use super::compile::compile;
+use super::compile::{self, Compiling};
 use super::counters::Counters;
 use super::shader::{self, Access};
 use crate::error::Result;
@@ -68,17 +66,21 @@ pub(super) struct PipelineCache {
 impl PipelineCache {
     /// Compiles those of `specs` that are not there yet, all at once.
     pub(super) async fn prepare(&self, device: &wgpu::Device, counters: &Counters, specs: &[KernelSpec]) -> Result<()> {
-        let mut missing: Vec<(String, &KernelSpec)> = specs.iter().map(|spec| (spec.label(), spec)).collect();
-        missing.sort_by(|a, b| a.0.cmp(&b.0));
-        missing.dedup_by(|a, b| a.0 == b.0);
-        missing.retain(|(label, _)| !self.pipelines.borrow().contains_key(label));
-        let one = async |(label, spec): (String, &KernelSpec)| -> Result<()> {
+        let mut started: Vec<(String, &KernelSpec, Parts, Compiling)> = Vec::new();
+        for spec in specs {
+            let label = spec.label();
+            if self.pipelines.borrow().contains_key(&label) || started.iter().any(|(other, ..)| *other == label) {
+                continue;
+            }
             let parts = Parts::new(device, spec, &label)?;
-            let raw = compile(device, &|| parts.create(device, spec, &label)).await?;
+            let compiling = compile::start(device, &|| parts.create(device, spec, &label))?;
+            started.push((label, spec, parts, compiling));
+        }
+        for (label, spec, parts, compiling) in started {
+            let raw = compiling.finish(device, &|| parts.create(device, spec, &label)).await?;
             self.keep(counters, label, parts.finish(raw));
-            Ok(())
-        };
-        try_join_all(missing.into_iter().map(one)).await.map(drop)
+        }
+        Ok(())
     }
 
     /// The kernel's pipeline, compiled now if nobody prepared it.

@@ -188,7 +188,7 @@ pub fn formats(graph: &Graph) -> Vec<Format> {
             None => bytes.push((weight.format, gpu_bytes(weight))),
         }
     }
-    bytes.sort_by_key(|(_, sum)| std::cmp::Reverse(*sum));
+    bytes.sort_unstable_by(|a, b| b.1.cmp(&a.1));
     bytes.into_iter().map(|(format, _)| format).collect()
 }
 

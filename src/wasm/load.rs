@@ -11,7 +11,7 @@ use super::options::WireLoadOptions;
 use super::progress::Speed;
 use super::source::{Opened, open_source};
 use super::store::{stored_paths, web_store};
-use super::tuning::{self, Tunings};
+use super::tuning::Tunings;
 use crate::engine::{Engine, EngineOptions, Stage};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -61,26 +61,26 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
         Stage::Preparing => speed.tell("compile"),
     };
     let adapter = gpu.as_ref().map(|gpu| gpu.capabilities().clone());
-    let mut tunings = match &adapter {
-        Some(adapter) => tuning::read(adapter).await,
-        None => Tunings::default(),
+    let tunings = match &adapter {
+        Some(adapter) if options.kernels.is_none() => Some(Tunings::read(adapter).await),
+        _ => None,
     };
+    let known_tuning = |formats: &str| tunings.as_ref()?.get(formats);
     let engine_options = EngineOptions {
         paths,
         context: options.context,
         chat_template: options.chat_template,
         run_ahead: options.run_ahead,
-        tunings: tunings.clone(),
         kernels: options.kernels,
         kv,
         chunk_bytes: DEFAULT_CHUNK_BYTES,
     };
     let Engine { info, text, session, tuning } =
-        Engine::load(files, gpu.clone(), engine_options, &on_stage, cancel).await?;
-    if let (Some(adapter), Some((formats, tuning)), None) = (&adapter, &tuning, options.kernels)
-        && tunings.insert(formats.clone(), tuning.clone()).as_ref() != Some(tuning)
+        Engine::load(files, gpu.clone(), engine_options, &known_tuning, &on_stage, cancel).await?;
+    if let (Some(tunings), Some((formats, tuning))) = (&tunings, &tuning)
+        && !tuning.tried.is_empty()
     {
-        tuning::write(adapter, &tunings).await;
+        tunings.keep(formats, tuning).await;
     }
     speed.tell("ready");
     Ok(Inner {

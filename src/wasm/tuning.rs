@@ -1,34 +1,74 @@
 //! The kernels that were chosen on this device, kept from load to load: one document a device, browser and version of doran,
 //! in the browser's cache storage. Where there is none, each load chooses anew.
 
-use std::collections::BTreeMap;
-
-use js_sys::{Function, Promise, Reflect};
+use js_sys::{Function, JSON, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-use super::js::field;
+use super::js::{field, to_js};
 use crate::gpu::Capabilities;
-use crate::tune::Tuning;
+use crate::tune::{Kernels, Tuning};
 
 const CACHE: &str = "doran.tuning";
 
 /// Choices by the formats of a model's matrices.
-pub(super) type Tunings = BTreeMap<String, Tuning>;
+pub(super) struct Tunings {
+    address: String,
+    /// `{ [formats]: Tuning }`
+    document: JsValue,
+}
+
+impl Tunings {
+    /// What was chosen on this device before; nothing where it cannot be read.
+    pub(super) async fn read(adapter: &Capabilities) -> Self {
+        let address = address(adapter);
+        let text = async {
+            let response = call(&open().await?, "match", &[address.as_str().into()]).await?;
+            call(&response, "text", &[]).await?.as_string()
+        };
+        let document = text.await.and_then(|text| JSON::parse(&text).ok()).filter(JsValue::is_object);
+        Self { document: document.unwrap_or_else(|| Object::new().into()), address }
+    }
+
+    /// The choice for these formats.
+    pub(super) fn get(&self, formats: &str) -> Option<Tuning> {
+        let stored = field(&self.document, formats)?;
+        let kernels = match field(&stored, "kernels")?.as_string()?.as_str() {
+            "rows" => Kernels::Rows,
+            "workgroup" => Kernels::Workgroup,
+            "subgroup" => Kernels::Subgroup,
+            _ => return None,
+        };
+        let workgroup = field(&stored, "workgroup")?.as_f64()? as u32;
+        let broadcast = field(&stored, "broadcast")?.as_bool()?;
+        let half_bits = field(&stored, "halfBits")?.as_bool()?;
+        // No other sizes are ever chosen.
+        let known = [16, 32, 64, 128].contains(&workgroup);
+        known.then_some(Tuning { kernels, workgroup, broadcast, half_bits, tried: Vec::new(), ms: 0.0 })
+    }
+
+    /// Keeps a choice. A browser that refuses costs the next load the time to choose again, and nothing else.
+    pub(super) async fn keep(&self, formats: &str, tuning: &Tuning) {
+        let Ok(tuning) = to_js(tuning) else { return };
+        let set = Reflect::set(&self.document, &formats.into(), &tuning);
+        let (Ok(true), Ok(text), Some(cache)) = (set, JSON::stringify(&self.document), open().await) else { return };
+        if let Ok(response) = web_sys::Response::new_with_opt_str(text.as_string().as_deref()) {
+            call(&cache, "put", &[self.address.as_str().into(), response.into()]).await;
+        }
+    }
+}
 
 /// What the choice depends on, as an address: it is never fetched.
 fn address(adapter: &Capabilities) -> String {
     let browser = field(&js_sys::global(), "navigator").and_then(|navigator| field(&navigator, "userAgent"));
-    let parts = [
-        env!("CARGO_PKG_VERSION").to_owned(),
-        adapter.vendor.clone(),
-        adapter.architecture.clone(),
-        adapter.device.clone(),
-        adapter.description.clone(),
-        browser.and_then(|agent| agent.as_string()).unwrap_or_default(),
-    ];
-    let parts = parts.map(|part| String::from(js_sys::encode_uri_component(&part)));
-    format!("https://tuning.doran.invalid/{}", parts.join("/"))
+    let browser = browser.and_then(|agent| agent.as_string()).unwrap_or_default();
+    let Capabilities { vendor, architecture, device, description, .. } = adapter;
+    let mut address = "https://tuning.doran.invalid".to_owned();
+    for part in [env!("CARGO_PKG_VERSION"), vendor, architecture, device, description, &browser] {
+        address.push('/');
+        address.push_str(&String::from(js_sys::encode_uri_component(part)));
+    }
+    address
 }
 
 async fn call(object: &JsValue, method: &str, arguments: &[JsValue]) -> Option<JsValue> {
@@ -40,22 +80,4 @@ async fn call(object: &JsValue, method: &str, arguments: &[JsValue]) -> Option<J
 async fn open() -> Option<JsValue> {
     let caches = field(&js_sys::global(), "caches")?;
     call(&caches, "open", &[CACHE.into()]).await
-}
-
-/// What was chosen on this device before; nothing where it cannot be read.
-pub(super) async fn read(adapter: &Capabilities) -> Tunings {
-    let text = async {
-        let response = call(&open().await?, "match", &[address(adapter).into()]).await?;
-        call(&response, "text", &[]).await?.as_string()
-    };
-    text.await.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
-}
-
-/// Keeps what was chosen. A browser that refuses costs the next load the time to choose again, and nothing else.
-pub(super) async fn write(adapter: &Capabilities, tunings: &Tunings) {
-    let Ok(text) = serde_json::to_string(tunings) else { return };
-    let Some(cache) = open().await else { return };
-    if let Ok(response) = web_sys::Response::new_with_opt_str(Some(&text)) {
-        call(&cache, "put", &[address(adapter).into(), response.into()]).await;
-    }
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use doran::engine::{Engine, EngineOptions};
 use doran::gpu::Gpu;
 use doran::gpu::device::GpuOptions;
+use doran::tune::Tuning;
 use doran::weights::file::FileSource;
 use doran::weights::{Cancel, LoadOptions, MemoryStore, ModelFiles};
 
@@ -21,6 +22,16 @@ pub fn gpu(options: GpuOptions) -> Rc<Gpu> {
 
 /// Loads a GGUF file, or a Hugging Face folder.
 pub fn load(path: &Path, gpu: Option<Rc<Gpu>>, options: EngineOptions) -> doran::Result<Engine> {
+    load_tuned(path, gpu, options, None)
+}
+
+/// Loads with kernels that were chosen before.
+pub fn load_tuned(
+    path: &Path,
+    gpu: Option<Rc<Gpu>>,
+    options: EngineOptions,
+    tuning: Option<Tuning>,
+) -> doran::Result<Engine> {
     pollster::block_on(async {
         let cancel = Cancel::new();
         let load = LoadOptions { chunk_bytes: CHUNK_BYTES, ..LoadOptions::default() };
@@ -34,7 +45,7 @@ pub fn load(path: &Path, gpu: Option<Rc<Gpu>>, options: EngineOptions) -> doran:
         }
         let source = FileSource::new(files);
         let files = ModelFiles::open(Some(source), MemoryStore::new(None), "test", load, &|_| {}, &cancel).await?;
-        Engine::load(files, gpu, options, &|_| {}, &cancel).await
+        Engine::load(files, gpu, options, &|_| tuning.clone(), &|_| {}, &cancel).await
     })
 }
 
