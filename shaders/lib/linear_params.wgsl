@@ -14,5 +14,6 @@ struct Params {
     y_offset: u32,
     residual_stride: u32,
     residual_offset: u32,
-    pad0: u32,
+    // Whether the rows of x are the step's outputs rather than its tokens (lib/linear_rows).
+    of_outputs: u32,
 }

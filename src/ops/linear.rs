@@ -1,15 +1,17 @@
-//! `y[m, n] = x[m, k] · w[n, k]ᵀ (+ bias[n]) (+ residual[m, n])`: matvec for one row, matmul for several.
+//! `y[m, n] = x[m, k] · w[n, k]ᵀ (+ bias[n]) (+ residual[m, n])`: a matvec for few rows, a matmul for many.
 
 use std::rc::Rc;
 
-use super::{CpuMatrix, Lowering, Matrix, Operand, Reduce, Rows, dispatch};
+use super::{CpuMatrix, Lowering, Matrix, MatrixPart, Operand, Reduce, Rows, dispatch};
 use crate::gpu::params::params;
-use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec};
+use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 
 /// Workgroups in one row of the matvec grid (`shaders/matvec.wgsl`).
 const GRID_WIDTH: u32 = 32_768;
-/// Rows of activations in the largest tile (`shaders/matmul_rows.wgsl`); operands have room for whole tiles.
+/// Rows of activations in a tile of `shaders/matmul_rows.wgsl`, which reads and writes whole ones; operands have room.
 pub const TILE_ROWS: u32 = 8;
+/// Rows up to which GPUs use `shaders/matvec_batch.wgsl`.
+const BATCH_ROWS: u32 = 8;
 
 /// A linear layer. Inputs: `x`, and the residual if there is one.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,9 +64,7 @@ impl Linear {
         y: &Operand,
     ) -> Vec<DispatchSpec> {
         let (x, residual) = inputs;
-        let one_row = ctx.max_rows == 1;
-        let tile_rows = if ctx.variants.matvec == Reduce::None { TILE_ROWS } else { 4 };
-        let lower_part = |part: &super::MatrixPart| {
+        let lower_part = |part: &MatrixPart, choice: &Choice| {
             let params = Params {
                 row_blocks: weight.format.sub_blocks(u64::from(weight.cols)) as u32,
                 n_quads: part.rows.div_ceil(4),
@@ -77,9 +77,9 @@ impl Linear {
                 y_offset: y.offset_quads(),
                 residual_stride: residual.map_or(0, Operand::stride_quads),
                 residual_offset: residual.map_or(0, Operand::offset_quads),
-                pad0: 0,
+                of_outputs: u32::from(x.outputs),
             };
-            let buffers = vec![
+            let mut buffers = vec![
                 Rc::clone(&part.quants),
                 Rc::clone(&part.scales),
                 Rc::clone(&x.buffer),
@@ -87,37 +87,88 @@ impl Linear {
                 Rc::clone(residual.map_or(ctx.nothing, |r| &r.buffer)),
                 Rc::clone(&y.buffer),
             ];
-            let part_bytes = weight.part_bytes(part);
-            let on_cpu = ctx.variants.matvec == Reduce::None;
-            let act = if ctx.variants.broadcast { "act/broadcast4" } else { "act/plain" };
-            let mut spec = if one_row {
-                let (kernel, workgroup) = if on_cpu {
-                    (KernelSpec::new("matvec_rows").slot("ACT", act), 16)
-                } else {
-                    (KernelSpec::new("matvec").slot("REDUCE", ctx.variants.matvec.file()), 64)
-                };
-                let kernel = kernel.slot("QUANT", weight.format.shader()).constant("WORKGROUP", workgroup);
-                let groups = if on_cpu { params.n_quads.div_ceil(workgroup) } else { params.n_quads };
-                let grid = [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), 1];
-                dispatch(label, kernel, &params, buffers, Box::new(move |_| grid))
-            } else {
-                let (kernel, workgroup, quads) = if on_cpu {
-                    (KernelSpec::new("matmul_rows").slot("ACT", act), 8, 2)
-                } else {
-                    (KernelSpec::new("matmul"), 16, 1)
-                };
-                let kernel = kernel.slot("QUANT", weight.format.shader()).constant("WORKGROUP", workgroup);
-                let groups = params.n_quads.div_ceil(workgroup * quads);
-                let rows = x.clone();
-                let grid = move |s: &_| [groups, rows.rows_of(s).div_ceil(tile_rows), 1];
-                dispatch(label, kernel, &params, buffers, Box::new(grid))
-            };
-            let rows = x.clone();
+            if choice.reads_step {
+                buffers.push(Rc::clone(ctx.step));
+            }
+            let kernel = choice.kernel.clone().slot("QUANT", weight.format.shader());
+            let (tiles, groups) = (choice.tiles, params.n_quads.div_ceil(choice.quads));
+            let (rows, rows_again) = (x.clone(), x.clone());
+            let grid = Box::new(move |s: &StepShape| tiles.grid(groups, rows.rows_of(s)));
+            let mut spec = dispatch(label, kernel, &params, buffers, grid);
             // A tile reads the weights once.
-            spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(rows.rows_of(s).div_ceil(tile_rows)));
+            let part_bytes = weight.part_bytes(part);
+            spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(tiles.count(rows_again.rows_of(s))));
             spec
         };
-        weight.parts.iter().map(lower_part).collect()
+        let choices = choices(ctx);
+        weight.parts.iter().flat_map(|part| choices.iter().map(move |choice| lower_part(part, choice))).collect()
+    }
+}
+
+/// A kernel, and which part of the work is a workgroup's.
+struct Choice {
+    kernel: KernelSpec,
+    /// Quads of rows of w that a workgroup computes.
+    quads: u32,
+    tiles: Tiles,
+    /// Whether it binds the step, to know where the rows end.
+    reads_step: bool,
+}
+
+/// Rows of x by tiles.
+#[derive(Clone, Copy)]
+struct Tiles {
+    /// Rows of a tile.
+    rows: u32,
+    /// Fewest and most rows of the steps that the kernel is for.
+    steps: (u32, u32),
+}
+
+impl Tiles {
+    /// How many `n_rows` rows take; none in a step that the kernel is not for.
+    fn count(self, n_rows: u32) -> u32 {
+        let (fewest, most) = self.steps;
+        if (fewest..=most).contains(&n_rows) { n_rows.div_ceil(self.rows) } else { 0 }
+    }
+
+    /// Workgroups: `groups` a tile, in rows of a limited width where there is one tile at most.
+    fn grid(self, groups: u32, n_rows: u32) -> [u32; 3] {
+        match self.count(n_rows) {
+            0 => [0; 3],
+            _ if self.steps.1 <= self.rows => [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), 1],
+            count => [groups, count, 1],
+        }
+    }
+}
+
+/// The kernels of a recording. One that is for steps of several rows has two for GPUs, by the number of rows; in each step
+/// the grid of one of them is empty.
+fn choices(ctx: &Lowering<'_>) -> Vec<Choice> {
+    let on_cpu = ctx.variants.matvec == Reduce::None;
+    let act = if ctx.variants.broadcast { "act/broadcast4" } else { "act/plain" };
+    let one = Tiles { rows: 1, steps: (1, 1) };
+    let choice = |kernel, quads, tiles| Choice { kernel, quads, tiles, reads_step: false };
+    match (ctx.max_rows, on_cpu) {
+        (1, true) => {
+            let kernel = KernelSpec::new("matvec_rows").slot("ACT", act).constant("WORKGROUP", 16);
+            vec![choice(kernel, 16, one)]
+        }
+        (1, false) => {
+            let reduce = ctx.variants.matvec.file();
+            vec![choice(KernelSpec::new("matvec").slot("REDUCE", reduce).constant("WORKGROUP", 64), 1, one)]
+        }
+        (_, true) => {
+            let kernel = KernelSpec::new("matmul_rows").slot("ACT", act).constant("WORKGROUP", 8);
+            vec![choice(kernel, 16, Tiles { rows: TILE_ROWS, steps: (1, u32::MAX) })]
+        }
+        (_, false) => {
+            let batch = Tiles { rows: BATCH_ROWS, steps: (1, BATCH_ROWS) };
+            let tile = Tiles { rows: 32, steps: (BATCH_ROWS + 1, u32::MAX) };
+            vec![
+                Choice { reads_step: true, ..choice(KernelSpec::new("matvec_batch"), 4, batch) },
+                Choice { reads_step: true, ..choice(KernelSpec::new("matmul_tile"), 16, tile) },
+            ]
+        }
     }
 }
 
@@ -134,6 +185,6 @@ params! {
         y_offset: u32,
         residual_stride: u32,
         residual_offset: u32,
-        pad0: u32,
+        of_outputs: u32,
     }
 }

@@ -15,8 +15,9 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
     }
     let reduces = [Reduce::None, Reduce::Workgroup, Reduce::Subgroup];
     for format in Format::ALL {
-        all.push(("embedding", vec![("QUANT", format.shader().into())]));
-        all.push(("matmul", vec![("QUANT", format.shader().into())]));
+        for kernel in ["embedding", "matmul_tile", "matvec_batch"] {
+            all.push((kernel, vec![("QUANT", format.shader().into())]));
+        }
         for act in ["act/plain", "act/broadcast4"] {
             for kernel in ["matvec_rows", "matmul_rows"] {
                 all.push((kernel, vec![("QUANT", format.shader().into()), ("ACT", act.into())]));

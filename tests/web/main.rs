@@ -35,6 +35,7 @@ tests![
     linear::a_grid_of_several_rows,
     linear::a_matrix_larger_than_a_binding_is_split_by_rows,
     linear::embedding_in_every_format,
+    linear::kernels_by_the_number_of_rows,
     linear::linear_in_every_format,
     repack::pieces_and_interleaved_heads,
     rows::argmax_takes_the_lowest_of_equals_and_reports_what_is_not_finite,
