@@ -245,6 +245,7 @@ pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("attention", attention::Params::LAYOUT),
     ("attention_scores", attention::RowsParams::LAYOUT),
     ("attention_softmax", attention::RowsParams::LAYOUT),
+    ("attention_tile", attention::Params::LAYOUT),
     ("attention_values", attention::RowsParams::LAYOUT),
     ("elementwise", elementwise::Params::LAYOUT),
     ("embedding", embedding::Params::LAYOUT),

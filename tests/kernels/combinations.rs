@@ -35,7 +35,7 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
     }
     for kv in [KvFormat::F32, KvFormat::F16] {
         all.push(("kv_write", vec![("KV", kv.file().into())]));
-        for kernel in ["attention", "attention_scores", "attention_values"] {
+        for kernel in ["attention", "attention_scores", "attention_tile", "attention_values"] {
             all.push((kernel, vec![("KV", kv.file().into())]));
         }
     }

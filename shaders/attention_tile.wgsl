@@ -1,0 +1,265 @@
+// softmax(q · kᵀ · scale) · v over the cache for several rows (prefill), causal by position. A workgroup takes a tile of
+// queries, which are the step's rows by the query heads of one KV head, and loads keys and values once for all of them.
+// Positions go by in tiles: keys into workgroup memory, scores, weights; values into the same memory, products; maximum and
+// sum are carried from tile to tile (Dao 2023, alg. 1). Tiles shrink as heads grow, so that they fill 15 KiB:
+//
+//     head_dim   queries   positions   invocations that share a score
+//      1 –  64        32          16     1
+//     … – 128         16           8     4
+//     … – 256          8           4    16
+//
+// Reference: src/ops/attention.rs.
+#import attention_io
+
+// vec4s of a head: 16, 32 or 64, of which head_quads are used.
+override QUADS: u32 = 16u;
+
+const WORKGROUP: u32 = 64u;
+
+// Rows of vec4s are one vec4 longer than QUADS, so that invocations that read one below the other meet different banks.
+var<workgroup> queries: array<vec4<f32>, 544>;  // [512 / QUADS, QUADS + 1]
+var<workgroup> tile: array<vec4<f32>, 272>;     // [256 / QUADS, QUADS + 1], of keys, then of values
+// Scores, then weights, then sums. Query rq + i · fours is component i of fourth rq.
+var<workgroup> scores: array<vec4<f32>, 128>;   // [parts of a score, positions, fours]
+// What the sums so far are multiplied by.
+var<workgroup> keep: array<vec4<f32>, 8>;       // [fours]
+
+
+fn tile_stride() -> u32 {
+    return QUADS + 1u;
+}
+
+// Fourths of the queries of a tile, and positions of a tile.
+fn fours() -> u32 {
+    return 128u / QUADS;
+}
+
+fn n_positions() -> u32 {
+    return 256u / QUADS;
+}
+
+// Consecutive rows of one slot, and the positions that any of them looks at.
+struct Run {
+    slot: u32,
+    first_row: u32,
+    end_row: u32,
+    begin: u32,
+    end: u32,
+}
+
+fn run_from(first_row: u32, end_row: u32) -> Run {
+    var run = Run(step.rows[first_row].y, first_row, first_row, params.capacity, 0u);
+    while (run.end_row < end_row && step.rows[run.end_row].y == run.slot) {
+        let position = step.rows[run.end_row].z;
+        run.begin = min(run.begin, first_position(position));
+        run.end = max(run.end, position + 1u);
+        run.end_row++;
+    }
+    return run;
+}
+
+// Where entry `entry` of a tile of keys or values is in the cache: positions past the last repeat it, and weigh nothing.
+fn cache_index(entry: u32, base: u32, first: u32, end: u32) -> u32 {
+    return base + min(first + entry / QUADS, end - 1u) * params.head_quads + entry % QUADS;
+}
+
+fn load_keys(local: u32, base: u32, first: u32, end: u32) {
+    for (var i = local; i < 256u; i += WORKGROUP) {
+        if (i % QUADS < params.head_quads) {
+            tile[i / QUADS * tile_stride() + i % QUADS] = kv_unpack(k_cache[cache_index(i, base, first, end)]);
+        }
+    }
+}
+
+fn load_values(local: u32, base: u32, first: u32, end: u32) {
+    for (var i = local; i < 256u; i += WORKGROUP) {
+        if (i % QUADS < params.head_quads) {
+            tile[i / QUADS * tile_stride() + i % QUADS] = kv_unpack(v_cache[cache_index(i, base, first, end)]);
+        }
+    }
+}
+
+// Scores of four queries at two positions; where heads are large, a part of them: every `parts`th vec4.
+fn write_scores(local: u32) {
+    let pairs = n_positions() / 2u;
+    let four = local % fours();
+    let position = local / fours() % pairs;
+    let part = local / (fours() * pairs);
+    let parts = WORKGROUP / (fours() * pairs);
+    let query_step = fours() * tile_stride();
+    let q0 = four * tile_stride();
+    let k0 = position * tile_stride();
+    let k1 = (position + pairs) * tile_stride();
+    var s0 = vec4<f32>(0.0);
+    var s1 = vec4<f32>(0.0);
+    for (var d = part; d < params.head_quads; d += parts) {
+        let i = q0 + d;
+        // A row vector times a matrix is its dot products with the columns.
+        let four_queries = mat4x4<f32>(
+            queries[i], queries[i + query_step], queries[i + 2u * query_step], queries[i + 3u * query_step],
+        );
+        s0 += tile[k0 + d] * four_queries;
+        s1 += tile[k1 + d] * four_queries;
+    }
+    let to = part * n_positions() * fours() + four;
+    scores[to + position * fours()] = s0;
+    scores[to + (position + pairs) * fours()] = s1;
+}
+
+// A fourth's scores at a position of the tile, LOWEST for queries that do not look there.
+fn score_at(four: u32, i: u32, inside: vec4<bool>) -> vec4<f32> {
+    var s = vec4<f32>(0.0);
+    for (var at = i * fours() + four; at < 128u; at += n_positions() * fours()) {
+        s += scores[at];
+    }
+    return select(vec4<f32>(LOWEST), s, inside);
+}
+
+// Query `query` of a KV head is a row by a query head.
+fn row_of(query: u32) -> u32 {
+    return query / (params.heads / params.kv_heads);
+}
+
+fn head_of(query: u32, kv_head: u32) -> u32 {
+    let heads = params.heads / params.kv_heads;
+    return kv_head * heads + query % heads;
+}
+
+fn store_query(query: u32, kv_head: u32, column: u32, value: vec4<f32>) {
+    if (row_of(query) < step.n_rows && column < params.head_quads) {
+        store_y(row_of(query), head_of(query, kv_head), column, value);
+    }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let kv_head = group.x;
+    let n_queries = 4u * fours();
+    let first_query = group.y * n_queries;
+    let end_row = min(row_of(first_query + n_queries - 1u) + 1u, step.n_rows);
+    for (var i = local; i < 512u; i += WORKGROUP) {
+        let query = first_query + i / QUADS;
+        let row = min(row_of(query), step.n_rows - 1u);
+        if (i % QUADS < params.head_quads) {
+            queries[i / QUADS * tile_stride() + i % QUADS] = load_q(row, head_of(query, kv_head), i % QUADS);
+        }
+    }
+
+    // For scores and weights an invocation works for fourth `four` of the queries; of the positions of a tile it weighs
+    // `lane` and `lane + lanes`. Every invocation of a fourth knows its maximum; of its sum each has what it weighed.
+    let four = local % fours();
+    let lane = local / fours();
+    let lanes = WORKGROUP / fours();
+    let components = vec4<u32>(0u, 1u, 2u, 3u);
+    let query = first_query + four + components * fours();
+    let heads = params.heads / params.kv_heads;
+    let row = query / heads;
+    var maximum = vec4<f32>(LOWEST);
+    var sum = vec4<f32>(0.0);
+    // For products it works for two fourths, a (queries a0 to a3) and b, and one vec4 of the head.
+    let column = local % QUADS;
+    let a = local / QUADS * 2u;
+    let b = a + 1u;
+    var a0 = vec4<f32>(0.0);
+    var a1 = vec4<f32>(0.0);
+    var a2 = vec4<f32>(0.0);
+    var a3 = vec4<f32>(0.0);
+    var b0 = vec4<f32>(0.0);
+    var b1 = vec4<f32>(0.0);
+    var b2 = vec4<f32>(0.0);
+    var b3 = vec4<f32>(0.0);
+
+    for (var next_row = row_of(first_query); next_row < end_row;) {
+        let run = run_from(next_row, end_row);
+        next_row = run.end_row;
+        let base = (run.slot * params.kv_heads + kv_head) * params.capacity * params.head_quads;
+        // Positions [begin, end) that the four queries look at: none for those of another run.
+        var begin = vec4<u32>(0u);
+        var end = vec4<u32>(0u);
+        for (var i = 0u; i < 4u; i++) {
+            if (row[i] >= run.first_row && row[i] < run.end_row) {
+                begin[i] = first_position(step.rows[row[i]].z);
+                end[i] = step.rows[row[i]].z + 1u;
+            }
+        }
+        for (var first = run.begin; first < run.end; first += n_positions()) {
+            load_keys(local, base, first, run.end);
+            workgroupBarrier();
+            write_scores(local);
+            workgroupBarrier();
+
+            load_values(local, base, first, run.end);
+            let before = maximum;
+            var weight0 = vec4<f32>(LOWEST);
+            var weight1 = vec4<f32>(LOWEST);
+            for (var i = 0u; i < n_positions(); i++) {
+                let position = vec4<u32>(first + i);
+                let s = score_at(four, i, position >= begin & position < end);
+                maximum = max(maximum, s);
+                weight0 = select(weight0, s, i == lane);
+                weight1 = select(weight1, s, i == lane + lanes);
+            }
+            // A query that has not looked anywhere yet has a maximum of LOWEST, from which LOWEST must not count as 0.
+            weight0 = select(exp(weight0 - maximum), vec4<f32>(0.0), weight0 <= vec4<f32>(LOWEST));
+            weight1 = select(exp(weight1 - maximum), vec4<f32>(0.0), weight1 <= vec4<f32>(LOWEST));
+            let factor = exp(before - maximum);
+            sum = sum * factor + weight0 + weight1;
+            workgroupBarrier();
+
+            if (lane < n_positions()) {
+                scores[lane * fours() + four] = weight0;
+            }
+            if (lane + lanes < n_positions()) {
+                scores[(lane + lanes) * fours() + four] = weight1;
+            }
+            if (lane == 0u) {
+                keep[four] = factor;
+            }
+            workgroupBarrier();
+
+            let keep_a = keep[a];
+            let keep_b = keep[b];
+            a0 *= keep_a.x;
+            a1 *= keep_a.y;
+            a2 *= keep_a.z;
+            a3 *= keep_a.w;
+            b0 *= keep_b.x;
+            b1 *= keep_b.y;
+            b2 *= keep_b.z;
+            b3 *= keep_b.w;
+            for (var i = 0u; i < n_positions(); i++) {
+                let value = tile[i * tile_stride() + column];
+                let weight_a = scores[i * fours() + a];
+                let weight_b = scores[i * fours() + b];
+                a0 += value * weight_a.x;
+                a1 += value * weight_a.y;
+                a2 += value * weight_a.z;
+                a3 += value * weight_a.w;
+                b0 += value * weight_b.x;
+                b1 += value * weight_b.y;
+                b2 += value * weight_b.z;
+                b3 += value * weight_b.w;
+            }
+            workgroupBarrier();
+        }
+    }
+
+    scores[local] = sum;
+    workgroupBarrier();
+    var sum_a = vec4<f32>(0.0);
+    var sum_b = vec4<f32>(0.0);
+    for (var i = 0u; i < lanes; i++) {
+        sum_a += scores[i * fours() + a];
+        sum_b += scores[i * fours() + b];
+    }
+    let query_a = first_query + a;
+    let query_b = first_query + b;
+    store_query(query_a, kv_head, column, a0 / sum_a.x);
+    store_query(query_a + fours(), kv_head, column, a1 / sum_a.y);
+    store_query(query_a + 2u * fours(), kv_head, column, a2 / sum_a.z);
+    store_query(query_a + 3u * fours(), kv_head, column, a3 / sum_a.w);
+    store_query(query_b, kv_head, column, b0 / sum_b.x);
+    store_query(query_b + fours(), kv_head, column, b1 / sum_b.y);
+    store_query(query_b + 2u * fours(), kv_head, column, b2 / sum_b.z);
+    store_query(query_b + 3u * fours(), kv_head, column, b3 / sum_b.w);
+}
