@@ -31,7 +31,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let table_row = token - params.part_first;
     let i = (table_row >> 2u) * params.row_blocks + block;
-    let w = row_unpack(i * 4u + (table_row & 3u), scales_of(i)[table_row & 3u]);
+    let s = scales_of(i);
+    let r = table_row & 3u;
+    let w = row_unpack(i * 4u + r, s.d[r], s.m[r]);
     let o = row * params.y_stride + block * 8u;
     y[o] = w.v0 * params.scale;
     y[o + 1u] = w.v1 * params.scale;

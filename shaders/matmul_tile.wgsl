@@ -74,7 +74,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sum6 = vec4<f32>(0.0);
     var sum7 = vec4<f32>(0.0);
     for (var b = 0u; b < params.row_blocks; b++) {
-        stage_w(row_unpack((first + b) * 4u + part, scales_of(first + b)[part]), local);
+        let s = scales_of(first + b);
+        stage_w(row_unpack((first + b) * 4u + part, s.d[part], s.m[part]), local);
         x_tile[local] = x[x0 + b * DEPTH];
         x_tile[local + 64u] = x[x1 + b * DEPTH];
         x_tile[local + 128u] = x[x2 + b * DEPTH];

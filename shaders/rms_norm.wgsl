@@ -35,7 +35,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let v = masked(x[first + q], q);
         squares += v * v;
     }
-    squares = reduce(squares, local);
+    squares = reduce(Sums(squares, vec4<f32>(0.0), vec4<f32>(0.0)), local)[0];
     let mean = (squares.x + squares.y + squares.z + squares.w) / f32(params.width);
     let scale = inverseSqrt(mean + params.eps);
     for (var q = local; q < n_quads; q += WORKGROUP) {

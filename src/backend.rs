@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Gpu, GpuBuffer, StepShape, Usage};
+use crate::graph::fuse_one_row::fuse_one_row;
 use crate::graph::lower::{Bindings, Bucket, Lowered, activation_bytes, lower};
 use crate::graph::reference::ReferenceModel;
 use crate::graph::weights::GpuWeights;
@@ -108,7 +109,14 @@ pub fn variants(gpu: &Gpu, kv: KvFormat) -> Variants {
     } else {
         Reduce::Workgroup
     };
-    Variants { matvec: reduce, broadcast: capabilities.subgroup_size == Some(4), norm: reduce, kv }
+    Variants {
+        matvec: reduce,
+        matvec_workgroup: 64,
+        broadcast: capabilities.subgroup_size == Some(4),
+        half_bits: capabilities.is_fallback,
+        norm: reduce,
+        kv,
+    }
 }
 
 /// A rotary table on the GPU, written in pieces: a long context's table must not stand whole in the wasm heap.
@@ -169,11 +177,13 @@ impl GpuModel {
         let step = Rc::new(gpu.create_buffer("step", 16 + 16 * PREFILL_ROWS as u64, Usage::Storage));
         let bindings =
             Bindings { weights: &weights, caches: &caches, rope_tables: &rope_tables, step: &step, variants };
+        let mut one_row = graph.clone();
+        fuse_one_row(&mut one_row, gpu.max_bytes());
         let decode_bucket = Bucket { max_rows: 1, max_outputs: 1 };
         let prefill_bucket = Bucket { max_rows: PREFILL_ROWS as u32, max_outputs: MAX_OUTPUTS as u32 };
-        let needed = activation_bytes(graph, decode_bucket) + activation_bytes(graph, prefill_bucket);
+        let needed = activation_bytes(&one_row, decode_bucket) + activation_bytes(graph, prefill_bucket);
         let lower_both = || {
-            let decode = lower(&gpu, graph, &bindings, decode_bucket, false)?;
+            let decode = lower(&gpu, &one_row, &bindings, decode_bucket, false)?;
             Ok((decode, lower(&gpu, graph, &bindings, prefill_bucket, false)?))
         };
         let (decode, prefill) = gpu.guarded("making room for a step", needed, lower_both).await??;

@@ -5,6 +5,8 @@ struct Params {
     // Rows of y's vec4s that this part of the matrix gives: ceil(rows of the part / 4), and where they start in y.
     n_quads: u32,
     first_quad: u32,
+    // Quads between a row of the gate and its row of the other half; 0 where there is no gate.
+    gate_quads: u32,
     has_bias: u32,
     has_residual: u32,
     // Row strides and offsets in vec4s.
@@ -14,6 +16,10 @@ struct Params {
     y_offset: u32,
     residual_stride: u32,
     residual_offset: u32,
+    // The folded norm: values of a row of x, and what is added to the mean square.
+    norm_width: u32,
+    norm_eps: f32,
     // Whether the rows of x are the step's outputs rather than its tokens (lib/linear_rows).
     of_outputs: u32,
+    pad0: u32,
 }

@@ -6,5 +6,8 @@
 fn quad_dot(i: u32, x: Prepared) -> vec4<f32> {
     let s = scales_of(i);
     let q = i * 4u;
-    return vec4<f32>(row_dot(q, s.x, x), row_dot(q + 1u, s.y, x), row_dot(q + 2u, s.z, x), row_dot(q + 3u, s.w, x));
+    return vec4<f32>(
+        row_dot(q, s.d.x, s.m.x, x), row_dot(q + 1u, s.d.y, s.m.y, x),
+        row_dot(q + 2u, s.d.z, s.m.z, x), row_dot(q + 3u, s.d.w, s.m.w, x),
+    );
 }

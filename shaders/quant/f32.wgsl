@@ -1,5 +1,5 @@
 // F32 on the GPU: eight vec4<u32> a sub-block, the floats' bits.
-#import block
+#import scales
 
 alias Prepared = Block;
 
@@ -7,11 +7,11 @@ fn prepare(x: Block) -> Prepared {
     return x;
 }
 
-fn scales_of(i: u32) -> vec4<u32> {
-    return vec4<u32>();
+fn scales_of(i: u32) -> Scales {
+    return Scales();
 }
 
-fn row_unpack(i: u32, scale: u32) -> Block {
+fn row_unpack(i: u32, d: f32, m: f32) -> Block {
     let q = i * 8u;
     return Block(
         bitcast<vec4<f32>>(quants[q]), bitcast<vec4<f32>>(quants[q + 1u]),
@@ -21,6 +21,6 @@ fn row_unpack(i: u32, scale: u32) -> Block {
     );
 }
 
-fn row_dot(i: u32, scale: u32, x: Prepared) -> f32 {
-    return block_dot(row_unpack(i, scale), x);
+fn row_dot(i: u32, d: f32, m: f32, x: Prepared) -> f32 {
+    return block_dot(row_unpack(i, d, m), x);
 }

@@ -1,7 +1,7 @@
 // Q8_0 on the GPU: two vec4<u32> of bytes and one word of scales (d in the low half) a sub-block. Word w, byte j is weight
 // 4 w + j. The lower three bytes are stored as q + 128, the top one as the signed q, so that a masked word converts to
 // float without shifts; the activations carry the 256^−j.
-#import block
+#import scales
 
 struct Prepared {
     // Activations, byte j of a word scaled by 256^−j.
@@ -26,28 +26,27 @@ fn bytes_of(word: u32) -> vec4<f32> {
     return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) & BYTE_MASK));
 }
 
-fn scales_of(i: u32) -> vec4<u32> {
-    return scales[i];
+fn scales_of(i: u32) -> Scales {
+    return Scales(low_halves(scales[i]), vec4<f32>(0.0));
 }
 
-fn row_unpack(i: u32, scale: u32) -> Block {
+fn row_unpack(i: u32, d: f32, m: f32) -> Block {
     let a = quants[i * 2u];
     let b = quants[i * 2u + 1u];
-    let d = unpack2x16float(scale).x;
     let s = BYTE_SCALE * d;
-    let m = vec4<f32>(-128.0, -128.0, -128.0, 0.0) * d;
+    let o = vec4<f32>(-128.0, -128.0, -128.0, 0.0) * d;
     return Block(
-        bytes_of(a.x) * s + m, bytes_of(a.y) * s + m, bytes_of(a.z) * s + m, bytes_of(a.w) * s + m,
-        bytes_of(b.x) * s + m, bytes_of(b.y) * s + m, bytes_of(b.z) * s + m, bytes_of(b.w) * s + m,
+        bytes_of(a.x) * s + o, bytes_of(a.y) * s + o, bytes_of(a.z) * s + o, bytes_of(a.w) * s + o,
+        bytes_of(b.x) * s + o, bytes_of(b.y) * s + o, bytes_of(b.z) * s + o, bytes_of(b.w) * s + o,
     );
 }
 
-fn row_dot(i: u32, scale: u32, x: Prepared) -> f32 {
+fn row_dot(i: u32, d: f32, m: f32, x: Prepared) -> f32 {
     let a = quants[i * 2u];
     let b = quants[i * 2u + 1u];
     let q = word_dot(a.x, x.y.v0) + word_dot(a.y, x.y.v1) + word_dot(a.z, x.y.v2) + word_dot(a.w, x.y.v3)
         + word_dot(b.x, x.y.v4) + word_dot(b.y, x.y.v5) + word_dot(b.z, x.y.v6) + word_dot(b.w, x.y.v7);
-    return unpack2x16float(scale).x * (q - x.excess);
+    return d * (q - x.excess);
 }
 
 // Σ q y over the four bytes of a word.

@@ -1,4 +1,6 @@
 // One invocation has the whole sum already.
-fn reduce(value: vec4<f32>, local: u32) -> vec4<f32> {
+alias Sums = mat3x4<f32>;
+
+fn reduce(value: Sums, local: u32) -> Sums {
     return value;
 }

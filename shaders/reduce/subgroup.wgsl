@@ -3,14 +3,17 @@
 // the sums come in that order, so that results repeat.
 enable subgroups;
 
-var<workgroup> partials: array<vec4<f32>, WORKGROUP>;
+alias Sums = mat3x4<f32>;
 
-fn reduce(value: vec4<f32>, local: u32) -> vec4<f32> {
+var<workgroup> partials: array<Sums, WORKGROUP>;
+
+fn reduce(value: Sums, local: u32) -> Sums {
     let size = subgroupAdd(1u);
-    partials[local / size] = subgroupAdd(value);
+    partials[local / size] = Sums(subgroupAdd(value[0]), subgroupAdd(value[1]), subgroupAdd(value[2]));
     workgroupBarrier();
-    var total = vec4<f32>(0.0);
-    for (var i = 0u; i < WORKGROUP / size; i++) {
+    var total = Sums();
+    // A subgroup may be larger than the workgroup.
+    for (var i = 0u; i < (WORKGROUP + size - 1u) / size; i++) {
         total += partials[i];
     }
     return total;

@@ -1,7 +1,9 @@
 // Sum over the workgroup through its memory: each invocation leaves its value, the first ones add them up in halves.
-var<workgroup> partials: array<vec4<f32>, WORKGROUP>;
+alias Sums = mat3x4<f32>;
 
-fn reduce(value: vec4<f32>, local: u32) -> vec4<f32> {
+var<workgroup> partials: array<Sums, WORKGROUP>;
+
+fn reduce(value: Sums, local: u32) -> Sums {
     partials[local] = value;
     workgroupBarrier();
     for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {

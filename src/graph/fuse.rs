@@ -1,5 +1,5 @@
 //! Rewrites known patterns; one rule a function. Each keeps every value that somebody reads, by name, so that a fused
-//! graph can be compared with the recorded one.
+//! graph can be compared with the recorded one. The rules for steps of one row are in `fuse_one_row.rs`.
 
 use super::{Graph, Node, Piece, Value, Weight};
 use crate::ops::Op;
@@ -7,7 +7,7 @@ use crate::ops::elementwise::Function;
 use crate::ops::linear::Linear;
 use crate::ops::row_stride;
 
-/// All rules, in order.
+/// All rules for steps of any size, in order.
 pub fn fuse(graph: &mut Graph) {
     concatenate_linears(graph);
     gate(graph);
@@ -80,7 +80,7 @@ fn merge(graph: &mut Graph, group: &[usize]) {
         graph.weights.len() - 1
     });
     let input = graph.nodes[group[0]].inputs[0];
-    let op = Op::Linear(Linear { weight, bias, residual: false });
+    let op = Op::Linear(Linear { weight, bias, ..Linear::default() });
     graph.nodes[group[0]] = Node { op, inputs: vec![input], output: Some(merged) };
     graph.nodes.drain(group[0] + 1..group[0] + group.len());
 }

@@ -7,7 +7,8 @@ use super::weights::GpuWeights;
 use super::{Graph, Value};
 use crate::error::{Error, Result};
 use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, Recording, Usage};
-use crate::ops::linear::TILE_ROWS;
+use crate::ops::linear::{LinearWeights, TILE_ROWS};
+use crate::ops::rope_attention::{self, RopeAttention};
 use crate::ops::{GpuKvLayer, Lowering, Op, Operand, Reduce, Variants, argmax, attention, row_stride, select_rows};
 
 /// The most that attention scores may take; beyond it the kernel that needs none is used.
@@ -72,7 +73,11 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
     let scores = score_room(gpu, graph, bind, bucket.max_rows);
     activation_bytes += scores.as_ref().map_or(0, |buffer| buffer.bytes());
     let scores = scores.as_ref();
-    let ctx = Lowering { variants: bind.variants, step: bind.step, nothing, scores, max_rows: bucket.max_rows };
+    let partials = partial_room(gpu, graph, bind)?;
+    activation_bytes += partials.as_ref().map_or(0, |buffer| buffer.bytes());
+    let partials = partials.as_ref().unwrap_or(nothing);
+    let (variants, step, max_rows) = (bind.variants, bind.step, bucket.max_rows);
+    let ctx = Lowering { variants, step, nothing, scores, partials, max_rows };
     let outputs_ctx = Lowering { max_rows: bucket.max_outputs, ..ctx };
     let mut specs: Vec<DispatchSpec> = Vec::new();
     for node in &graph.nodes {
@@ -123,6 +128,21 @@ fn score_room(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, max_rows: u32) -> O
     fits.then(|| Rc::new(gpu.create_buffer("attention.scores", bytes, Usage::Storage)))
 }
 
+/// Room for the partial sums of split attention, where the graph has it.
+fn partial_room(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>) -> Result<Option<Rc<GpuBuffer>>> {
+    let on_cpu = bind.variants.matvec == Reduce::None;
+    let bytes = |node: &super::Node| match &node.op {
+        Op::RopeAttention(RopeAttention { attention, .. }) => {
+            let capacity = bind.caches[attention.layer].capacity;
+            Some(rope_attention::partial_bytes(on_cpu, attention.heads, attention.head_dim, capacity))
+        }
+        _ => None,
+    };
+    let Some(bytes) = graph.nodes.iter().filter_map(bytes).max() else { return Ok(None) };
+    gpu.check_fits("the partial sums of attention", bytes)?;
+    Ok(Some(Rc::new(gpu.create_buffer("attention.partials", bytes, Usage::Storage))))
+}
+
 fn operand(graph: &Graph, plan: &Plan, buffers: &[Rc<GpuBuffer>], value: usize) -> Result<Operand> {
     let (owner, offset) = graph.owner(value);
     let buffer = plan.buffer_of[owner]
@@ -146,13 +166,19 @@ fn lower_node(
         Op::Embedding(op) => op.lower(ctx, label, weights.matrix(op.weight)?, y()?),
         Op::RmsNorm(op) => op.lower(ctx, label, weights.vector(op.weight)?, &inputs[0], y()?),
         Op::Linear(op) => {
-            let bias = op.bias.map(|bias| weights.vector(bias)).transpose()?;
-            let residual = op.residual.then(|| &inputs[1]);
-            op.lower(ctx, label, weights.matrix(op.weight)?, bias, (&inputs[0], residual), y()?)
+            let vector = |weight: Option<usize>| weight.map(|weight| weights.vector(weight)).transpose();
+            let norm = vector(op.norm.as_ref().map(|norm| norm.weight))?;
+            let read = LinearWeights { weight: weights.matrix(op.weight)?, bias: vector(op.bias)?, norm };
+            op.lower(ctx, label, read, (&inputs[0], op.residual.then(|| &inputs[1])), y()?)
         }
         Op::Rope(op) => op.lower(ctx, label, &bind.rope_tables[op.table], &inputs[0], y()?),
         Op::KvWrite(op) => op.lower(ctx, label, &bind.caches[op.layer], &inputs[0], &inputs[1]),
         Op::Attention(op) => op.lower(ctx, label, &bind.caches[op.layer], &inputs[0], y()?),
+        Op::RopeAttention(op) => {
+            let table = (op.rotary_dim > 0).then(|| &bind.rope_tables[op.table]);
+            let [q, k, v] = [&inputs[0], &inputs[1], &inputs[2]];
+            op.lower(ctx, label, &bind.caches[op.attention.layer], table, [q, k, v], y()?)
+        }
         Op::Elementwise(op) => op.lower(label, &inputs[0], inputs.last().unwrap_or(&inputs[0]), y()?),
         Op::SelectRows => select_rows::lower(ctx.step, label, &inputs[0], y()?),
     })

@@ -4,6 +4,7 @@
 //! buffers; `lower` picks kernels. The same graph runs on the CPU references (`reference.rs`), value by value, by name.
 
 pub mod fuse;
+pub mod fuse_one_row;
 pub mod lower;
 pub mod memory;
 pub mod record;

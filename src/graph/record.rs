@@ -74,7 +74,7 @@ impl<'a> Recorder<'a> {
         let weight = self.matrix(&format!("{module}.weight"), out_features, self.width(x))?;
         let bias = if bias { Some(self.vector(&format!("{module}.bias"), out_features)?) } else { None };
         let outputs = self.graph.values[x.0].outputs;
-        let op = Op::Linear(Linear { weight, bias, residual: false });
+        let op = Op::Linear(Linear { weight, bias, ..Linear::default() });
         Ok(self.push(op, &[x], short(module), out_features, outputs))
     }
 

@@ -6,7 +6,8 @@ use super::Graph;
 use super::weights::{CpuWeights, zeros};
 use crate::error::{Error, Result};
 use crate::ops::kv_write::CpuKvLayer;
-use crate::ops::{KvFormat, Op, Rows, StepRow, select_rows};
+use crate::ops::linear::LinearWeights;
+use crate::ops::{CpuMatrix, KvFormat, Op, Rows, StepRow, select_rows};
 
 /// A model on the CPU references.
 pub struct ReferenceModel {
@@ -59,9 +60,11 @@ impl ReferenceModel {
                 Op::Embedding(op) => op.reference(&weights.matrix(op.weight), rows),
                 Op::RmsNorm(op) => op.reference(&inputs[0], weights.vector(op.weight)),
                 Op::Linear(op) => {
-                    let bias = op.bias.map(|bias| weights.vector(bias));
-                    let residual = op.residual.then(|| &inputs[1]);
-                    op.reference(&inputs[0], &weights.matrix(op.weight), bias, residual)
+                    let vector = |weight: Option<usize>| weight.map(|weight| weights.vector(weight));
+                    let norm = vector(op.norm.as_ref().map(|norm| norm.weight));
+                    let weight: &dyn CpuMatrix = &weights.matrix(op.weight);
+                    let read = LinearWeights { weight, bias: vector(op.bias), norm };
+                    op.reference(&inputs[0], read, op.residual.then(|| &inputs[1]))
                 }
                 Op::Rope(op) => op.reference(&inputs[0], &rope_tables[op.table], rows),
                 Op::KvWrite(op) => {
@@ -69,6 +72,11 @@ impl ReferenceModel {
                     continue;
                 }
                 Op::Attention(op) => op.reference(&caches[op.layer], &inputs[0], rows),
+                Op::RopeAttention(op) => {
+                    let table = (op.rotary_dim > 0).then(|| rope_tables[op.table].as_slice());
+                    let [q, k, v] = [&inputs[0], &inputs[1], &inputs[2]];
+                    op.reference(&mut caches[op.attention.layer], [q, k, v], table, rows)
+                }
                 Op::Elementwise(op) => op.reference(&inputs[0], inputs.last().unwrap_or(&inputs[0])),
                 Op::SelectRows => select_rows::reference(&inputs[0], n_outputs),
             };

@@ -7,7 +7,7 @@ use super::{GpuKvLayer, Lowering, Operand, Rows, StepRow, dispatch};
 use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 
-/// The largest head that the kernels take (`shaders/attention.wgsl`, MAX_QUADS; `shaders/attention_tile.wgsl`, QUADS).
+/// The largest head that the kernels take (`shaders/attention_tile.wgsl`, QUADS).
 pub const MAX_HEAD_DIM: u32 = 256;
 
 /// vec4s of the queries of a tile of `shaders/attention_tile.wgsl`.
@@ -109,25 +109,14 @@ impl Attention {
             Rc::clone(&cache.v),
             Rc::clone(&y.buffer),
         ];
-        let kernel = |name| KernelSpec::new(name).slot("KV", ctx.variants.kv.file());
+        let kernel = KernelSpec::new("attention_tile")
+            .slot("KV", ctx.variants.kv.file())
+            .constant("QUADS", tile_quads(self.head_dim));
+        let tiles = Tiles::new(self);
+        let grid = Box::new(move |s: &StepShape| [tiles.kv_heads, tiles.count(s), 1]);
+        let mut spec = dispatch(label, kernel, &params, buffers, grid);
         let position_bytes = 2 * u64::from(head_quads) * 4 * ctx.variants.kv.bytes();
-        let mut spec;
-        if ctx.max_rows == 1 {
-            let (heads, window) = (self.heads, self.window());
-            let grid = Box::new(move |s: &StepShape| [heads, s.n_rows, 1]);
-            spec = dispatch(label, kernel("attention").constant("WORKGROUP", 64), &params, buffers, grid);
-            spec.kv_bytes = Box::new(move |s| {
-                let length = if window == 0 { s.kv_length } else { s.kv_length.min(window) };
-                // Each query head reads its own copy of the keys and values.
-                u64::from(heads) * u64::from(s.n_rows) * u64::from(length) * position_bytes
-            });
-        } else {
-            let tiles = Tiles::new(self);
-            let grid = Box::new(move |s: &StepShape| [tiles.kv_heads, tiles.count(s), 1]);
-            let kernel = kernel("attention_tile").constant("QUADS", tile_quads(self.head_dim));
-            spec = dispatch(label, kernel, &params, buffers, grid);
-            spec.kv_bytes = Box::new(move |s| u64::from(tiles.kv_heads) * tiles.positions(s) * position_bytes);
-        }
+        spec.kv_bytes = Box::new(move |s| u64::from(tiles.kv_heads) * tiles.positions(s) * position_bytes);
         vec![spec]
     }
 

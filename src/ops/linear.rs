@@ -1,7 +1,10 @@
-//! `y[m, n] = x[m, k] · w[n, k]ᵀ (+ bias[n]) (+ residual[m, n])`: a matvec for few rows, a matmul for many.
+//! `y[m, n] = x[m, k] · w[n, k]ᵀ (+ bias[n]) (+ residual[m, n])`: a matvec for few rows, a matmul for many. For one row a norm
+//! before it and the gate after it can be part of it.
 
 use std::rc::Rc;
 
+use super::elementwise::Function;
+use super::rms_norm::RmsNorm;
 use super::{CpuMatrix, Lowering, Matrix, MatrixPart, Operand, Reduce, Rows, dispatch};
 use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
@@ -14,7 +17,7 @@ pub const TILE_ROWS: u32 = 8;
 const BATCH_ROWS: u32 = 8;
 
 /// A linear layer. Inputs: `x`, and the residual if there is one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Linear {
     /// Index of the weight in the graph: `[out_features, in_features]`.
     pub weight: usize,
@@ -22,11 +25,40 @@ pub struct Linear {
     pub bias: Option<usize>,
     /// Whether the second input is added to the product.
     pub residual: bool,
+    /// A norm of `x` that comes first. Kernels do it for steps of one row only.
+    pub norm: Option<RmsNorm>,
+    /// What becomes of the product's two halves. Kernels do it for steps of one row and matrices of one part only.
+    pub gate: Option<Gate>,
+}
+
+/// `function(product[.., i], product[.., offset + i])` for `i < width`: a gated MLP (Shazeer 2020, eq. 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// Of the two.
+    pub function: Function,
+    /// Row of the weight where the second half starts; a multiple of 32.
+    pub offset: u32,
+    /// Values of the result.
+    pub width: u32,
+}
+
+/// What a linear reads besides its inputs. `V` is a vector on the CPU or the GPU, `M` a matrix.
+#[derive(Clone, Copy)]
+pub struct LinearWeights<M, V> {
+    /// `[n, k]`.
+    pub weight: M,
+    /// `[n]`.
+    pub bias: Option<V>,
+    /// The norm's weight: `[k]`.
+    pub norm: Option<V>,
 }
 
 impl Linear {
-    /// CPU reference, accumulating in f64. `x: [rows, k]`, `weight: [n, k]`, `bias: [n]`, `residual: [rows, n]` → `[rows, n]`.
-    pub fn reference(&self, x: &Rows, weight: &dyn CpuMatrix, bias: Option<&[f32]>, residual: Option<&Rows>) -> Rows {
+    /// CPU reference, accumulating in f64. `x: [rows, k]`, `residual: [rows, n]` → `[rows, n]`, or the gate's width.
+    pub fn reference(&self, x: &Rows, weights: LinearWeights<&dyn CpuMatrix, &[f32]>, residual: Option<&Rows>) -> Rows {
+        let LinearWeights { weight, bias, norm } = weights;
+        let normed = self.norm.as_ref().zip(norm).map(|(op, weight)| op.reference(x, weight));
+        let x = normed.as_ref().unwrap_or(x);
         let (n, k) = weight.shape();
         let mut y = Rows::zeros(x.len(), n);
         let mut w = vec![0.0; k];
@@ -50,7 +82,7 @@ impl Linear {
                 y.row_mut(i)[j] = value;
             }
         }
-        y
+        self.gate.map_or(y.clone(), |gate| gate.reference(&y))
     }
 
     /// GPU lowering: one dispatch a part of the matrix.
@@ -58,17 +90,18 @@ impl Linear {
         &self,
         ctx: &Lowering<'_>,
         label: &str,
-        weight: &Matrix,
-        bias: Option<&Rc<GpuBuffer>>,
+        weights: LinearWeights<&Matrix, &Rc<GpuBuffer>>,
         inputs: (&Operand, Option<&Operand>),
         y: &Operand,
     ) -> Vec<DispatchSpec> {
+        let LinearWeights { weight, bias, norm } = weights;
         let (x, residual) = inputs;
-        let lower_part = |part: &MatrixPart, choice: &Choice| {
+        let lower_part = |part: &MatrixPart, choice: Choice| {
             let params = Params {
                 row_blocks: weight.format.sub_blocks(u64::from(weight.cols)) as u32,
                 n_quads: part.rows.div_ceil(4),
                 first_quad: part.first_row / 4,
+                gate_quads: self.gate.map_or(0, |gate| gate.offset / 4),
                 has_bias: u32::from(bias.is_some()),
                 has_residual: u32::from(residual.is_some()),
                 x_stride: x.stride_quads(),
@@ -77,7 +110,10 @@ impl Linear {
                 y_offset: y.offset_quads(),
                 residual_stride: residual.map_or(0, Operand::stride_quads),
                 residual_offset: residual.map_or(0, Operand::offset_quads),
+                norm_width: x.width,
+                norm_eps: self.norm.as_ref().map_or(0.0, |norm| norm.eps),
                 of_outputs: u32::from(x.outputs),
+                pad0: 0,
             };
             let mut buffers = vec![
                 Rc::clone(&part.quants),
@@ -87,31 +123,81 @@ impl Linear {
                 Rc::clone(residual.map_or(ctx.nothing, |r| &r.buffer)),
                 Rc::clone(&y.buffer),
             ];
+            buffers.extend(norm.map(Rc::clone));
             if choice.reads_step {
                 buffers.push(Rc::clone(ctx.step));
             }
-            let kernel = choice.kernel.clone().slot("QUANT", weight.format.shader());
-            let (tiles, groups) = (choice.tiles, params.n_quads.div_ceil(choice.quads));
+            let Choice { kernel, groups, tiles, .. } = choice;
             let (rows, rows_again) = (x.clone(), x.clone());
             let grid = Box::new(move |s: &StepShape| tiles.grid(groups, rows.rows_of(s)));
-            let mut spec = dispatch(label, kernel, &params, buffers, grid);
+            let mut spec = dispatch(label, ctx.dequantizing(kernel, weight.format), &params, buffers, grid);
             // A tile reads the weights once.
             let part_bytes = weight.part_bytes(part);
             spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(tiles.count(rows_again.rows_of(s))));
             spec
         };
-        let choices = choices(ctx);
-        weight.parts.iter().flat_map(|part| choices.iter().map(move |choice| lower_part(part, choice))).collect()
+        let choices = |part: &MatrixPart| self.choices(ctx, part.rows.div_ceil(4));
+        weight
+            .parts
+            .iter()
+            .flat_map(|part| choices(part).into_iter().map(move |choice| lower_part(part, choice)))
+            .collect()
+    }
+
+    /// The kernels for a part of `n_quads` quads of rows. A recording for several rows has two for GPUs, by the number of rows
+    /// in a step: the grid of one of them is empty.
+    fn choices(&self, ctx: &Lowering<'_>, n_quads: u32) -> Vec<Choice> {
+        let choice = |kernel, quads, rows, steps| {
+            let tiles = Tiles { rows, steps };
+            Choice { kernel, groups: n_quads.div_ceil(quads), tiles, reads_step: false }
+        };
+        if ctx.max_rows == 1 {
+            vec![self.matvec(ctx, n_quads)]
+        } else if ctx.variants.matvec == Reduce::None {
+            let kernel = KernelSpec::new("matmul_rows").slot("ACT", ctx.variants.act()).constant("WORKGROUP", 8);
+            vec![choice(kernel, 16, TILE_ROWS, (1, u32::MAX))]
+        } else {
+            let batch = choice(KernelSpec::new("matvec_batch"), 4, BATCH_ROWS, (1, BATCH_ROWS));
+            let tile = choice(KernelSpec::new("matmul_tile"), 16, 32, (BATCH_ROWS + 1, u32::MAX));
+            vec![Choice { reads_step: true, ..batch }, Choice { reads_step: true, ..tile }]
+        }
+    }
+
+    /// The kernel for one row.
+    fn matvec(&self, ctx: &Lowering<'_>, n_quads: u32) -> Choice {
+        let on_cpu = ctx.variants.matvec == Reduce::None;
+        let (shader, workgroup) = if on_cpu { ("matvec_rows", 16) } else { ("matvec", ctx.variants.matvec_workgroup) };
+        let broadcast = on_cpu && ctx.variants.broadcast;
+        let mut kernel = KernelSpec::new(shader).constant("WORKGROUP", workgroup);
+        kernel = match (&self.norm, broadcast) {
+            (Some(_), true) => kernel.slot("INPUT", "input/norm_broadcast4"),
+            (Some(_), false) => kernel.slot("INPUT", "input/norm"),
+            (None, _) => {
+                kernel.slot("INPUT", "input/plain").slot("ACT", if on_cpu { ctx.variants.act() } else { "act/plain" })
+            }
+        };
+        if !on_cpu {
+            kernel = kernel.slot("REDUCE", ctx.variants.matvec.file());
+        }
+        let (kernel, pairs) = match self.gate {
+            Some(gate) => {
+                (kernel.slot("EPILOGUE", "epilogue/gate").slot("FUNCTION", gate.function.file()), gate.offset / 4)
+            }
+            None => (kernel.slot("EPILOGUE", "epilogue/rows"), n_quads.div_ceil(2)),
+        };
+        let groups = if on_cpu { pairs.div_ceil(workgroup) } else { pairs };
+        Choice { kernel, groups, tiles: Tiles { rows: 1, steps: (1, 1) }, reads_step: false }
     }
 }
 
-/// A kernel, and which part of the work is a workgroup's.
+/// A kernel, and how the work is cut.
 struct Choice {
     kernel: KernelSpec,
-    /// Quads of rows of w that a workgroup computes.
-    quads: u32,
+    /// Workgroups over the rows of w.
+    groups: u32,
+    /// Workgroups over the rows of x.
     tiles: Tiles,
-    /// Whether it binds the step, to know where the rows end.
+    /// Whether it binds the step, to know where the rows of x end.
     reads_step: bool,
 }
 
@@ -125,13 +211,13 @@ struct Tiles {
 }
 
 impl Tiles {
-    /// How many `n_rows` rows take; none in a step that the kernel is not for.
+    /// How many tiles `n_rows` rows take; none in a step that the kernel is not for.
     fn count(self, n_rows: u32) -> u32 {
         let (fewest, most) = self.steps;
         if (fewest..=most).contains(&n_rows) { n_rows.div_ceil(self.rows) } else { 0 }
     }
 
-    /// Workgroups: `groups` a tile, in rows of a limited width where there is one tile at most.
+    /// The grid for `groups` workgroups a tile. Where one tile is all, it is cut into rows, since its width is limited.
     fn grid(self, groups: u32, n_rows: u32) -> [u32; 3] {
         match self.count(n_rows) {
             0 => [0; 3],
@@ -141,34 +227,14 @@ impl Tiles {
     }
 }
 
-/// The kernels of a recording. One that is for steps of several rows has two for GPUs, by the number of rows; in each step
-/// the grid of one of them is empty.
-fn choices(ctx: &Lowering<'_>) -> Vec<Choice> {
-    let on_cpu = ctx.variants.matvec == Reduce::None;
-    let act = if ctx.variants.broadcast { "act/broadcast4" } else { "act/plain" };
-    let one = Tiles { rows: 1, steps: (1, 1) };
-    let choice = |kernel, quads, tiles| Choice { kernel, quads, tiles, reads_step: false };
-    match (ctx.max_rows, on_cpu) {
-        (1, true) => {
-            let kernel = KernelSpec::new("matvec_rows").slot("ACT", act).constant("WORKGROUP", 16);
-            vec![choice(kernel, 16, one)]
-        }
-        (1, false) => {
-            let reduce = ctx.variants.matvec.file();
-            vec![choice(KernelSpec::new("matvec").slot("REDUCE", reduce).constant("WORKGROUP", 64), 1, one)]
-        }
-        (_, true) => {
-            let kernel = KernelSpec::new("matmul_rows").slot("ACT", act).constant("WORKGROUP", 8);
-            vec![choice(kernel, 16, Tiles { rows: TILE_ROWS, steps: (1, u32::MAX) })]
-        }
-        (_, false) => {
-            let batch = Tiles { rows: BATCH_ROWS, steps: (1, BATCH_ROWS) };
-            let tile = Tiles { rows: 32, steps: (BATCH_ROWS + 1, u32::MAX) };
-            vec![
-                Choice { reads_step: true, ..choice(KernelSpec::new("matvec_batch"), 4, batch) },
-                Choice { reads_step: true, ..choice(KernelSpec::new("matmul_tile"), 16, tile) },
-            ]
-        }
+impl Gate {
+    fn reference(&self, product: &Rows) -> Rows {
+        let columns = |offset: u32| {
+            let columns = offset as usize..(offset + self.width) as usize;
+            let data = (0..product.len()).flat_map(|i| product.row(i)[columns.clone()].to_vec()).collect();
+            Rows { data, width: self.width as usize }
+        };
+        self.function.reference(&columns(0), &columns(self.offset))
     }
 }
 
@@ -177,6 +243,7 @@ params! {
         row_blocks: u32,
         n_quads: u32,
         first_quad: u32,
+        gate_quads: u32,
         has_bias: u32,
         has_residual: u32,
         x_stride: u32,
@@ -185,6 +252,9 @@ params! {
         y_offset: u32,
         residual_stride: u32,
         residual_offset: u32,
+        norm_width: u32,
+        norm_eps: f32,
         of_outputs: u32,
+        pad0: u32,
     }
 }

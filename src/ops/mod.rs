@@ -11,6 +11,7 @@ pub mod kv_write;
 pub mod linear;
 pub mod rms_norm;
 pub mod rope;
+pub mod rope_attention;
 pub mod select_rows;
 
 use std::rc::Rc;
@@ -21,6 +22,7 @@ use crate::gpu::params::ParamsLayout;
 use crate::gpu::replay::Grid;
 use crate::gpu::upload::{GpuMatrix, RepackParams};
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
+use crate::quant::Format;
 
 /// What a model can ask for.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +39,8 @@ pub enum Op {
     KvWrite(kv_write::KvWrite),
     /// Attention over the cache.
     Attention(attention::Attention),
+    /// Rotary embedding, cache write and attention of one row.
+    RopeAttention(rope_attention::RopeAttention),
     /// Element by element.
     Elementwise(elementwise::Function),
     /// The rows whose logits are wanted.
@@ -186,12 +190,23 @@ impl KvFormat {
 pub struct Variants {
     /// How matvec adds up.
     pub matvec: Reduce,
+    /// Invocations of a matvec workgroup on GPUs.
+    pub matvec_workgroup: u32,
     /// Whether kernels without cooperation share loads by broadcasts within subgroups of exactly four.
     pub broadcast: bool,
+    /// Whether half floats of scales are decoded by integer operations rather than the built-in.
+    pub half_bits: bool,
     /// How norms add up (`None` means one invocation a row).
     pub norm: Reduce,
     /// How keys and values are stored.
     pub kv: KvFormat,
+}
+
+impl Variants {
+    /// The WGSL file for an ACT slot, in kernels without cooperation.
+    fn act(self) -> &'static str {
+        if self.broadcast { "act/broadcast4" } else { "act/plain" }
+    }
 }
 
 /// One layer's cache on the GPU: `[slots, kv_heads, capacity, head_quads]` for keys and for values.
@@ -215,8 +230,18 @@ pub struct Lowering<'a> {
     pub nothing: &'a Rc<GpuBuffer>,
     /// Room for attention scores, `[max_rows, heads, score_quads]` vec4s, where the kernels without cooperation are used.
     pub scores: Option<&'a Rc<GpuBuffer>>,
+    /// Room for the partial sums of split attention ([`rope_attention::partial_bytes`]).
+    pub partials: &'a Rc<GpuBuffer>,
     /// Rows that this recording is for at most.
     pub max_rows: u32,
+}
+
+impl Lowering<'_> {
+    /// Fills the slots of a kernel that reads weights.
+    fn dequantizing(&self, kernel: KernelSpec, format: Format) -> KernelSpec {
+        let half = if self.variants.half_bits { "half/bits" } else { "half/unpack" };
+        kernel.slot("QUANT", format.shader()).slot("HALF", half)
+    }
 }
 
 /// A dispatch without traffic; ops add theirs.
@@ -242,9 +267,11 @@ fn dispatch<P: Pod>(
 pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("argmax", argmax::ScanParams::LAYOUT),
     ("argmax_slices", argmax::BestParams::LAYOUT),
-    ("attention", attention::Params::LAYOUT),
+    ("attention_combine", rope_attention::CombineParams::LAYOUT),
     ("attention_scores", attention::RowsParams::LAYOUT),
     ("attention_softmax", attention::RowsParams::LAYOUT),
+    ("attention_split", rope_attention::SplitParams::LAYOUT),
+    ("attention_split_rows", rope_attention::SplitParams::LAYOUT),
     ("attention_tile", attention::Params::LAYOUT),
     ("attention_values", attention::RowsParams::LAYOUT),
     ("elementwise", elementwise::Params::LAYOUT),

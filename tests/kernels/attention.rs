@@ -5,22 +5,21 @@ use std::rc::Rc;
 use doran::gpu::{StepShape, Usage};
 use doran::ops::attention::{Attention, Mask, score_bytes};
 use doran::ops::kv_write::{CpuKvLayer, KvWrite};
-use doran::ops::{GpuKvLayer, KvFormat, Lowering, Rows, StepRow, Variants};
+use doran::ops::rope_attention::{RopeAttention, partial_bytes};
+use doran::ops::{GpuKvLayer, KvFormat, Lowering, Reduce, Rows, StepRow, Variants};
 
 use crate::harness::{Bench, Random, assert_close};
 
 /// Which kernels compute it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kernels {
-    /// `attention`, for steps of one row; it takes more.
-    Row,
     /// `attention_tile`.
     Tile,
     /// `attention_scores`, `_softmax` and `_values`, where heads are whole vec4s.
     Scores,
 }
 
-const KERNELS: [Kernels; 3] = [Kernels::Row, Kernels::Tile, Kernels::Scores];
+const KERNELS: [Kernels; 2] = [Kernels::Tile, Kernels::Scores];
 
 #[derive(Clone, Copy)]
 struct Case {
@@ -52,8 +51,8 @@ impl<'a> Both<'a> {
         Self { bench, case, kv, cpu, gpu }
     }
 
-    fn lowering(&self, max_rows: u32) -> Lowering<'a> {
-        self.bench.lowering(Variants { kv: self.kv, ..self.bench.variants()[0] }, max_rows)
+    fn lowering(&self) -> Lowering<'a> {
+        self.bench.lowering(Variants { kv: self.kv, ..self.bench.variants()[0] }, 64)
     }
 
     fn attention(&self) -> Attention {
@@ -70,7 +69,7 @@ impl<'a> Both<'a> {
         let write = KvWrite { layer: 0, kv_heads: self.case.kv_heads, head_dim: self.case.head_dim };
         write.reference(&mut self.cpu, k, v, rows);
         let (k, v) = (self.bench.operand(k, 32), self.bench.operand(v, 64));
-        self.bench.run(write.lower(&self.lowering(64), "kv", &self.gpu, &k, &v), &step);
+        self.bench.run(write.lower(&self.lowering(), "kv", &self.gpu, &k, &v), &step);
     }
 
     /// Attention of these rows by one choice of kernels, compared with the reference.
@@ -79,7 +78,7 @@ impl<'a> Both<'a> {
         let room = score_bytes(64, heads, capacity);
         let room = Rc::new(self.bench.gpu.create_buffer("scores", room, Usage::Storage));
         let scores = (kernels == Kernels::Scores).then_some(&room);
-        let ctx = Lowering { scores, ..self.lowering(if kernels == Kernels::Row { 1 } else { 64 }) };
+        let ctx = Lowering { scores, ..self.lowering() };
         let step = self.bench.write_step(rows, 1);
         let wanted = self.attention().reference(&self.cpu, q, rows);
         let y = self.bench.room(rows.len(), q.width);
@@ -199,9 +198,72 @@ pub async fn attention_reads_the_window_only() {
             .sum();
         let shape = StepShape { n_rows, n_outputs: 1, kv_length: start + n_rows };
         let y = bench.room(rows.len(), q.width);
-        let spec = &both.attention().lower(&both.lowering(64), "y", &both.gpu, &bench.operand(&q, 0), &y)[0];
+        let spec = &both.attention().lower(&both.lowering(), "y", &both.gpu, &bench.operand(&q, 0), &y)[0];
         assert_eq!((spec.kv_bytes)(&shape), positions * u64::from(kv_heads * head_dim) * 2 * 4);
         assert_eq!((spec.grid)(&shape), [kv_heads, of_heads.chunks(queries).count() as u32, 1]);
+    }
+}
+
+/// One row at a time, each bringing its own key and value: rotary part, groups of heads, windows, several splits and tiles.
+pub async fn attention_in_splits() {
+    let bench = Bench::new().await;
+    let case =
+        |heads, kv_heads, head_dim, mask, length| Case { heads, kv_heads, head_dim, mask, length, capacity: 2200 };
+    let cases = [
+        (case(1, 1, 4, Mask::Causal, 3), 0),
+        (case(9, 3, 64, Mask::Causal, 70), 64),
+        (case(12, 1, 80, Mask::Causal, 40), 32),
+        (case(2, 1, 128, Mask::Window(5), 20), 128),
+        (case(8, 4, 24, Mask::Window(70), 150), 16),
+        (case(4, 2, 256, Mask::Causal, 66), 256),
+    ];
+    for (case, rotary_dim) in cases {
+        for kv in [KvFormat::F32, KvFormat::F16] {
+            for reduce in [Reduce::None, Reduce::Workgroup] {
+                check_splits(&bench, &case, rotary_dim, kv, reduce, 0).await;
+            }
+        }
+    }
+    // Far into a context, where a split has several tiles: what lies before is zeros.
+    for reduce in [Reduce::None, Reduce::Workgroup] {
+        check_splits(&bench, &case(3, 1, 16, Mask::Causal, 4), 16, KvFormat::F32, reduce, 2190).await;
+    }
+}
+
+async fn check_splits(bench: &Bench, case: &Case, rotary_dim: u32, kv: KvFormat, reduce: Reduce, start: u32) {
+    let Case { heads, kv_heads, head_dim, mask, length, capacity } = *case;
+    let mut random = Random(u64::from(head_dim * 5 + length));
+    let len = (2 * kv_heads * capacity * head_dim) as usize;
+    let mut cpu = CpuKvLayer { k: vec![0.0; len], v: vec![0.0; len], capacity: capacity as usize, format: kv };
+    let buffer = || Rc::new(bench.gpu.create_buffer("cache", len as u64 * kv.bytes(), Usage::Storage));
+    let gpu = GpuKvLayer { k: buffer(), v: buffer(), capacity };
+    let angle = |i: u32| (i as f32 * 0.37).sin_cos();
+    let table: Vec<[f32; 2]> = (0..capacity * rotary_dim / 2).map(|i| [angle(i).1, angle(i).0]).collect();
+    let gpu_table = Rc::new(bench.gpu.create_buffer("table", (table.len() as u64 * 8).max(16), Usage::Storage));
+    bench.gpu.write(&gpu_table, 0, bytemuck::cast_slice(&table));
+    let variants = Variants { kv, matvec: reduce, ..bench.variants()[0] };
+    let room = Rc::new(bench.gpu.create_buffer(
+        "partials",
+        partial_bytes(reduce == Reduce::None, heads, head_dim, capacity),
+        Usage::Storage,
+    ));
+    let ctx = Lowering { partials: &room, ..bench.lowering(variants, 1) };
+    let attention = Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask };
+    let op = RopeAttention { attention, rotary_dim, table: 0 };
+    let (cpu_table, gpu_table) = ((rotary_dim > 0).then_some(&table[..]), (rotary_dim > 0).then_some(&gpu_table));
+    for position in start..start + length {
+        let row = [StepRow { token: 0, slot: position % 2, position }];
+        let step = bench.write_step(&row, 1);
+        let (q, k) = (random.rows(1, (heads * head_dim) as usize), random.rows(1, (kv_heads * head_dim) as usize));
+        let v = random.rows(1, k.width);
+        let wanted = op.reference(&mut cpu, [&q, &k, &v], cpu_table, &row);
+        let (gpu_q, gpu_k, gpu_v) = (bench.operand(&q, 32), bench.operand(&k, 64), bench.operand(&v, 0));
+        let y = bench.room(1, q.width);
+        bench.run(op.lower(&ctx, "y", &gpu, gpu_table, [&gpu_q, &gpu_k, &gpu_v], &y), &step);
+        let label = format!(
+            "{heads}/{kv_heads} × {head_dim}, rotary {rotary_dim}, {mask:?}, {kv:?}, {reduce:?}, at {position}"
+        );
+        assert_close(&label, &bench.read(&y, 1).await, &wanted, 3e-6);
     }
 }
 

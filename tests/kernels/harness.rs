@@ -38,6 +38,8 @@ pub struct Bench {
     pub gpu: Rc<Gpu>,
     pub nothing: Rc<GpuBuffer>,
     pub step: Rc<GpuBuffer>,
+    /// Room for the partial sums of split attention.
+    pub partials: Rc<GpuBuffer>,
 }
 
 impl Bench {
@@ -49,7 +51,8 @@ impl Bench {
         let gpu = Rc::new(Gpu::open(options).await.expect("tests need a GPU: natively install mesa-vulkan-drivers"));
         let nothing = Rc::new(gpu.create_buffer("nothing", 256, Usage::Storage));
         let step = Rc::new(gpu.create_buffer("step", 16 + 16 * 256, Usage::Storage));
-        Self { gpu, nothing, step }
+        let partials = Rc::new(gpu.create_buffer("partials", 1 << 20, Usage::Storage));
+        Self { gpu, nothing, step, partials }
     }
 
     /// Values on the GPU, between sentinels: `lead` columns before each row's values and padding after.
@@ -98,7 +101,8 @@ impl Bench {
     }
 
     pub fn lowering(&self, variants: Variants, max_rows: u32) -> Lowering<'_> {
-        Lowering { variants, step: &self.step, nothing: &self.nothing, scores: None, max_rows }
+        let Self { step, nothing, partials, .. } = self;
+        Lowering { variants, step, nothing, scores: None, partials, max_rows }
     }
 
     pub fn run(&self, specs: Vec<DispatchSpec>, shape: &StepShape) {
@@ -141,10 +145,20 @@ impl Bench {
     /// The ways to add up that this device can run, and to load x.
     pub fn variants(&self) -> Vec<Variants> {
         let capabilities = self.gpu.capabilities();
-        let plain = Variants { matvec: Reduce::None, broadcast: false, norm: Reduce::None, kv: KvFormat::F32 };
-        let mut all = vec![plain, Variants { matvec: Reduce::Workgroup, norm: Reduce::Workgroup, ..plain }];
-        if capabilities.subgroups {
-            all.push(Variants { matvec: Reduce::Subgroup, norm: Reduce::Subgroup, ..plain });
+        let plain = Variants {
+            matvec: Reduce::None,
+            matvec_workgroup: 64,
+            broadcast: false,
+            half_bits: false,
+            norm: Reduce::None,
+            kv: KvFormat::F32,
+        };
+        let mut all = vec![plain, Variants { half_bits: true, ..plain }];
+        for matvec_workgroup in [32, 64, 128] {
+            all.push(Variants { matvec: Reduce::Workgroup, norm: Reduce::Workgroup, matvec_workgroup, ..plain });
+            if capabilities.subgroups {
+                all.push(Variants { matvec: Reduce::Subgroup, norm: Reduce::Subgroup, matvec_workgroup, ..plain });
+            }
         }
         if capabilities.subgroup_size == Some(4) {
             all.push(Variants { broadcast: true, ..plain });

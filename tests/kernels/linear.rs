@@ -2,9 +2,11 @@
 
 use doran::gpu::device::GpuOptions;
 use doran::gpu::{Recording, StepShape};
+use doran::ops::elementwise::Function;
 use doran::ops::embedding::Embedding;
-use doran::ops::linear::Linear;
-use doran::ops::{Operand, Reduce, Rows, StepRow};
+use doran::ops::linear::{Gate, Linear, LinearWeights};
+use doran::ops::rms_norm::RmsNorm;
+use doran::ops::{CpuMatrix, Operand, Reduce, Rows, StepRow};
 use doran::quant::Format;
 
 use crate::harness::{Bench, Random, Stored, assert_close};
@@ -40,21 +42,43 @@ async fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), labe
     let x = random.rows(tokens, k);
     let residual = random.rows(tokens, n);
     let bias: Vec<f32> = (0..n.next_multiple_of(4)).map(|_| random.unit()).collect();
+    let norm_weight: Vec<f32> = (0..k.next_multiple_of(32)).map(|i| if i < k { random.unit() } else { 0.0 }).collect();
+    // A gate takes two halves that start at multiples of 32, of the same width.
+    let gate = Gate { function: Function::SiluMul, offset: (n / 2 / 32 * 32) as u32, width: (n / 2 / 32 * 32) as u32 };
+    let gates = tokens == 1 && gate.offset > 0 && matrix.parts.len() == 1;
     for variants in bench.variants() {
-        for (has_bias, has_residual) in [(true, false), (false, true), (true, true)] {
-            let op = Linear { weight: 0, bias: has_bias.then_some(0), residual: has_residual };
+        for (has_bias, has_residual, has_norm, has_gate) in [
+            (true, false, false, false),
+            (false, true, false, false),
+            (true, true, true, false),
+            (true, false, false, true),
+            (false, false, true, true),
+        ] {
+            if has_gate && !gates || has_norm && tokens > 1 {
+                continue;
+            }
+            let norm = has_norm.then_some(RmsNorm { weight: 0, eps: 1e-5 });
+            let gate = has_gate.then_some(gate);
+            let op = Linear { weight: 0, bias: has_bias.then_some(0), residual: has_residual, norm, gate };
             let residual = has_residual.then_some(&residual);
-            let wanted = op.reference(&x, &weight, has_bias.then_some(&bias[..]), residual);
+            let cpu_norm = has_norm.then_some(&norm_weight[..k]);
+            let cpu = LinearWeights {
+                weight: &weight as &dyn CpuMatrix,
+                bias: has_bias.then_some(&bias[..]),
+                norm: cpu_norm,
+            };
+            let wanted = op.reference(&x, cpu, residual);
             let rows: Vec<StepRow> = (0..tokens as u32).map(|i| StepRow { token: 0, slot: 0, position: i }).collect();
             let step = bench.write_step(&rows, 1);
             let ctx = bench.lowering(variants, if tokens == 1 { 1 } else { 64 });
-            let (gpu_x, gpu_y) = (bench.operand(&x, 40), bench.room_from(tokens, n, 64));
-            let gpu_bias = bench.vector(&bias);
+            let (gpu_x, gpu_y) = (bench.operand(&x, 40), bench.room_from(tokens, wanted.width, 64));
+            let (gpu_bias, gpu_norm) = (bench.vector(&bias), bench.vector(&norm_weight));
             let gpu_residual = residual.map(|residual| bench.operand(residual, 8));
             let inputs = (&gpu_x, gpu_residual.as_ref());
-            let specs = op.lower(&ctx, "y", &matrix, has_bias.then_some(&gpu_bias), inputs, &gpu_y);
-            bench.run(specs, &step);
-            let label = format!("{label} {format:?} {shape:?} {variants:?} bias {has_bias} residual {has_residual}");
+            let norm = has_norm.then_some(&gpu_norm);
+            let gpu = LinearWeights { weight: &matrix, bias: has_bias.then_some(&gpu_bias), norm };
+            bench.run(op.lower(&ctx, "y", gpu, inputs, &gpu_y), &step);
+            let label = format!("{label} {format:?} {shape:?} {variants:?} {op:?}");
             assert_close(&label, &bench.read(&gpu_y, tokens).await, &wanted, TOLERANCE);
             if variants.matvec != Reduce::None {
                 bench.assert_untouched_after(&label, &gpu_y, tokens).await;
@@ -91,12 +115,13 @@ pub async fn a_grid_of_several_rows() {
     let weight = Stored::random(Format::F32, n, k, &mut random);
     let matrix = weight.upload(&bench, n * k);
     let x = random.rows(1, k);
-    let op = Linear { weight: 0, bias: None, residual: false };
-    let wanted = op.reference(&x, &weight, None, None);
+    let op = Linear::default();
+    let wanted = op.reference(&x, LinearWeights { weight: &weight, bias: None, norm: None }, None);
     let step = bench.write_step(&[StepRow { token: 0, slot: 0, position: 0 }], 1);
     for variants in bench.variants() {
         let y = bench.room(1, n);
-        let specs = op.lower(&bench.lowering(variants, 1), "y", &matrix, None, (&bench.operand(&x, 0), None), &y);
+        let gpu = LinearWeights { weight: &matrix, bias: None, norm: None };
+        let specs = op.lower(&bench.lowering(variants, 1), "y", gpu, (&bench.operand(&x, 0), None), &y);
         bench.run(specs, &step);
         assert_close(&format!("{variants:?}"), &bench.read(&y, 1).await, &wanted, TOLERANCE);
     }
@@ -111,14 +136,15 @@ pub async fn kernels_by_the_number_of_rows() {
     let matrix = weight.upload(&bench, 41);
     let part_bytes: u64 = matrix.parts.iter().map(|part| matrix.part_bytes(part)).sum();
     let x = random.rows(64, k);
-    let op = Linear { weight: 0, bias: None, residual: false };
-    let wanted = op.reference(&x, &weight, None, None);
+    let op = Linear::default();
+    let wanted = op.reference(&x, LinearWeights { weight: &weight, bias: None, norm: None }, None);
     for variants in bench.variants() {
         let tile_rows = if variants.matvec == Reduce::None { |_| 8 } else { |rows| if rows <= 8 { 8 } else { 32 } };
         for outputs in [false, true] {
             let gpu_x = Operand { outputs, ..bench.operand(&x, 40) };
             let y = Operand { outputs, ..bench.room_from(64, n, 64) };
-            let specs = op.lower(&bench.lowering(variants, 64), "y", &matrix, None, (&gpu_x, None), &y);
+            let gpu = LinearWeights { weight: &matrix, bias: None, norm: None };
+            let specs = op.lower(&bench.lowering(variants, 64), "y", gpu, (&gpu_x, None), &y);
             let recording = Recording::new(&bench.gpu, "test", specs).expect("binds");
             // From few to many, so that what a step leaves of y is seen in the rows after its own.
             for rows in [1, 2, 4, 5, 8, 9, 32, 33, 63, 64] {

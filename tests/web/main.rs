@@ -30,6 +30,7 @@ macro_rules! tests {
 }
 
 tests![
+    attention::attention_in_splits,
     attention::attention_over_the_cache,
     attention::attention_reads_the_window_only,
     attention::half_floats_are_clamped,

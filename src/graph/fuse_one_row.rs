@@ -1,0 +1,130 @@
+//! Rewrites for steps of one row, on top of `fuse.rs`: a layer becomes six dispatches. They change no weight, so that a graph
+//! for one row and a graph for many share them.
+
+use super::{Graph, Node};
+use crate::ops::Op;
+use crate::ops::elementwise::Function;
+use crate::ops::linear::{Gate, Linear};
+use crate::ops::rope_attention::RopeAttention;
+
+/// All rules for steps of one row, in order. A gate needs a matrix in one piece: `max_part_bytes` is what one holds.
+pub fn fuse_one_row(graph: &mut Graph, max_part_bytes: u64) {
+    fold_norms(graph);
+    fold_gates(graph, max_part_bytes);
+    fuse_attention(graph);
+}
+
+/// A norm that only linears read goes into each of them.
+pub fn fold_norms(graph: &mut Graph) {
+    let mut at = 0;
+    while at < graph.nodes.len() {
+        if let (Op::RmsNorm(norm), Some(output)) = (graph.nodes[at].op.clone(), graph.nodes[at].output) {
+            let input = graph.nodes[at].inputs[0];
+            let readers: Vec<usize> = (at + 1..graph.nodes.len())
+                .filter(|i| graph.nodes[*i].inputs.iter().any(|value| graph.owner(*value).0 == output))
+                .collect();
+            let folds = |i: &usize| {
+                let Node { op, inputs, .. } = &graph.nodes[*i];
+                matches!(op, Op::Linear(Linear { norm: None, .. }))
+                    && inputs[0] == output
+                    && !inputs[1..].contains(&output)
+            };
+            if !readers.is_empty() && readers.iter().all(folds) && graph.logits != output {
+                for reader in readers {
+                    if let Op::Linear(linear) = &mut graph.nodes[reader].op {
+                        linear.norm = Some(norm.clone());
+                    }
+                    graph.nodes[reader].inputs[0] = input;
+                }
+                graph.nodes.remove(at);
+                continue;
+            }
+        }
+        at += 1;
+    }
+}
+
+/// `silu(gate) · up` of the two halves of one linear goes into it.
+pub fn fold_gates(graph: &mut Graph, max_part_bytes: u64) {
+    let mut at = 0;
+    while at < graph.nodes.len() {
+        if let Some((i, gate)) = gated_linear(graph, at, max_part_bytes) {
+            let output = graph.nodes[at].output;
+            if let Op::Linear(linear) = &mut graph.nodes[i].op {
+                linear.gate = Some(gate);
+            }
+            graph.nodes[i].output = output;
+            graph.nodes.remove(at);
+            continue;
+        }
+        at += 1;
+    }
+}
+
+/// The linear whose two halves the gate at `at` takes, and nobody else.
+fn gated_linear(graph: &Graph, at: usize, max_part_bytes: u64) -> Option<(usize, Gate)> {
+    let node = &graph.nodes[at];
+    let function = match node.op {
+        Op::Elementwise(function @ Function::SiluMul) => function,
+        _ => return None,
+    };
+    let (owner, first) = graph.owner(node.inputs[0]);
+    let (other, offset) = graph.owner(node.inputs[1]);
+    let width = graph.values[node.inputs[0]].width;
+    if owner != other || first != 0 || offset == 0 || graph.n_readers(owner) != 1 {
+        return None;
+    }
+    let i = graph.nodes.iter().position(|n| n.output == Some(owner))?;
+    let Op::Linear(Linear { weight, residual: false, gate: None, .. }) = &graph.nodes[i].op else { return None };
+    let weight = &graph.weights[*weight];
+    let (quants, scales) = weight.format.gpu_row_bytes(u64::from(weight.cols));
+    let in_one_piece = u64::from(weight.rows).saturating_mul(quants.max(scales)) <= max_part_bytes;
+    in_one_piece.then_some((i, Gate { function, offset, width }))
+}
+
+/// Rotary embedding, cache write and attention become one op.
+pub fn fuse_attention(graph: &mut Graph) {
+    let mut at = 0;
+    while at < graph.nodes.len() {
+        if let Some((mut removed, node)) = attention_of(graph, at) {
+            graph.nodes[at] = node;
+            removed.sort_unstable();
+            for i in removed.into_iter().rev() {
+                graph.nodes.remove(i);
+                at -= 1;
+            }
+        }
+        at += 1;
+    }
+}
+
+/// The nodes that go into the attention at `at`, and the one that they become.
+fn attention_of(graph: &Graph, at: usize) -> Option<(Vec<usize>, Node)> {
+    let node = &graph.nodes[at];
+    let Op::Attention(attention) = &node.op else { return None };
+    let writes = |n: &Node| matches!(&n.op, Op::KvWrite(write) if write.layer == attention.layer);
+    let write = graph.nodes[..at].iter().position(writes)?;
+    let [k, v] = [graph.nodes[write].inputs[0], graph.nodes[write].inputs[1]];
+    // Where q or k is rotated for the attention only: the rotation, and what is rotated.
+    let rotated = |value: usize| {
+        let i = graph.nodes.iter().position(|n| n.output == Some(value))?;
+        match &graph.nodes[i].op {
+            Op::Rope(rope) if graph.n_readers(value) == 1 => Some((i, rope.clone(), graph.nodes[i].inputs[0])),
+            _ => None,
+        }
+    };
+    let (removed, rotary_dim, table, q, k) = match (rotated(node.inputs[0]), rotated(k)) {
+        (Some((i, rope, q)), Some((j, other, k)))
+            if rope.table == other.table && rope.rotary_dim == other.rotary_dim =>
+        {
+            (vec![i, j, write], rope.rotary_dim, rope.table, q, k)
+        }
+        (None, None) => (vec![write], 0, 0, node.inputs[0], k),
+        _ => return None,
+    };
+    if !RopeAttention::takes(attention.head_dim, rotary_dim) {
+        return None;
+    }
+    let op = Op::RopeAttention(RopeAttention { attention: attention.clone(), rotary_dim, table });
+    Some((removed, Node { op, inputs: vec![q, k, v], output: node.output }))
+}
