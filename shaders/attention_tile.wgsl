@@ -242,9 +242,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 weight0 = select(weight0, s, i == lane);
                 weight1 = select(weight1, s, i == lane + lanes);
             }
-            // A query that has not looked anywhere yet has a maximum of LOWEST, from which LOWEST must not count as 0.
-            weight0 = select(exp(weight0 - maximum), vec4<f32>(0.0), weight0 <= vec4<f32>(LOWEST));
-            weight1 = select(exp(weight1 - maximum), vec4<f32>(0.0), weight1 <= vec4<f32>(LOWEST));
+            // Where a query does not look its weight is 0; but 1 while it has looked nowhere yet, and then the first real score
+            // brings a factor of 0, which takes back what that adds.
+            weight0 = exp(weight0 - maximum);
+            weight1 = exp(weight1 - maximum);
             let factor = exp(before - maximum);
             sum = sum * factor + weight0 + weight1;
             workgroupBarrier();

@@ -1,15 +1,15 @@
 // y = x · wᵀ for up to eight rows of activations on GPUs: as matvec.wgsl, but what is loaded and unpacked of w serves all
-// rows of x. A workgroup computes 4 quads of rows of w; 16 invocations split the sub-blocks of each among them and leave
+// rows of x. A workgroup computes 8 quads of rows of w; 8 invocations split the sub-blocks of each among them and leave
 // their sums in workgroup memory (8 KiB), where they are added up behind a single barrier. Reference: src/ops/linear.rs.
 #import linear_io
 #import linear_rows
 #import quads
 
-const QUADS: u32 = 4u;
-const LANES: u32 = 16u;
+const QUADS: u32 = 8u;
+const LANES: u32 = 8u;
 const MAX_ROWS: u32 = 8u;
-// Entries of one lane.
-const RESULTS: u32 = 32u;
+// Sums of one lane, and invocations.
+const RESULTS: u32 = 64u;
 
 var<workgroup> partials: array<vec4<f32>, 512>;  // [LANES, MAX_ROWS, QUADS]
 
@@ -64,7 +64,7 @@ fn leave(sums: Sums, to: u32) {
     partials[to + 3u * QUADS] = sums.x3;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(RESULTS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let first_quad = (group.y * 32768u + group.x) * QUADS;
     let lane = local % LANES;
@@ -87,11 +87,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     leave(low_sums, to);
     leave(high_sums, to + 4u * QUADS);
     workgroupBarrier();
-    if (local < RESULTS) {
-        var sum = partials[local];
-        for (var i = 1u; i < LANES; i++) {
-            sum += partials[i * RESULTS + local];
-        }
-        store_inside(local / QUADS, first_quad + local % QUADS, sum);
+    var sum = partials[local];
+    for (var i = 1u; i < LANES; i++) {
+        sum += partials[i * RESULTS + local];
     }
+    store_inside(local / QUADS, first_quad + local % QUADS, sum);
 }

@@ -144,8 +144,8 @@ impl Linear {
             .collect()
     }
 
-    /// The kernels for a part of `n_quads` quads of rows. A recording for several rows has two for GPUs, by the number of rows
-    /// in a step: the grid of one of them is empty.
+    /// The kernels for a part of `n_quads` quads of rows. A recording for several rows has some to choose from by the number of
+    /// rows in a step: the grids of the others are empty.
     fn choices(&self, ctx: &Lowering<'_>, n_quads: u32) -> Vec<Choice> {
         let choice = |kernel, quads, rows, steps| {
             let tiles = Tiles { rows, steps };
@@ -154,10 +154,13 @@ impl Linear {
         if ctx.max_rows == 1 {
             vec![self.matvec(ctx, n_quads)]
         } else if ctx.variants.matvec == Reduce::None {
-            let kernel = KernelSpec::new("matmul_rows").slot("ACT", ctx.variants.act()).constant("WORKGROUP", 8);
-            vec![choice(kernel, 16, TILE_ROWS, (1, u32::MAX))]
+            let matmul = |rows, steps| {
+                let kernel = KernelSpec::new("matmul_rows").slot("ACT", ctx.variants.act());
+                choice(kernel.constant("WORKGROUP", 8).constant("ROWS", rows), 16, rows, steps)
+            };
+            vec![self.matvec(ctx, n_quads), matmul(4, (2, 4)), matmul(TILE_ROWS, (5, u32::MAX))]
         } else {
-            let batch = choice(KernelSpec::new("matvec_batch"), 4, BATCH_ROWS, (1, BATCH_ROWS));
+            let batch = choice(KernelSpec::new("matvec_batch"), 8, BATCH_ROWS, (1, BATCH_ROWS));
             let tile = choice(KernelSpec::new("matmul_tile"), 16, 32, (BATCH_ROWS + 1, u32::MAX));
             vec![Choice { reads_step: true, ..batch }, Choice { reads_step: true, ..tile }]
         }
