@@ -29,6 +29,8 @@ pub struct EngineOptions {
     pub paths: Vec<String>,
     /// Tokens that prompt and answer may have together; by default the model's own limit, at most 4096.
     pub context: Option<u32>,
+    /// Tokens that are computed before the one before them was seen, fixed; left open, the engine adapts it.
+    pub run_ahead: Option<usize>,
     /// A Jinja chat template instead of the model's own.
     pub chat_template: Option<String>,
     /// How keys and values are kept; by default as [`kv_format`] decides.
@@ -132,7 +134,8 @@ impl Engine {
                 progress(Stage::Preparing);
                 let kernels = variants(&gpu, kv);
                 let adapter = gpu.capabilities().clone();
-                let model = GpuModel::new(Rc::clone(&gpu), &graph, weights, context, kernels).await?;
+                let model =
+                    GpuModel::new(Rc::clone(&gpu), &graph, weights, context, kernels, options.run_ahead).await?;
                 load.gpu_bytes = gpu.counts().gpu_bytes;
                 (Backend::Gpu(Box::new(model)), report, Some(adapter))
             }

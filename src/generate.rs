@@ -66,9 +66,16 @@ pub struct Usage {
     pub cached_tokens: usize,
 }
 
-/// What comes out: tokens, and an end.
+/// What comes out: progress of the prompt where it is long, tokens, and an end.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
+    /// So many tokens of the prompt are in the cache.
+    Prefill {
+        /// Of the prompt, those included that were there before.
+        done: usize,
+        /// The prompt's.
+        total: usize,
+    },
     /// A token, with the text that is certain after it (which may be empty).
     Token {
         /// Its id.
@@ -99,6 +106,8 @@ pub struct Generation {
     detokenizer: Detokenizer,
     stop: StopStrings,
     cached_tokens: usize,
+    /// Whether the session knows of this answer.
+    begun: bool,
     finished: Option<FinishReason>,
     ended: bool,
 }
@@ -140,6 +149,7 @@ impl Generation {
             options,
             detokenizer,
             cached_tokens: 0,
+            begun: false,
             finished: None,
             ended: false,
         })
@@ -160,16 +170,18 @@ impl Generation {
         if let Some(finish_reason) = self.finished {
             return Ok(Some(self.end(finish_reason)));
         }
-        let greedy = self.is_greedy();
-        let next = if self.ids.len() == self.prompt_tokens {
-            let (next, cached_tokens) = session.prefill(&self.ids, greedy, cancel).await?;
-            self.cached_tokens = cached_tokens;
-            next
-        } else {
-            session.decode(self.ids[self.ids.len() - 1], greedy).await?
-        };
-        let (id, logprob) = match next {
-            Next::Greedy(id) => (id, None),
+        if !self.begun {
+            let options = (!self.options.logprobs).then_some(&self.options.sampler);
+            self.cached_tokens = session.begin(&self.ids, options)?;
+            self.begun = true;
+        }
+        if session.has_to_feed(&self.ids) {
+            let done = session.feed(&self.ids, cancel).await?;
+            return Ok(Some(Item::Prefill { done, total: self.prompt_tokens }));
+        }
+        let ahead = self.prompt_tokens.saturating_add(self.max_tokens) - self.ids.len() - 1;
+        let (id, logprob) = match session.next(&self.ids, ahead, cancel).await? {
+            Next::Token(id) => (id, None),
             Next::Logits(mut logits) => {
                 let drawn = sample(&mut logits, &self.options.sampler, &self.ids, self.ids.len() as u32)?;
                 (drawn.id, self.options.logprobs.then_some(drawn.logprob))
@@ -211,16 +223,5 @@ impl Generation {
             cached_tokens: self.cached_tokens,
         };
         Item::End { text, finish_reason, usage }
-    }
-
-    /// Whether the largest raw logit is the answer: the GPU finds it, and 16 bytes are read back.
-    fn is_greedy(&self) -> bool {
-        let s = &self.options.sampler;
-        s.temperature == 0.0
-            && s.repetition_penalty == 1.0
-            && s.frequency_penalty == 0.0
-            && s.presence_penalty == 0.0
-            && s.logit_bias.is_empty()
-            && !self.options.logprobs
     }
 }

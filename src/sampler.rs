@@ -69,6 +69,17 @@ impl SamplerOptions {
         within("presence_penalty", self.presence_penalty, f32::MIN, f32::MAX)?;
         self.logit_bias.iter().try_for_each(|(_, bias)| within("logit_bias", *bias, f32::MIN, f32::MAX))
     }
+
+    /// Checks that the options speak of tokens of a vocabulary of `vocab_size`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadArgument`].
+    pub fn check_ids(&self, vocab_size: usize) -> Result<()> {
+        match self.logit_bias.iter().find(|(id, _)| *id as usize >= vocab_size) {
+            Some((id, _)) => Err(outside("logit_bias", *id, vocab_size)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A drawn token.
@@ -104,14 +115,9 @@ pub fn sample(logits: &mut [f32], options: &SamplerOptions, history: &[u32], pos
 /// Applies bias and penalties. Returns the logits that were changed, as they were before.
 fn penalise(logits: &mut [f32], options: &SamplerOptions, history: &[u32]) -> Result<BTreeMap<u32, f32>> {
     let mut raw = BTreeMap::new();
-    let outside = |name: &str, id: u32| {
-        Error::bad_argument(name, format!("token id {id} in {name} is outside the vocabulary of {}", logits.len()))
-    };
-    if let Some((id, _)) = options.logit_bias.iter().find(|(id, _)| *id as usize >= logits.len()) {
-        return Err(outside("logit_bias", *id));
-    }
+    options.check_ids(logits.len())?;
     if let Some(id) = history.iter().find(|id| **id as usize >= logits.len()) {
-        return Err(outside("history", *id));
+        return Err(outside("history", *id, logits.len()));
     }
     for (id, bias) in &options.logit_bias {
         let logit = &mut logits[*id as usize];
@@ -139,6 +145,10 @@ fn penalise(logits: &mut [f32], options: &SamplerOptions, history: &[u32]) -> Re
     Ok(raw)
 }
 
+fn outside(name: &str, id: u32, vocab_size: usize) -> Error {
+    Error::bad_argument(name, format!("token id {id} in {name} is outside the vocabulary of {vocab_size}"))
+}
+
 /// Draws from the tokens that the filters keep.
 fn draw(logits: &[f32], best_logit: f32, options: &SamplerOptions, position: u32) -> u32 {
     // Relative to the best before dividing, so that a tiny temperature gives zeros and not NaN.
@@ -164,19 +174,16 @@ fn draw(logits: &[f32], best_logit: f32, options: &SamplerOptions, position: u32
     }
     // The best token has weight 1.
     kept.retain(|(w, _)| *w >= f64::from(options.min_p) && *w > 0.0);
-    // One order whatever the filters did, so that a filter that removes nothing changes nothing.
-    kept.sort_unstable_by_key(|(_, id)| *id);
-
-    let mut left = uniform(options.seed, position) * kept.iter().map(|(w, _)| w).sum::<f64>();
-    let mut last = 0;
-    for (w, id) in kept {
-        last = id;
-        left -= w;
-        if left < 0.0 {
-            break;
-        }
-    }
-    last
+    let key = noise_key(options.seed, position);
+    // The largest of logit / temperature + Gumbel noise is a draw from the softmax of what is kept (Gumbel 1954; Maddison et
+    // al. 2014), in whatever order it is looked at, and a filter that removes nothing changes nothing.
+    let value =
+        |id: u32| f64::from(logits[id as usize] - best_logit) / f64::from(options.temperature) + gumbel(key, id);
+    let larger = |a: (f64, u32), (_, id): (f64, u32)| {
+        let b = (value(id), id);
+        if b.0 > a.0 || b.0 == a.0 && b.1 < a.1 { b } else { a }
+    };
+    kept.into_iter().fold((f64::NEG_INFINITY, u32::MAX), larger).1
 }
 
 /// The first of the largest logits, unless all are −∞.
@@ -196,17 +203,61 @@ fn log_sum_exp(logits: &[f32]) -> f64 {
     max + logits.iter().map(|logit| (f64::from(*logit) - max).exp()).sum::<f64>().ln()
 }
 
-/// A number of [0, 1) that depends on seed and position only: SplitMix64 (Steele, Lea & Flood 2014) at step `position` of
-/// the stream that starts at the mixed seed. 53 bits.
-pub fn uniform(seed: u64, position: u32) -> f64 {
-    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-    let bits = mix(mix(seed).wrapping_add(GOLDEN.wrapping_mul(u64::from(position) + 1)));
-    (bits >> 11) as f64 / (1u64 << 53) as f64
+/// The key of all noise at one position. The GPU computes the same (`shaders/lib/sampling.wgsl`).
+fn noise_key(seed: u64, position: u32) -> u32 {
+    mix(mix(mix(position) ^ (seed >> 32) as u32) ^ seed as u32)
 }
 
-/// SplitMix64's finaliser.
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+/// A number of (0, 1) that depends on key and id only, in 2²³ steps.
+fn uniform(key: u32, id: u32) -> f64 {
+    (f64::from(mix(key ^ id.wrapping_mul(0x9e37_79b9)) >> 9) + 0.5) / f64::from(1u32 << 23)
+}
+
+/// Gumbel noise of token `id`.
+fn gumbel(key: u32, id: u32) -> f64 {
+    -(-(-uniform(key, id)).ln_1p()).ln()
+}
+
+/// Mixes the bits of a word (C. Wellons, "Hash Function Prospector", lowbias32).
+fn mix(mut z: u32) -> u32 {
+    z = (z ^ (z >> 16)).wrapping_mul(0x7feb_352d);
+    z = (z ^ (z >> 15)).wrapping_mul(0x846c_a68b);
+    z ^ (z >> 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uniform_numbers_are_uniform() {
+        // Over ids at one position, and over positions and seeds at one id: sixteen bins of 4096 each, χ² of 15 degrees of
+        // freedom within five deviations (√30 each) of its mean; and each half of a pair independent of the other.
+        type Number = fn(u32) -> f64;
+        let streams: [Number; 3] = [
+            |i| uniform(noise_key(7, 100), i),
+            |i| uniform(noise_key(7, i), 3),
+            |i| uniform(noise_key(u64::from(i) << 32, 5), 3),
+        ];
+        for number in streams {
+            let mut bins = [[0u32; 16]; 2];
+            for i in 0..65_536 {
+                let (a, b) = (number(i), number(i + 1));
+                bins[0][(a * 16.0) as usize] += 1;
+                bins[1][(a * 4.0) as usize * 4 + (b * 4.0) as usize] += 1;
+            }
+            for bins in bins {
+                let chi_squared: f64 = bins.iter().map(|n| (f64::from(*n) - 4096.0).powi(2) / 4096.0).sum();
+                assert!(chi_squared < 15.0 + 5.0 * 30f64.sqrt(), "χ² = {chi_squared}");
+            }
+        }
+    }
+
+    #[test]
+    fn noise_is_finite_at_both_ends() {
+        for v in [0.5 / 8_388_608.0, 8_388_607.5 / 8_388_608.0f64] {
+            let noise = -(-(-v).ln_1p()).ln();
+            assert!(noise.is_finite() && noise.abs() < 17.0, "{noise}");
+        }
+    }
 }

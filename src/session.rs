@@ -3,6 +3,8 @@
 use crate::backend::{Backend, MAX_OUTPUTS, PREFILL_ROWS, non_finite};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::StepRow;
+use crate::ops::sample::Drawn;
+use crate::sampler::SamplerOptions;
 use crate::weights::Cancel;
 
 /// A sequence on a backend. The truth is the list of tokens; the cache can be rebuilt from it.
@@ -10,23 +12,28 @@ pub struct Session {
     backend: Backend,
     /// Tokens whose keys and values are in the cache.
     cached: Vec<u32>,
+    /// How the backend draws the tokens, if it does.
+    draws: Option<SamplerOptions>,
+    /// Whether the backend counts a token that was not taken.
+    miscounted: bool,
     capacity: usize,
     vocab_size: usize,
 }
 
-/// What a step tells about the token after its last row.
+/// How the next token comes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
-    /// The id of the largest logit.
-    Greedy(u32),
-    /// All logits: `[vocab_size]`.
+    /// Drawn, as [`Session::begin`] was told.
+    Token(u32),
+    /// To be drawn by the caller from all logits: `[vocab_size]`.
     Logits(Vec<f32>),
 }
 
 impl Session {
     /// An empty sequence with room for `capacity` tokens.
     pub fn new(backend: Backend, capacity: u32, vocab_size: u32) -> Self {
-        Self { backend, cached: Vec::new(), capacity: capacity as usize, vocab_size: vocab_size as usize }
+        let (capacity, vocab_size) = (capacity as usize, vocab_size as usize);
+        Self { backend, cached: Vec::new(), draws: None, miscounted: false, capacity, vocab_size }
     }
 
     /// Tokens that fit.
@@ -44,52 +51,88 @@ impl Session {
         self.cached.clear();
     }
 
-    /// Makes `ids` the sequence, re-using the cache of the longest common prefix, and returns what follows the last one
-    /// and how many tokens were re-used.
+    /// Begins an answer to `ids`: tokens are drawn by `options`, or, with `None`, by the caller. Gives how many of `ids` the
+    /// cache holds already, as their longest common prefix.
     ///
     /// # Errors
-    /// `context_overflow` if `ids` do not fit; `bad_argument` if there are none or an id is out of range; `aborted`;
-    /// `non_finite`, `device_lost`, `gpu`.
-    pub async fn prefill(&mut self, ids: &[u32], greedy: bool, cancel: &Cancel) -> Result<(Next, usize)> {
+    /// `context_overflow` if `ids` do not fit; `bad_argument` if there are none or an id is out of range.
+    pub fn begin(&mut self, ids: &[u32], options: Option<&SamplerOptions>) -> Result<usize> {
         self.check(ids)?;
+        if let Some(options) = options {
+            options.check_ids(self.vocab_size)?;
+        }
+        self.draws = options.filter(|options| self.backend.begin(options, ids)).cloned();
+        self.miscounted = false;
         let common = self.cached.iter().zip(ids).take_while(|(a, b)| a == b).count();
         // The last token always runs: its logits are what is asked for.
-        let reused = common.min(ids.len() - 1);
-        self.cached.truncate(reused);
-        let todo = &ids[reused..];
-        let n_fed = (todo.len() - 1) / PREFILL_ROWS * PREFILL_ROWS;
-        for chunk in todo[..n_fed].chunks(PREFILL_ROWS) {
-            cancel.check()?;
-            let rows = self.rows(chunk);
-            self.backend.feed(&rows).await?;
-            self.cached.extend_from_slice(chunk);
-        }
-        cancel.check()?;
-        Ok((self.advance(&todo[n_fed..], greedy).await?, reused))
+        self.cached.truncate(common.min(ids.len() - 1));
+        Ok(self.cached.len())
     }
 
-    /// Appends one token and returns what follows it.
+    /// Runs some of `ids` that the cache does not hold yet, but never the last. Gives how many it holds then; once no more
+    /// than a step is left it runs nothing, and [`Session::next`] is due.
     ///
     /// # Errors
-    /// As [`Session::prefill`].
-    pub async fn decode(&mut self, id: u32, greedy: bool) -> Result<Next> {
-        if self.cached.len() >= self.capacity {
-            return Err(overflow(self.cached.len() + 1, self.capacity));
+    /// `aborted`, `device_lost`, `gpu`.
+    pub async fn feed(&mut self, ids: &[u32], cancel: &Cancel) -> Result<usize> {
+        let todo = &ids[self.cached.len()..];
+        if todo.len() > PREFILL_ROWS {
+            let rows = self.rows(&todo[..PREFILL_ROWS]);
+            self.backend.feed(&rows, cancel).await?;
+            self.cached.extend_from_slice(&todo[..PREFILL_ROWS]);
         }
-        self.check(&[id])?;
-        self.advance(&[id], greedy).await
+        Ok(self.cached.len())
+    }
+
+    /// Whether [`Session::feed`] has something to run.
+    pub fn has_to_feed(&self, ids: &[u32]) -> bool {
+        ids.len() - self.cached.len() > PREFILL_ROWS
+    }
+
+    /// Runs what is left of `ids` and gives what follows the last one. Up to `ahead` further tokens will be asked for, unless
+    /// this one ends the answer.
+    ///
+    /// # Errors
+    /// `context_overflow` if `ids` do not fit; `aborted`; `non_finite`, `device_lost`, `gpu`.
+    pub async fn next(&mut self, ids: &[u32], ahead: usize, cancel: &Cancel) -> Result<Next> {
+        self.check(&ids[self.cached.len()..])?;
+        if ids.len() > self.capacity {
+            return Err(overflow(ids.len(), self.capacity));
+        }
+        let rows = self.rows(&ids[self.cached.len()..]);
+        // Past the last position there is no place to compute ahead.
+        let ahead = ahead.min(self.capacity - ids.len());
+        if let Some(options) = &self.draws {
+            if self.miscounted {
+                self.backend.begin(options, ids);
+            }
+            let drawn = self.backend.draw(&rows, ahead, cancel).await?;
+            self.miscounted = drawn == Drawn::OnCpu;
+            if let Drawn::Token(id) = drawn {
+                self.cached.extend_from_slice(&ids[self.cached.len()..]);
+                return Ok(Next::Token(id));
+            }
+        }
+        let logits = self.backend.logits(&rows, 1, cancel).await?;
+        self.cached.extend_from_slice(&ids[self.cached.len()..]);
+        Ok(Next::Logits(logits))
     }
 
     /// Runs `ids` from an empty cache and gives `visit` the logits after each position, in order.
     ///
     /// # Errors
-    /// As [`Session::prefill`].
-    pub async fn all_logits(&mut self, ids: &[u32], mut visit: impl FnMut(usize, &[f32])) -> Result<()> {
+    /// As [`Session::begin`] and [`Session::next`].
+    pub async fn all_logits(
+        &mut self,
+        ids: &[u32],
+        cancel: &Cancel,
+        mut visit: impl FnMut(usize, &[f32]),
+    ) -> Result<()> {
         self.check(ids)?;
         self.reset();
         for chunk in ids.chunks(MAX_OUTPUTS) {
             let rows = self.rows(chunk);
-            let logits = self.backend.logits(&rows, chunk.len()).await?;
+            let logits = self.backend.logits(&rows, chunk.len(), cancel).await?;
             for (i, row) in logits.chunks_exact(self.vocab_size).enumerate() {
                 if !row.iter().all(|logit| logit.is_finite()) {
                     return Err(non_finite());
@@ -99,17 +142,6 @@ impl Session {
             self.cached.extend_from_slice(chunk);
         }
         Ok(())
-    }
-
-    async fn advance(&mut self, ids: &[u32], greedy: bool) -> Result<Next> {
-        let rows = self.rows(ids);
-        let next = if greedy {
-            Next::Greedy(self.backend.greedy(&rows).await?)
-        } else {
-            Next::Logits(self.backend.logits(&rows, 1).await?)
-        };
-        self.cached.extend_from_slice(ids);
-        Ok(next)
     }
 
     fn rows(&self, ids: &[u32]) -> Vec<StepRow> {

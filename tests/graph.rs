@@ -12,7 +12,7 @@ use doran::ErrorKind;
 use doran::checkpoint;
 use doran::format::Checkpoint;
 use doran::gpu::device::GpuOptions;
-use doran::gpu::{Gpu, GpuBuffer, StepShape, Usage};
+use doran::gpu::{Draw, Gpu, GpuBuffer, StepShape, Usage};
 use doran::graph::fuse::{add_residuals, concatenate_linears, fuse, gate};
 use doran::graph::fuse_one_row::{fold_gates, fold_norms, fuse_attention, fuse_one_row};
 use doran::graph::lower::{Bindings, Bucket, Lowered, lower};
@@ -21,7 +21,9 @@ use doran::graph::weights::{CpuSink, CpuWeights, GpuSink, GpuWeights, spans};
 use doran::graph::{Graph, memory};
 use doran::models;
 use doran::ops::elementwise::Function;
+use doran::ops::sample::Sampling;
 use doran::ops::{GpuKvLayer, KvFormat, Op, Operand, Reduce, Rows, StepRow, Variants};
+use doran::session::Next;
 use doran::weights::file::FileSource;
 use doran::weights::{Cancel, LoadOptions, MemoryStore, ModelFiles};
 
@@ -70,6 +72,7 @@ struct OnGpu<'a> {
     caches: Vec<GpuKvLayer>,
     table: Rc<GpuBuffer>,
     step: Rc<GpuBuffer>,
+    sampling: Sampling,
 }
 
 impl<'a> OnGpu<'a> {
@@ -94,13 +97,14 @@ impl<'a> OnGpu<'a> {
         let table = Rc::new(gpu.create_buffer("rope", angles.len() as u64 * 8, Usage::Storage));
         gpu.write(&table, 0, bytemuck::cast_slice(&angles));
         let step = Rc::new(gpu.create_buffer("step", 16 + 16 * 64, Usage::Storage));
-        Self { gpu, graph, weights, caches, table, step }
+        let sampling = Sampling::new(gpu, graph.values[graph.logits].width);
+        Self { gpu, graph, weights, caches, table, step, sampling }
     }
 
     fn lower(&self, graph: &Graph, bucket: Bucket, variants: Variants) -> Lowered {
         let tables = [Rc::clone(&self.table)];
-        let (weights, caches, step) = (&self.weights, &self.caches[..], &self.step);
-        let bind = Bindings { weights, caches, rope_tables: &tables, step, variants };
+        let Self { weights, caches, step, sampling, .. } = self;
+        let bind = Bindings { weights, caches, rope_tables: &tables, step, sampling, variants };
         lower(self.gpu, graph, &bind, bucket, true).expect("lowers")
     }
 
@@ -111,7 +115,8 @@ impl<'a> OnGpu<'a> {
         self.gpu.write(&self.step, 0, bytemuck::cast_slice(&words));
         let kv_length = rows.iter().map(|row| row.position + 1).max().expect("rows");
         let before = self.gpu.counts().dispatches;
-        self.gpu.submit(&lowered.recording, &StepShape { n_rows: rows.len() as u32, n_outputs, kv_length }, None);
+        let shape = StepShape { n_rows: rows.len() as u32, n_outputs, kv_length, draw: Draw::Best };
+        self.gpu.submit(&lowered.recording, 0..lowered.recording.len(), &shape, None);
         self.gpu.counts().dispatches - before
     }
 
@@ -247,7 +252,7 @@ fn each_rule_for_one_row_keeps_every_value() {
             compare(&format!("{label} {variants:?}"), &row_by_row(&gpu, name, &rows(), rule, variants).0, &wanted);
         }
     }
-    // Six dispatches a layer; outside: embedding, the row whose logits are wanted, the head, two of argmax.
+    // Six dispatches a layer; outside: embedding, the row whose logits are wanted, the head, two that draw.
     let layers = open(name).graph.caches.len() as u64;
     for variants in [core, on_cpu] {
         assert_eq!(row_by_row(&gpu, name, &rows(), all, variants).1, 6 * layers + 5);
@@ -305,28 +310,43 @@ fn memory_never_mixes_two_values_that_live_at_once() {
     }
 }
 
-/// The counted budget of a decoded token of SmolLM2: 30 layers, six dispatches outside.
+/// The counted budget of a decoded token of SmolLM2: 30 layers of six dispatches, five outside, however it is drawn.
 #[test]
 fn a_decoded_token_is_one_submit_of_one_pass_and_creates_nothing() {
     use doran::engine::{Engine, EngineOptions};
+    use doran::sampler::SamplerOptions;
     let gpu = gpu(GpuOptions::default());
-    let mut engine: Engine = common::load(&smollm2(), Some(Rc::clone(&gpu)), EngineOptions::default()).expect("loads");
-    let greedy = |engine: &mut Engine, id: u32| pollster::block_on(engine.session.decode(id, true)).expect("decodes");
-    pollster::block_on(engine.session.prefill(&[504, 3575, 282], true, &Cancel::new())).expect("prefills");
-    greedy(&mut engine, 4649);
-    let before = gpu.counts();
-    greedy(&mut engine, 314);
-    let after = gpu.counts();
-    assert_eq!(after.submits - before.submits, 1);
-    assert_eq!(after.passes - before.passes, 1);
-    assert_eq!(after.created - before.created, 0);
-    assert_eq!(after.readback_bytes - before.readback_bytes, 16);
-    assert_eq!((after.buffer_writes - before.buffer_writes, after.bytes_written - before.bytes_written), (1, 32));
-    assert_eq!(after.dispatches - before.dispatches, 30 * 6 + 5);
-    assert_eq!(after.live_objects, before.live_objects);
-    // Each weight is read once; of the tied table the head reads all and the embedding one row.
-    let weights = after.weight_bytes_read - before.weight_bytes_read;
-    assert!((97_000_000..99_000_000).contains(&weights), "{weights} bytes of weights");
+    // Without running ahead, so that each call is one token.
+    let options = EngineOptions { run_ahead: Some(0), ..EngineOptions::default() };
+    let mut engine: Engine = common::load(&smollm2(), Some(Rc::clone(&gpu)), options).expect("loads");
+    let best = SamplerOptions { temperature: 0.0, ..SamplerOptions::default() };
+    let noise = SamplerOptions { repetition_penalty: 1.1, logit_bias: vec![(5, 1.0)], ..SamplerOptions::default() };
+    let filtered = SamplerOptions { top_k: 40, top_p: 0.95, ..SamplerOptions::default() };
+    for sampler in [best, noise, filtered] {
+        let mut ids = vec![504, 3575, 282];
+        engine.session.begin(&ids, Some(&sampler)).expect("begins");
+        let mut counts = Vec::new();
+        for _ in 0..4 {
+            let next = pollster::block_on(engine.session.next(&ids, 100, &Cancel::new())).expect("decodes");
+            let Next::Token(id) = next else { panic!("{sampler:?} is not drawn on the GPU") };
+            ids.push(id);
+            counts.push(gpu.counts());
+        }
+        let [before, after] = [counts[2], counts[3]];
+        assert_eq!(after.submits - before.submits, 1);
+        assert_eq!(after.passes - before.passes, 1);
+        assert_eq!(after.created - before.created, 0);
+        assert_eq!(after.readback_bytes - before.readback_bytes, 16);
+        // Token and position stay on the GPU.
+        assert_eq!(after.buffer_writes - before.buffer_writes, 0);
+        assert_eq!(after.dispatches - before.dispatches, 30 * 6 + 5, "{sampler:?}");
+        assert_eq!((after.live_objects, after.gpu_bytes), (before.live_objects, before.gpu_bytes));
+        // Each weight is read once; of the tied table the head reads all and the embedding one row.
+        let weights = after.weight_bytes_read - before.weight_bytes_read;
+        assert!((97_000_000..99_000_000).contains(&weights), "{weights} bytes of weights");
+        // Keys and values once a KV head: 30 layers, 3 heads of 64 values, f32, both, 6 positions.
+        assert_eq!(after.kv_bytes_read - before.kv_bytes_read, 30 * 3 * 64 * 4 * 2 * 6);
+    }
 }
 
 #[test]
@@ -338,7 +358,7 @@ fn what_the_gpu_cannot_hold_in_one_piece_is_a_typed_error() {
         pollster::block_on(async {
             let weights = GpuWeights::allocate(gpu, &model.graph).await?;
             let variants = doran::backend::variants(gpu, KvFormat::F32);
-            doran::backend::GpuModel::new(Rc::clone(gpu), &model.graph, weights, capacity, variants).await
+            doran::backend::GpuModel::new(Rc::clone(gpu), &model.graph, weights, capacity, variants, None).await
         })
         .map(drop)
         .map_err(|error| {

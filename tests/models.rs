@@ -30,8 +30,13 @@ const TINY: [(&str, &str); 10] = [
 ];
 
 fn greedy(engine: &mut Engine, prompt: &[u32], n: usize) -> Vec<u32> {
-    let sampler = SamplerOptions { temperature: 0.0, ..SamplerOptions::default() };
-    let options = GenerateOptions { sampler, max_tokens: Some(n), ignore_eos: true, ..GenerateOptions::default() };
+    answer(engine, prompt, n, &SamplerOptions { temperature: 0.0, ..SamplerOptions::default() }, false)
+}
+
+fn answer(engine: &mut Engine, prompt: &[u32], n: usize, sampler: &SamplerOptions, logprobs: bool) -> Vec<u32> {
+    let sampler = sampler.clone();
+    let max_tokens = Some(n);
+    let options = GenerateOptions { sampler, max_tokens, ignore_eos: true, logprobs, ..GenerateOptions::default() };
     let mut generation =
         Generation::new(&engine.text, engine.session.capacity(), &Input::Ids(prompt.to_vec()), options)
             .expect("starts");
@@ -55,7 +60,7 @@ fn check(name: &str, engine: &mut Engine) {
             top1.push(argmax(logits) as u32);
             last = logits.to_vec();
         };
-        pollster::block_on(engine.session.all_logits(&prompt_ids, visit)).expect("runs");
+        pollster::block_on(engine.session.all_logits(&prompt_ids, &Cancel::new(), visit)).expect("runs");
         let error = max_difference(&last, &floats(&prompt["last_logits"]));
         assert!(error < TOLERANCE, "{name}: {} tokens: logits are off by {error}", prompt_ids.len());
         let margins = floats(&prompt["top1_margin"]);
@@ -106,7 +111,7 @@ fn smollm2_on_the_gpu() {
             let prompt_ids = ids(&prompt["ids"]);
             let mut last = Vec::new();
             let visit = |_: usize, logits: &[f32]| last = logits.to_vec();
-            pollster::block_on(engine.session.all_logits(&prompt_ids, visit)).expect("runs");
+            pollster::block_on(engine.session.all_logits(&prompt_ids, &Cancel::new(), visit)).expect("runs");
             for pair in prompt["f32"]["top20"].as_array().expect("top20") {
                 let (id, wanted) = (pair[0].as_u64().expect("id") as usize, pair[1].as_f64().expect("logit") as f32);
                 worst = worst.max((last[id] - wanted).abs());
@@ -120,5 +125,39 @@ fn smollm2_on_the_gpu() {
         }
         println!("{kv:?}: largest error of a logit {worst}");
         assert!(worst < tolerance, "{kv:?}: a logit is off by {worst}");
+    }
+}
+
+/// Text, drawn or greedy, does not depend on how far the GPU runs ahead, nor on who draws.
+#[test]
+fn text_is_the_same_however_far_the_gpu_runs_ahead() {
+    let file = fixture("arch/llama/model-f32.gguf");
+    let plain = SamplerOptions { seed: 11, ..SamplerOptions::default() };
+    let samplers = [
+        SamplerOptions { temperature: 0.0, ..plain.clone() },
+        plain.clone(),
+        SamplerOptions { temperature: 0.7, repetition_penalty: 1.3, frequency_penalty: 0.2, ..plain.clone() },
+        SamplerOptions { top_k: 20, logit_bias: vec![(7, 2.0), (9, -3.0)], ..plain.clone() },
+        SamplerOptions { top_p: 0.4, presence_penalty: 0.5, ..plain.clone() },
+        SamplerOptions { min_p: 0.3, ..plain.clone() },
+        // A nucleus wider than the GPU looks at: the CPU draws.
+        SamplerOptions { temperature: 50.0, top_p: 0.999, repetition_penalty: 1.2, ..plain },
+    ];
+    for sampler in samplers {
+        let texts: Vec<Vec<u32>> = [Some(0), Some(1), Some(4), None]
+            .into_iter()
+            .map(|run_ahead| {
+                let options = EngineOptions { run_ahead, kv: Some(KvFormat::F32), ..EngineOptions::default() };
+                let mut engine = load(&file, Some(gpu(GpuOptions::default())), options).expect("loads");
+                // A second answer after one whose steps in flight are left behind.
+                answer(&mut engine, &[9, 8, 7], 5, &sampler, false);
+                answer(&mut engine, &[3, 1, 4, 1, 5], 40, &sampler, false)
+            })
+            .collect();
+        assert!(texts.iter().all(|text| *text == texts[0]), "{sampler:?}: {texts:?}");
+        let mut engine = load(&file, Some(gpu(GpuOptions::default())), EngineOptions::default()).expect("loads");
+        // Log-probabilities are asked of the CPU, which draws then.
+        let on_cpu = answer(&mut engine, &[3, 1, 4, 1, 5], 40, &sampler, true);
+        assert_eq!(on_cpu, texts[0], "{sampler:?}");
     }
 }

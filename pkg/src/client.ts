@@ -6,7 +6,7 @@ import { DoranError, fromWire, toWire } from "./errors.js";
 import { FetchServer, type PageFetch } from "./fetch-server.js";
 import { isFromWorker, isReplyTo, PROTOCOL_VERSION } from "./protocol.js";
 import type { AnyCall, CallKind, CallMessage, FromWorker, Result, SomeReply, ToWorker } from "./protocol.js";
-import type { AssetOptions, Finish, Progress, Token } from "./types.js";
+import type { AssetOptions, Finish, PrefillProgress, Progress, Token } from "./types.js";
 
 /** How long a cancelled load may take to let go of locks and GPU memory before its worker is ended by force. */
 const CANCEL_GRACE_MS = 5000;
@@ -14,6 +14,7 @@ const CANCEL_GRACE_MS = 5000;
 /** What a call may hear of before it ends. */
 export interface CallEvents {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+  readonly onPrefill?: ((progress: PrefillProgress) => void) | undefined;
   readonly onToken?: ((item: Token | Finish) => void) | undefined;
   /** Fetches for this call. */
   readonly fetch?: PageFetch | undefined;
@@ -130,6 +131,9 @@ export class Connection {
         return;
       case "progress":
         this.#pending.get(message.id)?.onProgress?.(message.progress);
+        return;
+      case "prefill":
+        this.#pending.get(message.id)?.onPrefill?.(message.progress);
         return;
       case "token":
         this.#pending.get(message.id)?.onToken?.(message.item);

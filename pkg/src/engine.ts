@@ -169,7 +169,7 @@ function wireSource(source: ModelSource, options: LoadOptions): WireSource {
   throw new DoranError("bad_argument", "a model is a URL, a File or Blob, the name of a stored model, { stored } or { files }", { argument: "source" });
 }
 
-function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, store }: LoadOptions): WireLoadOptions {
+function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, store, runAhead }: LoadOptions): WireLoadOptions {
   return {
     ...(name === undefined ? {} : { name }),
     ...(sha256 === undefined ? {} : { sha256 }),
@@ -178,6 +178,7 @@ function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, st
     ...(backend === undefined ? {} : { backend }),
     ...(kvCache === undefined ? {} : { kvCache }),
     ...(store === undefined ? {} : { store }),
+    ...(runAhead === undefined ? {} : { runAhead }),
   };
 }
 

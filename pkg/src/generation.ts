@@ -70,7 +70,7 @@ export class TokenStream implements Generation {
   }
 
   #start(): void {
-    const { signal, ...rest } = this.#options;
+    const { signal, onPrefill, ...rest } = this.#options;
     if (signal?.aborted === true) {
       this.#fail(signal.reason);
       return;
@@ -79,7 +79,7 @@ export class TokenStream implements Generation {
     const { id, result } = this.#connection.call(
       "generate",
       (callId) => ({ type: "call", id: callId, kind: "generate", args: { input: this.#input, options } }),
-      { onToken: (item) => this.#push(item) },
+      { onToken: (item) => this.#push(item), ...(onPrefill === undefined ? {} : { onPrefill }) },
     );
     const onAbort = (): void => {
       this.#connection.cancel(id);

@@ -9,5 +9,5 @@ export type { ErrorCode, ErrorData } from "./errors.js";
 export type {
   AdapterInfo, AssetOptions, Backend, ChatTemplateOptions, Counters, EngineStats, Finish, FinishReason, Generation,
   GenerateInput, GenerateOptions, KvCache, LoadFacts, LoadOptions, Logits, Message, ModelFile, ModelInfo, ModelSource, Phase,
-  Progress, StorageEstimate, StoredModel, Support, Token, Usage,
+  PrefillProgress, Progress, StorageEstimate, StoredModel, Support, Token, Usage,
 } from "./types.js";

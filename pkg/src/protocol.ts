@@ -2,19 +2,19 @@
  * Every message between the page and the worker. There are no others.
  *
  * The rules: the worker says `hello` once, when its script runs; the page answers with `init`. Each call has an id of the
- * page's and ends with exactly one `reply` or `failed` of that id. A `generate` sends `token`s in between, and no more than
- * `UNREAD_LIMIT` beyond what the page has said it `read`. `cancel` is a request: the call still ends with its own reply.
+ * page's and ends with exactly one `reply` or `failed` of that id. A `generate` sends `prefill`s, then `token`s in between, and
+ * no more of these than `UNREAD_LIMIT` beyond what the page has said it `read`. `cancel` is a request: the call still ends with its own reply.
  */
 import { isRecord, type WireError } from "./errors.js";
 import type {
-  Backend, EngineStats, Finish, KvCache, Logits, Message, ModelInfo, Progress, StorageEstimate, StoredModel, Token,
+  Backend, EngineStats, Finish, KvCache, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredModel, Token,
 } from "./types.js";
 
 /** How many tokens may lie unread in the page before the worker stops to wait. */
 export const UNREAD_LIMIT = 32;
 
 /** Changes with every message that changes. Page and worker of different builds refuse each other. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** Request or response headers. */
 export type WireHeaders = readonly (readonly [string, string])[];
@@ -40,6 +40,7 @@ export interface WireLoadOptions {
   readonly backend?: Backend;
   readonly kvCache?: KvCache;
   readonly store?: boolean;
+  readonly runAhead?: number;
 }
 
 /** What of `GenerateOptions` the engine itself reads. */
@@ -132,6 +133,8 @@ export type FromWorker =
   /** The WebAssembly module did not start: nothing will work. */
   | { readonly type: "dead"; readonly error: WireError }
   | { readonly type: "progress"; readonly id: number; readonly progress: Progress }
+  /** A long prompt is being read. */
+  | { readonly type: "prefill"; readonly id: number; readonly progress: PrefillProgress }
   | { readonly type: "token"; readonly id: number; readonly item: Token | Finish }
   /** Fetch this with the caller's function. */
   | {
@@ -146,7 +149,7 @@ export type FromWorker =
   | { readonly type: "fetchCancel"; readonly fetchId: number };
 
 const FROM_WORKER: ReadonlySet<unknown> = new Set<FromWorker["type"]>([
-  "hello", "reply", "failed", "dead", "progress", "token", "fetch", "fetchPull", "fetchCancel",
+  "hello", "reply", "failed", "dead", "progress", "prefill", "token", "fetch", "fetchPull", "fetchCancel",
 ]);
 const TO_WORKER: ReadonlySet<unknown> = new Set<ToWorker["type"]>([
   "init", "call", "cancel", "read", "fetched", "fetchChunk", "fetchFailed",

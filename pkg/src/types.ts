@@ -59,6 +59,11 @@ export interface LoadOptions extends AssetOptions {
   readonly backend?: Backend;
   /** The precision of the KV cache; `"auto"` is f16. */
   readonly kvCache?: KvCache;
+  /**
+   * Fixes how many tokens the GPU computes before the page has seen the one before them, 0 to 4. Left open, the engine adapts
+   * it to the device. The text is the same whatever it is; for measuring and debugging.
+   */
+  readonly runAhead?: number;
 }
 
 /** What computes. */
@@ -180,8 +185,18 @@ export interface GenerateOptions {
   readonly ignoreEos?: boolean;
   /** Give each token's log probability. */
   readonly logprobs?: boolean;
+  /** Called while a long prompt is read; short ones, and those that the cache still holds, give no call. */
+  readonly onPrefill?: (progress: PrefillProgress) => void;
   /** Ends the generation; the iterator rejects with `signal.reason`. */
   readonly signal?: AbortSignal;
+}
+
+/** How far a prompt is read. */
+export interface PrefillProgress {
+  /** Tokens of the prompt that are read, those included that the cache held. */
+  readonly promptTokensDone: number;
+  /** Tokens of the whole prompt. */
+  readonly promptTokens: number;
 }
 
 /** One token of an answer. `text` may be empty while a character is not whole. */

@@ -1,5 +1,5 @@
 /** What the WebAssembly module exports (`src/wasm.rs`), as the worker sees it. Errors it throws are `{ code, message, data }`. */
-import type { EngineStats, Finish, Logits, Message, ModelInfo, Progress, StorageEstimate, StoredModel, Token } from "./types.js";
+import type { EngineStats, Finish, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredModel, Token } from "./types.js";
 import type { WireGenerateOptions, WireLoadOptions } from "./protocol.js";
 
 export default function init(options: { module_or_path: WebAssembly.Module }): Promise<{ readonly memory: WebAssembly.Memory }>;
@@ -40,7 +40,7 @@ export class WasmEngine {
 
 /** Starts at the first `next()`; generations of one engine queue in order. */
 export class WasmGeneration {
-  next(): Promise<Token | Finish>;
+  next(): Promise<Token | Finish | PrefillProgress>;
   cancel(): void;
 }
 

@@ -100,6 +100,10 @@ async function generate(id: number, args: Args<"generate">): Promise<null> {
   try {
     for (;;) {
       const item = await stream.generation.next();
+      if ("promptTokens" in item) {
+        post({ type: "prefill", id, progress: item });
+        continue;
+      }
       post({ type: "token", id, item });
       if (item.finishReason !== undefined) return null;
       stream.unread += 1;

@@ -190,6 +190,11 @@ impl Gpu {
         }
     }
 
+    /// Milliseconds since some moment.
+    pub fn now_ms(&self) -> f64 {
+        platform::now_ms()
+    }
+
     /// Lets callbacks run where nothing else does: natively wgpu must be polled, browsers do it by themselves.
     pub(super) fn pump(&self) {
         platform::pump(&self.device);
@@ -254,6 +259,11 @@ mod platform {
             max_buffer_bytes: limits.max_buffer_size,
         };
         Ok((device, queue, capabilities))
+    }
+
+    pub(super) fn now_ms() -> f64 {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        START.get_or_init(std::time::Instant::now).elapsed().as_secs_f64() * 1000.0
     }
 
     pub(super) fn pump(device: &wgpu::Device) {
@@ -385,6 +395,12 @@ mod platform {
         let opened = request.await.ok()?;
         restored.ok()?;
         Some(opened)
+    }
+
+    pub(super) fn now_ms() -> f64 {
+        let performance = get(&js_sys::global().into(), "performance");
+        let now = get(&performance, "now").dyn_into::<Function>();
+        now.ok().and_then(|now| now.call0(&performance).ok()).and_then(|ms| ms.as_f64()).unwrap_or_default()
     }
 
     pub(super) fn pump(_device: &wgpu::Device) {}

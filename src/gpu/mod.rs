@@ -15,4 +15,5 @@ pub use buffer::{GpuBuffer, Usage};
 pub use counters::{Counters, Counts};
 pub use device::{Capabilities, Gpu};
 pub use pipeline::KernelSpec;
-pub use replay::{DispatchSpec, Recording, StepShape};
+pub use queue::{Copy, PendingRead};
+pub use replay::{DispatchSpec, Draw, Recording, StepShape};

@@ -1,5 +1,7 @@
 //! Everything that is sent to the GPU: writes, submits, read-backs. The only file that submits.
 
+use std::ops::Range;
+
 use super::buffer::GpuBuffer;
 use super::device::Gpu;
 use super::replay::{Recording, StepShape};
@@ -25,14 +27,14 @@ impl Gpu {
         });
     }
 
-    /// Submits a step: `recording` in one compute pass, then a copy of `copy`'s first bytes into `readback`.
-    pub fn submit(&self, recording: &Recording, shape: &StepShape, copy: Option<(&GpuBuffer, &GpuBuffer, u64)>) {
+    /// Submits these dispatches of a step in one compute pass, then a copy for the CPU.
+    pub fn submit(&self, recording: &Recording, range: Range<usize>, shape: &StepShape, copy: Option<Copy<'_>>) {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
         let mut n_dispatches = 0;
         let (mut weight_bytes, mut kv_bytes) = (0, 0);
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for dispatch in &recording.dispatches {
+            for dispatch in &recording.dispatches[range] {
                 let [x, y, z] = (dispatch.grid)(shape);
                 if x == 0 || y == 0 || z == 0 {
                     continue;
@@ -45,8 +47,9 @@ impl Gpu {
                 kv_bytes += (dispatch.kv_bytes)(shape);
             }
         }
-        if let Some((from, to, n_bytes)) = copy {
-            encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, n_bytes.next_multiple_of(4));
+        if let Some(Copy { source, offset, readback, n_bytes }) = copy {
+            let n_bytes = n_bytes.next_multiple_of(4);
+            encoder.copy_buffer_to_buffer(&source.raw, offset, &readback.raw, 0, n_bytes);
         }
         self.queue.submit([encoder.finish()]);
         self.counters.update(|c| {
@@ -66,26 +69,61 @@ impl Gpu {
         self.counters.update(|c| c.submits += 1);
     }
 
+    /// Waits until everything submitted so far is done.
+    ///
+    /// # Errors
+    /// `device_lost`, or `gpu` if a call before it was refused.
+    pub async fn done(&self) -> Result<()> {
+        let (sender, receiver) = futures_channel::oneshot::channel();
+        self.queue.on_submitted_work_done(move || {
+            // The receiver is gone only if the caller no longer waits.
+            let _ = sender.send(());
+        });
+        self.pump();
+        // A device that goes away may never call back; then the sender is dropped.
+        let _ = receiver.await;
+        self.check()
+    }
+
     /// Waits until the first `n_bytes` of a read-back buffer are there and returns them.
     ///
     /// # Errors
     /// `device_lost`, or `gpu` if a call before it was refused.
     pub async fn read(&self, readback: &GpuBuffer, n_bytes: u64) -> Result<Vec<u8>> {
-        let slice = readback.raw.slice(..n_bytes.next_multiple_of(4));
-        let (sender, receiver) = futures_channel::oneshot::channel();
-        slice.map_async(wgpu::MapMode::Read, move |result| {
+        let pending = self.start_read(readback, n_bytes);
+        self.finish_read(readback, pending).await
+    }
+
+    /// Asks for the first `n_bytes` of a read-back buffer, as what was submitted so far leaves them.
+    pub fn start_read(&self, readback: &GpuBuffer, n_bytes: u64) -> PendingRead {
+        let (sender, mapped) = futures_channel::oneshot::channel();
+        readback.raw.slice(..n_bytes.next_multiple_of(4)).map_async(wgpu::MapMode::Read, move |result| {
             // The receiver is gone only if the caller no longer waits.
             let _ = sender.send(result);
         });
+        PendingRead { mapped, there: None, n_bytes }
+    }
+
+    /// Waits for what [`Gpu::start_read`] asked for.
+    ///
+    /// # Errors
+    /// `device_lost`, or `gpu` if a call before it was refused.
+    pub async fn finish_read(&self, readback: &GpuBuffer, pending: PendingRead) -> Result<Vec<u8>> {
         self.pump();
-        let mapped = receiver.await;
+        let PendingRead { mapped, there, n_bytes } = pending;
+        let mapped = match there {
+            Some(result) => Ok(result),
+            None => mapped.await,
+        };
         self.check()?;
         match mapped {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(Error::new(ErrorKind::Gpu, format!("mapping {}: {error}", readback.label()))),
             Err(_) => return Err(Error::new(ErrorKind::DeviceLost, "the GPU went away while it was read")),
         }
-        let view = slice
+        let view = readback
+            .raw
+            .slice(..n_bytes.next_multiple_of(4))
             .get_mapped_range()
             .map_err(|error| Error::new(ErrorKind::Gpu, format!("reading {}: {error}", readback.label())))?;
         let bytes = view[..n_bytes as usize].to_vec();
@@ -93,5 +131,37 @@ impl Gpu {
         readback.raw.unmap();
         self.counters.update(|c| c.readback_bytes += n_bytes);
         Ok(bytes)
+    }
+}
+
+/// A copy at the end of a submit, for the CPU to read.
+#[derive(Clone, Copy, Debug)]
+pub struct Copy<'a> {
+    /// Where from.
+    pub source: &'a GpuBuffer,
+    /// Byte of the source where the copy starts.
+    pub offset: u64,
+    /// Where to, from its start.
+    pub readback: &'a GpuBuffer,
+    /// How much.
+    pub n_bytes: u64,
+}
+
+/// Bytes on their way to the CPU.
+#[derive(Debug)]
+pub struct PendingRead {
+    mapped: futures_channel::oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
+    /// What came, once it was looked at.
+    there: Option<Result<(), wgpu::BufferAsyncError>>,
+    n_bytes: u64,
+}
+
+impl PendingRead {
+    /// Whether the bytes are there already.
+    pub fn is_there(&mut self) -> bool {
+        if self.there.is_none() {
+            self.there = self.mapped.try_recv().ok().flatten();
+        }
+        self.there.is_some()
     }
 }

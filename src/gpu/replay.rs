@@ -11,8 +11,20 @@ use crate::error::{Error, ErrorKind, Result};
 /// Parameters of one dispatch start at multiples of this many bytes (WebGPU's `minUniformBufferOffsetAlignment`).
 const PARAMS_ALIGN: u64 = 256;
 
+/// Which kernels draw the token after a step's last row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Draw {
+    /// None: nobody asks, or the CPU draws.
+    #[default]
+    Nothing,
+    /// The best token, with noise or without.
+    Best,
+    /// One of those that filters keep.
+    Filtered,
+}
+
 /// What the grids of a step depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StepShape {
     /// Rows (tokens) in the step.
     pub n_rows: u32,
@@ -20,6 +32,8 @@ pub struct StepShape {
     pub n_outputs: u32,
     /// An upper bound of the positions that any row attends to.
     pub kv_length: u32,
+    /// How the next token is drawn.
+    pub draw: Draw,
 }
 
 /// Workgroups of a dispatch as a function of the step.
@@ -44,6 +58,8 @@ pub struct DispatchSpec {
     pub weight_bytes: Traffic,
     /// Bytes of keys and values that it reads.
     pub kv_bytes: Traffic,
+    /// Multiply-adds, where there are many.
+    pub work: Traffic,
 }
 
 pub(super) struct Dispatch {
@@ -52,6 +68,7 @@ pub(super) struct Dispatch {
     pub(super) grid: Grid,
     pub(super) weight_bytes: Traffic,
     pub(super) kv_bytes: Traffic,
+    work: Traffic,
     /// Keeps the buffers alive as long as the bind group.
     _buffers: Vec<Rc<GpuBuffer>>,
 }
@@ -100,10 +117,25 @@ impl Recording {
                 entries.push(wgpu::BindGroupEntry { binding: i as u32 + 1, resource });
             }
             let bind_group = gpu.create_bind_group(&spec.label, &pipeline.layout, &entries);
-            let (grid, weight_bytes, kv_bytes) = (spec.grid, spec.weight_bytes, spec.kv_bytes);
-            dispatches.push(Dispatch { pipeline, bind_group, grid, weight_bytes, kv_bytes, _buffers: spec.buffers });
+            let DispatchSpec { grid, weight_bytes, kv_bytes, work, buffers, .. } = spec;
+            dispatches.push(Dispatch { pipeline, bind_group, grid, weight_bytes, kv_bytes, work, _buffers: buffers });
         }
         Ok(Self { dispatches, labels, _params: params })
+    }
+
+    /// How many dispatches there are at most.
+    pub fn len(&self) -> usize {
+        self.dispatches.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.dispatches.is_empty()
+    }
+
+    /// Multiply-adds of each dispatch in such a step, as its op declares.
+    pub fn work(&self, shape: &StepShape) -> Vec<u64> {
+        self.dispatches.iter().map(|dispatch| (dispatch.work)(shape)).collect()
     }
 
     /// One line a dispatch: value and kernel.

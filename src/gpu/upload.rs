@@ -168,13 +168,14 @@ impl Uploader {
                     grid: Box::new(move |_| [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), 1]),
                     weight_bytes: Box::new(|_| 0),
                     kv_bytes: Box::new(|_| 0),
+                    work: Box::new(|_| 0),
                 });
             }
         }
         gpu.write_chunk(&self.staging, chunk);
         if !specs.is_empty() {
             let recording = Recording::new(gpu, "upload", specs)?;
-            gpu.submit(&recording, &StepShape { n_rows: 0, n_outputs: 0, kv_length: 0 }, None);
+            gpu.submit(&recording, 0..recording.len(), &StepShape::default(), None);
         }
         gpu.check()
     }

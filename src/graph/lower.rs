@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, Recording, Usage};
 use crate::ops::linear::{LinearWeights, TILE_ROWS};
 use crate::ops::rope_attention::{self, RopeAttention};
-use crate::ops::{GpuKvLayer, Lowering, Op, Operand, Reduce, Variants, argmax, attention, row_stride, select_rows};
+use crate::ops::sample::Sampling;
+use crate::ops::{GpuKvLayer, Lowering, Op, Operand, Reduce, Variants, attention, row_stride, select_rows};
 
 /// The most that attention scores may take; beyond it the kernel that needs none is used.
 const MAX_SCORE_BYTES: u64 = 64 << 20;
@@ -29,8 +30,6 @@ pub struct Lowered {
     pub recording: Recording,
     /// Logits `[outputs, vocab_size]`, with rows of `logits_stride` floats.
     pub logits: Operand,
-    /// Results of argmax, one a row of logits.
-    pub chosen: Rc<GpuBuffer>,
     /// Values by name, for those that kept their memory.
     pub values: Vec<(String, Operand)>,
     /// Bytes of activations.
@@ -47,6 +46,8 @@ pub struct Bindings<'a> {
     pub rope_tables: &'a [Rc<GpuBuffer>],
     /// The step's rows.
     pub step: &'a Rc<GpuBuffer>,
+    /// How tokens are drawn.
+    pub sampling: &'a Sampling,
     /// The kernels to use.
     pub variants: Variants,
 }
@@ -88,16 +89,12 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
         specs.extend(lower_node(ctx, bind, &node.op, label, &inputs, output.as_ref())?);
     }
     let logits = operand(graph.logits)?;
-    let rows = u64::from(bucket.max_outputs);
-    let slice_bytes = rows * u64::from(argmax::SLICES) * argmax::RESULT_BYTES;
-    let slices = Rc::new(gpu.create_buffer("argmax.slices", slice_bytes, Usage::Storage));
-    let chosen = Rc::new(gpu.create_buffer("argmax.chosen", rows * argmax::RESULT_BYTES, Usage::Storage));
-    specs.extend(argmax::lower(&logits, &slices, &chosen));
+    specs.extend(bind.sampling.lower(bind.step, &logits));
     let recording = Recording::new(gpu, &format!("step[{}]", bucket.max_rows), specs)?;
     let values = (0..graph.values.len())
         .filter_map(|value| Some((graph.values[value].name.clone(), operand(value).ok()?)))
         .collect();
-    Ok(Lowered { recording, logits, chosen, values, activation_bytes })
+    Ok(Lowered { recording, logits, values, activation_bytes })
 }
 
 /// Bytes of activations that [`lower`] makes room for, scores of attention apart.

@@ -117,6 +117,8 @@ impl Attention {
         let mut spec = dispatch(label, kernel, &params, buffers, grid);
         let position_bytes = 2 * u64::from(head_quads) * 4 * ctx.variants.kv.bytes();
         spec.kv_bytes = Box::new(move |s| u64::from(tiles.kv_heads) * tiles.positions(s) * position_bytes);
+        let macs = 2 * u64::from(self.heads) * u64::from(self.head_dim);
+        spec.work = Box::new(move |s| macs * u64::from(s.n_rows) * u64::from(s.kv_length));
         vec![spec]
     }
 
@@ -179,6 +181,8 @@ impl Attention {
                     let length = if window == 0 { u64::from(s.kv_length) } else { u64::from(s.kv_length).min(window) };
                     if i == 1 { 0 } else { u64::from(s.n_rows) * length * position_bytes }
                 });
+                let macs = u64::from(heads) * u64::from(head_quads) * 4;
+                spec.work = Box::new(move |s| macs * u64::from(s.n_rows) * u64::from(s.kv_length));
                 spec
             })
             .collect()

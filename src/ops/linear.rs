@@ -128,12 +128,18 @@ impl Linear {
                 buffers.push(Rc::clone(ctx.step));
             }
             let Choice { kernel, groups, tiles, .. } = choice;
-            let (rows, rows_again) = (x.clone(), x.clone());
-            let grid = Box::new(move |s: &StepShape| tiles.grid(groups, rows.rows_of(s)));
+            let rows = || x.clone();
+            let (grid_rows, weight_rows, work_rows) = (rows(), rows(), rows());
+            let grid = Box::new(move |s: &StepShape| tiles.grid(groups, grid_rows.rows_of(s)));
             let mut spec = dispatch(label, ctx.dequantizing(kernel, weight.format), &params, buffers, grid);
+            let macs = u64::from(part.rows) * u64::from(weight.cols);
+            spec.work = Box::new(move |s| match work_rows.rows_of(s) {
+                n_rows if tiles.count(n_rows) > 0 => macs * u64::from(n_rows),
+                _ => 0,
+            });
             // A tile reads the weights once.
             let part_bytes = weight.part_bytes(part);
-            spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(tiles.count(rows_again.rows_of(s))));
+            spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(tiles.count(weight_rows.rows_of(s))));
             spec
         };
         let choices = |part: &MatrixPart| self.choices(ctx, part.rows.div_ceil(4));

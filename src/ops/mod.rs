@@ -3,7 +3,6 @@
 //! The reference is plain f32 code that takes the same parameters as the kernel: the same graph run by the references is
 //! the oracle for every kernel and every fusion.
 
-pub mod argmax;
 pub mod attention;
 pub mod elementwise;
 pub mod embedding;
@@ -12,6 +11,7 @@ pub mod linear;
 pub mod rms_norm;
 pub mod rope;
 pub mod rope_attention;
+pub mod sample;
 pub mod select_rows;
 
 use std::rc::Rc;
@@ -260,18 +260,14 @@ fn dispatch<P: Pod>(
         grid,
         weight_bytes: Box::new(|_| 0),
         kv_bytes: Box::new(|_| 0),
+        work: Box::new(|_| 0),
     }
 }
 
 /// Every kernel file under `shaders/` with the layout of the parameters that its lowering writes: a test compares them.
 pub const PARAMS: &[(&str, ParamsLayout)] = &[
-    ("argmax", argmax::ScanParams::LAYOUT),
-    ("argmax_slices", argmax::BestParams::LAYOUT),
-    ("attention_combine", rope_attention::CombineParams::LAYOUT),
     ("attention_scores", attention::RowsParams::LAYOUT),
     ("attention_softmax", attention::RowsParams::LAYOUT),
-    ("attention_split", rope_attention::SplitParams::LAYOUT),
-    ("attention_split_rows", rope_attention::SplitParams::LAYOUT),
     ("attention_tile", attention::Params::LAYOUT),
     ("attention_values", attention::RowsParams::LAYOUT),
     ("elementwise", elementwise::Params::LAYOUT),
@@ -285,6 +281,12 @@ pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("repack", RepackParams::LAYOUT),
     ("rms_norm", rms_norm::Params::LAYOUT),
     ("rope", rope::Params::LAYOUT),
+    ("rope_attention", rope_attention::SplitParams::LAYOUT),
+    ("rope_attention_combine", rope_attention::CombineParams::LAYOUT),
+    ("rope_attention_rows", rope_attention::SplitParams::LAYOUT),
+    ("sample_best", sample::BestParams::LAYOUT),
+    ("sample_filtered", sample::LogitParams::LAYOUT),
+    ("sample_slices", sample::LogitParams::LAYOUT),
     ("select_rows", select_rows::Params::LAYOUT),
 ];
 

@@ -12,11 +12,11 @@ use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 
 /// Splits of a GPU at most; each is a workgroup for each KV head.
 const MAX_SPLITS: u32 = 32;
-/// Positions of a tile in `shaders/attention_split.wgsl`.
+/// Positions of a tile in `shaders/rope_attention.wgsl`.
 const TILE: u32 = 64;
-/// Positions of a split in `shaders/attention_split_rows.wgsl`.
+/// Positions of a split in `shaders/rope_attention_rows.wgsl`.
 const ROWS_TILE: u32 = 16;
-/// Query heads that an invocation of `shaders/attention_split_rows.wgsl` serves.
+/// Query heads that an invocation of `shaders/rope_attention_rows.wgsl` serves.
 const ROWS_HEADS: u32 = 4;
 
 /// Inputs: `q`, `k`, `v` of one row. Output: as [`Attention`].
@@ -90,10 +90,10 @@ impl RopeAttention {
         };
         let group = heads / kv_heads;
         let (kernel, groups) = if on_cpu {
-            (KernelSpec::new("attention_split_rows"), kv_heads * group.div_ceil(ROWS_HEADS))
+            (KernelSpec::new("rope_attention_rows"), kv_heads * group.div_ceil(ROWS_HEADS))
         } else {
             let per_workgroup = heads_of_workgroup(group, head_dim);
-            let kernel = KernelSpec::new("attention_split").slot("HEADS", format!("heads/{per_workgroup}"));
+            let kernel = KernelSpec::new("rope_attention").slot("HEADS", format!("heads/{per_workgroup}"));
             (kernel, kv_heads * group.div_ceil(per_workgroup))
         };
         let n_splits = move |s: &StepShape| {
@@ -125,7 +125,7 @@ impl RopeAttention {
         let buffers = vec![Rc::clone(ctx.step), Rc::clone(ctx.partials), Rc::clone(&y.buffer)];
         let groups = (heads * head_quads).div_ceil(16);
         let grid = Box::new(move |_: &StepShape| [groups, 1, 1]);
-        vec![split, dispatch(label, KernelSpec::new("attention_combine"), &params, buffers, grid)]
+        vec![split, dispatch(label, KernelSpec::new("rope_attention_combine"), &params, buffers, grid)]
     }
 }
 

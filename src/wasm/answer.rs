@@ -48,7 +48,7 @@ impl Answer {
         let mut generation = taken.ok_or_else(|| Error::internal("next() was called before the last one answered"))?;
         let result = self.step(&mut generation).await;
         self.generation.replace(Some(generation));
-        if !matches!(&result, Ok(Some(Item::Token { .. }))) {
+        if !matches!(&result, Ok(Some(Item::Token { .. } | Item::Prefill { .. }))) {
             self.finish();
         }
         self.to_item(result?)
@@ -79,6 +79,10 @@ impl Answer {
             done.map(drop).map_err(|_| Error::internal("an item cannot be built"))
         };
         match item {
+            Some(Item::Prefill { done, total }) => {
+                put("promptTokensDone", done.into())?;
+                put("promptTokens", total.into())?;
+            }
             Some(Item::Token { id, text, logprob }) => {
                 put("id", id.into())?;
                 put("text", text.into())?;

@@ -188,7 +188,7 @@ impl WasmEngine {
                 last.clear();
                 last.extend_from_slice(logits);
             };
-            inner.with_session(async |session| session.all_logits(&ids, visit).await).await?;
+            inner.with_session(async |session| session.all_logits(&ids, &Cancel::new(), visit).await).await?;
             let result = Object::new();
             Reflect::set(&result, &"lastLogits".into(), &Float32Array::from(last.as_slice()))?;
             Reflect::set(&result, &"top1".into(), &Uint32Array::from(top1.as_slice()))?;
@@ -209,7 +209,7 @@ impl WasmEngine {
                     nll.push((f64::from(maximum - logits[*id as usize]) + sum.ln()) as f32);
                 }
             };
-            inner.with_session(async |session| session.all_logits(&ids, visit).await).await?;
+            inner.with_session(async |session| session.all_logits(&ids, &Cancel::new(), visit).await).await?;
             Ok(Float32Array::from(nll.as_slice()).into())
         })
     }

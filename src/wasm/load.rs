@@ -63,6 +63,7 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
         paths,
         context: options.context,
         chat_template: options.chat_template,
+        run_ahead: options.run_ahead,
         kv,
         chunk_bytes: DEFAULT_CHUNK_BYTES,
     };

@@ -16,6 +16,7 @@ pub(super) struct WireLoadOptions {
     pub(super) sha256: Option<String>,
     pub(super) context: Option<u32>,
     pub(super) chat_template: Option<String>,
+    pub(super) run_ahead: Option<usize>,
     pub(super) backend: Option<String>,
     pub(super) kv_cache: Option<String>,
     pub(super) store: Option<bool>,

@@ -196,7 +196,7 @@ pub async fn attention_reads_the_window_only() {
                 u64::from(tile[tile.len() - 1] + 1 - first)
             })
             .sum();
-        let shape = StepShape { n_rows, n_outputs: 1, kv_length: start + n_rows };
+        let shape = StepShape { n_rows, n_outputs: 1, kv_length: start + n_rows, ..StepShape::default() };
         let y = bench.room(rows.len(), q.width);
         let spec = &both.attention().lower(&both.lowering(), "y", &both.gpu, &bench.operand(&q, 0), &y)[0];
         assert_eq!((spec.kv_bytes)(&shape), positions * u64::from(kv_heads * head_dim) * 2 * 4);

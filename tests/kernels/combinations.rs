@@ -10,7 +10,15 @@ pub type Slots = Vec<(&'static str, String)>;
 /// Kernel files and what their slots may hold.
 pub fn combinations() -> Vec<(&'static str, Slots)> {
     let mut all: Vec<(&'static str, Slots)> = Vec::new();
-    for name in ["argmax", "argmax_slices", "attention_combine", "attention_softmax", "rope", "select_rows"] {
+    for name in [
+        "attention_softmax",
+        "rope",
+        "rope_attention_combine",
+        "sample_best",
+        "sample_filtered",
+        "sample_slices",
+        "select_rows",
+    ] {
         all.push((name, Vec::new()));
     }
     let reduces = [Reduce::None, Reduce::Workgroup, Reduce::Subgroup];
@@ -56,11 +64,11 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
     }
     for kv in [KvFormat::F32, KvFormat::F16] {
         all.push(("kv_write", vec![("KV", kv.file().into())]));
-        for kernel in ["attention_scores", "attention_split_rows", "attention_tile", "attention_values"] {
+        for kernel in ["attention_scores", "attention_tile", "attention_values", "rope_attention_rows"] {
             all.push((kernel, vec![("KV", kv.file().into())]));
         }
         for heads in ["heads/1", "heads/2", "heads/4", "heads/8"] {
-            all.push(("attention_split", vec![("KV", kv.file().into()), ("HEADS", heads.into())]));
+            all.push(("rope_attention", vec![("KV", kv.file().into()), ("HEADS", heads.into())]));
         }
     }
     for file in ["repack/word", "repack/half", "repack/q4_0", "repack/q4_1", "repack/q8_0"] {

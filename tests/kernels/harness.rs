@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use doran::gpu::device::GpuOptions;
 use doran::gpu::upload::{GpuMatrix, Slice, Uploader};
-use doran::gpu::{DispatchSpec, Gpu, GpuBuffer, Recording, StepShape, Usage};
+use doran::gpu::{DispatchSpec, Draw, Gpu, GpuBuffer, Recording, StepShape, Usage};
 use doran::ops::{CpuMatrix, KvFormat, Lowering, Operand, Reduce, Rows, StepRow, Variants, row_stride};
 use doran::quant::Format;
 use doran::weights::VecBytes;
@@ -97,7 +97,7 @@ impl Bench {
         }
         self.gpu.write(&self.step, 0, bytemuck::cast_slice(&words));
         let kv_length = rows.iter().map(|row| row.position + 1).max().unwrap_or(0);
-        StepShape { n_rows: rows.len() as u32, n_outputs, kv_length }
+        StepShape { n_rows: rows.len() as u32, n_outputs, kv_length, draw: Draw::Nothing }
     }
 
     pub fn lowering(&self, variants: Variants, max_rows: u32) -> Lowering<'_> {
@@ -107,7 +107,7 @@ impl Bench {
 
     pub fn run(&self, specs: Vec<DispatchSpec>, shape: &StepShape) {
         let recording = Recording::new(&self.gpu, "test", specs).expect("binds");
-        self.gpu.submit(&recording, shape, None);
+        self.gpu.submit(&recording, 0..recording.len(), shape, None);
     }
 
     /// All bytes of a buffer.

@@ -152,7 +152,7 @@ pub async fn kernels_by_the_number_of_rows() {
                 let step: Vec<_> = (0..n_rows).map(|i| StepRow { token: 0, slot: 0, position: i as u32 }).collect();
                 let shape: StepShape = bench.write_step(&step, n_outputs as u32);
                 let before = bench.gpu.counts();
-                bench.gpu.submit(&recording, &shape, None);
+                bench.gpu.submit(&recording, 0..recording.len(), &shape, None);
                 let after = bench.gpu.counts();
                 let label = format!("{variants:?} {rows} rows, outputs {outputs}");
                 assert_eq!(after.dispatches - before.dispatches, matrix.parts.len() as u64, "{label}");

@@ -11,6 +11,7 @@ mod harness;
 mod linear;
 mod repack;
 mod rows;
+mod sample;
 
 /// Runs the cases, each as a test.
 macro_rules! tests {
@@ -34,9 +35,12 @@ tests![
     linear::kernels_by_the_number_of_rows,
     linear::linear_in_every_format,
     repack::pieces_and_interleaved_heads,
-    rows::argmax_takes_the_lowest_of_equals_and_reports_what_is_not_finite,
     rows::elementwise,
     rows::rms_norm,
     rows::rope,
     rows::select_the_last_rows,
+    sample::draws_are_those_of_the_cpu,
+    sample::drawn_tokens_are_counted,
+    sample::the_best_is_the_lowest_of_equals_and_what_is_not_finite_is_reported,
+    sample::what_the_gpu_cannot_draw_is_left_to_the_cpu,
 ];

@@ -1,10 +1,9 @@
 //! Ops on rows: norm, rotary embedding, element-wise functions, selection, argmax.
 
-use doran::gpu::Usage;
 use doran::ops::elementwise::Function;
 use doran::ops::rms_norm::RmsNorm;
 use doran::ops::rope::Rope;
-use doran::ops::{Operand, Rows, StepRow, argmax, select_rows};
+use doran::ops::{Operand, StepRow, select_rows};
 
 use crate::harness::{Bench, Random, assert_close};
 
@@ -86,29 +85,5 @@ pub async fn select_the_last_rows() {
         let y = Operand { outputs: true, ..bench.room(n_outputs, 33) };
         bench.run(select_rows::lower(&bench.step, "y", &bench.operand(&x, 64), &y), &step);
         assert_eq!(bench.read(&y, n_outputs).await, select_rows::reference(&x, n_outputs));
-    }
-}
-
-pub async fn argmax_takes_the_lowest_of_equals_and_reports_what_is_not_finite() {
-    let bench = Bench::new().await;
-    for vocab in [1, 31, 512, 513, 49_152] {
-        let mut random = Random(vocab as u64);
-        let mut x: Rows = random.rows(3, vocab);
-        let (last, middle) = (vocab - 1, vocab / 2);
-        x.row_mut(0)[last] = 7.0;
-        x.row_mut(0)[middle] = 7.0;
-        x.row_mut(1).fill(-3e38);
-        x.row_mut(2)[middle] = if vocab % 2 == 0 { f32::NAN } else { f32::INFINITY };
-        let step = bench.write_step(&step_rows(3), 3);
-        let logits = Operand { outputs: true, ..bench.operand(&x, 0) };
-        let bytes = u64::from(argmax::SLICES) * argmax::RESULT_BYTES * 3;
-        let slices = std::rc::Rc::new(bench.gpu.create_buffer("slices", bytes, Usage::Storage));
-        let chosen = std::rc::Rc::new(bench.gpu.create_buffer("chosen", 3 * argmax::RESULT_BYTES, Usage::Storage));
-        bench.run(argmax::lower(&logits, &slices, &chosen), &step);
-        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bench.read_bytes(&chosen).await);
-        for row in 0..3 {
-            let result = (words[row * 4 + 2] == 0).then_some(words[row * 4]);
-            assert_eq!(result, argmax::reference(x.row(row)), "row {row} of {vocab}");
-        }
     }
 }

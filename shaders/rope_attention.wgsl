@@ -1,9 +1,9 @@
-// One row of attention on GPUs, 1 of 2 (attention_combine.wgsl is the other): rotary embedding of q and k, k and v into the
+// One row of attention on GPUs, 1 of 2 (rope_attention_combine.wgsl is the other): rotary embedding of q and k, k and v into the
 // cache, and attention over one split; a workgroup a split and up to HEADS query heads of one KV head, so that each key and
 // value is read once for all of them. Positions go by in tiles of a workgroup's size: each invocation scores one position,
 // then takes every n-th position's values for four columns; maximum and sum are carried first tile to tile
 // (Milakov & Gimelshein 2018; Dao et al. 2022, alg. 1). Reference: src/ops/rope_attention.rs.
-#import attention_split_io
+#import rope_attention_io
 #import HEADS
 
 const WORKGROUP: u32 = 64u;

@@ -1,7 +1,7 @@
 // One row of attention, 2 of 2: the splits' partial sums become one (Dao et al. 2023, §3.1); an invocation a head and four
 // columns. Reference: src/ops/rope_attention.rs.
 #import step
-#import attention_splits
+#import rope_attention_splits
 
 struct Params {
     heads: u32,

@@ -2,7 +2,7 @@
 // See src/ops/rope_attention.rs.
 #import step
 #import KV
-#import attention_splits
+#import rope_attention_splits
 
 struct Params {
     heads: u32,

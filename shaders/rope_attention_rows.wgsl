@@ -1,7 +1,7 @@
-// One row of attention on CPU adapters, 1 of 2 (attention_combine.wgsl is the other): rotary embedding of q and k, k and v
+// One row of attention on CPU adapters, 1 of 2 (rope_attention_combine.wgsl is the other): rotary embedding of q and k, k and v
 // into the cache, and attention over one split of 16 positions; an invocation a split and up to four query heads of one KV
 // head, so that each load of the cache serves all of them. No barrier. Reference: src/ops/rope_attention.rs.
-#import attention_split_io
+#import rope_attention_io
 #import head_groups
 
 const TILE: u32 = 16u;

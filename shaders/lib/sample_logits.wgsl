@@ -1,0 +1,33 @@
+// The logits that a draw is made from: bias, then penalties, as src/sampler.rs has them.
+#import step
+#import sampling
+
+struct Params {
+    vocab_size: u32,
+    // Floats from row to row of the logits.
+    x_stride: u32,
+    pad0: u32,
+    pad1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> sampling: Sampling;
+@group(0) @binding(2) var<storage, read> x: array<f32>;       // [outputs, vocab_size]
+@group(0) @binding(3) var<storage, read> bias: array<f32>;    // [vocab_size]
+
+fn adjusted(id: u32, logit: f32, count: u32) -> f32 {
+    var value = logit;
+    if ((sampling.flags & BIAS) != 0u) {
+        value += bias[id];
+    }
+    if ((sampling.flags & PENALTIES) != 0u && count > 0u) {
+        value = select(value * sampling.repetition_penalty, value / sampling.repetition_penalty, value > 0.0);
+        value -= sampling.frequency_penalty * f32(count) + sampling.presence_penalty;
+    }
+    return value;
+}
+
+fn ids_of_slice(slice: u32) -> vec2<u32> {
+    let per_slice = (params.vocab_size + SLICES - 1u) / SLICES;
+    return min(vec2<u32>(slice, slice + 1u) * per_slice, vec2<u32>(params.vocab_size));
+}

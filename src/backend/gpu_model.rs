@@ -1,0 +1,304 @@
+//! A model on the GPU: its recordings, and the steps in flight.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::pace::Pace;
+use super::{MAX_OUTPUTS, PREFILL_ROWS, kv_bytes, layer_bytes, non_finite};
+use crate::error::{Error, Result};
+use crate::gpu::{Copy, Draw, Gpu, GpuBuffer, PendingRead, StepShape, Usage};
+use crate::graph::fuse_one_row::fuse_one_row;
+use crate::graph::lower::{Bindings, Bucket, Lowered, activation_bytes, lower};
+use crate::graph::weights::GpuWeights;
+use crate::graph::{CacheLayer, Graph};
+use crate::ops::sample::{self, Drawn, RESULT_BYTES, RING, Sampling};
+use crate::ops::{GpuKvLayer, StepRow, Variants};
+use crate::sampler::SamplerOptions;
+use crate::weights::Cancel;
+
+/// Positions of a rotary table that are computed at once.
+const ROPE_POSITIONS: usize = 4096;
+/// Tokens that are computed before the CPU has seen the one before them, at most.
+const MAX_AHEAD: usize = 4;
+
+/// A rotary table on the GPU, written in pieces: a long context's table must not stand whole in the wasm heap.
+fn rope_table(gpu: &Gpu, graph: &Graph, weights: &GpuWeights, table: usize, capacity: u32) -> Result<GpuBuffer> {
+    let spec = &graph.rope_tables[table];
+    let divisors = spec.divisors.map(|weight| weights.cpu_vector(weight));
+    let position_bytes = spec.inv_freq.len() as u64 * 8;
+    let bytes = u64::from(capacity) * position_bytes;
+    gpu.check_fits("a table of rotary angles", bytes)?;
+    let buffer = gpu.create_buffer("rope_table", bytes, Usage::Storage);
+    for first in (0..capacity).step_by(ROPE_POSITIONS) {
+        let angles = graph.rope_angles(table, first..capacity.min(first + ROPE_POSITIONS as u32), divisors);
+        gpu.write(&buffer, u64::from(first) * position_bytes, bytemuck::cast_slice(&angles));
+    }
+    Ok(buffer)
+}
+
+/// A step whose drawn token is on its way.
+struct Pending {
+    read: PendingRead,
+    /// Which of the read-back buffers it takes.
+    readback: usize,
+    /// The step's last row.
+    slot: u32,
+    position: u32,
+}
+
+/// A model on the GPU.
+pub struct GpuModel {
+    gpu: Rc<Gpu>,
+    decode: Lowered,
+    prefill: Lowered,
+    step: Rc<GpuBuffer>,
+    sampling: Sampling,
+    draw: Draw,
+    pace: Pace,
+    /// Steps in flight, oldest first: each draws the token that the next one runs.
+    pending: VecDeque<Pending>,
+    /// The row that the oldest of them computes, if what was drawn before it is what the caller goes on with.
+    expected: Option<StepRow>,
+    /// Steps to keep in flight beside the one that is waited for.
+    ahead: usize,
+    /// Whether `ahead` is fixed.
+    ahead_is_fixed: bool,
+    readbacks: Vec<GpuBuffer>,
+    logits_readback: GpuBuffer,
+    _weights: GpuWeights,
+}
+
+impl GpuModel {
+    /// Makes caches and recordings for `graph`, whose weights have come. `run_ahead` fixes how many tokens are computed
+    /// before the CPU has seen the one before them.
+    ///
+    /// # Errors
+    /// `out_of_memory`, `gpu`.
+    pub async fn new(
+        gpu: Rc<Gpu>,
+        graph: &Graph,
+        weights: GpuWeights,
+        capacity: u32,
+        variants: Variants,
+        run_ahead: Option<usize>,
+    ) -> Result<Self> {
+        let needed = kv_bytes(&graph.caches, capacity, variants.kv);
+        for spec in &graph.caches {
+            let what = format!("the cache of a layer for {capacity} tokens");
+            gpu.check_fits(&what, layer_bytes(spec, capacity, variants.kv))?;
+        }
+        let make_caches = || {
+            let cache = |(layer, spec): (usize, &CacheLayer)| {
+                let bytes = layer_bytes(spec, capacity, variants.kv);
+                let buffer = |kind| Rc::new(gpu.create_buffer(&format!("layer.{layer}.{kind}"), bytes, Usage::Storage));
+                GpuKvLayer { k: buffer("k_cache"), v: buffer("v_cache"), capacity }
+            };
+            graph.caches.iter().enumerate().map(cache).collect::<Vec<_>>()
+        };
+        let caches = gpu.guarded("making room for the KV cache", needed, make_caches).await?;
+        let rope_tables = (0..graph.rope_tables.len())
+            .map(|table| rope_table(&gpu, graph, &weights, table, capacity).map(Rc::new))
+            .collect::<Result<Vec<_>>>()?;
+        let step = Rc::new(gpu.create_buffer("step", 16 + 16 * PREFILL_ROWS as u64, Usage::Storage));
+        let vocab_size = graph.values[graph.logits].width;
+        let sampling = Sampling::new(&gpu, vocab_size);
+        let bindings = Bindings {
+            weights: &weights,
+            caches: &caches,
+            rope_tables: &rope_tables,
+            step: &step,
+            sampling: &sampling,
+            variants,
+        };
+        let mut one_row = graph.clone();
+        fuse_one_row(&mut one_row, gpu.max_bytes());
+        let decode_bucket = Bucket { max_rows: 1, max_outputs: 1 };
+        let prefill_bucket = Bucket { max_rows: PREFILL_ROWS as u32, max_outputs: MAX_OUTPUTS as u32 };
+        let needed = activation_bytes(&one_row, decode_bucket) + activation_bytes(graph, prefill_bucket);
+        let lower_both = || {
+            let decode = lower(&gpu, &one_row, &bindings, decode_bucket, false)?;
+            Ok((decode, lower(&gpu, graph, &bindings, prefill_bucket, false)?))
+        };
+        let (decode, prefill) = gpu.guarded("making room for a step", needed, lower_both).await??;
+        let logits_bytes = MAX_OUTPUTS as u64 * u64::from(prefill.logits.stride) * 4;
+        let readback = |i| gpu.create_buffer(&format!("drawn.readback.{i}"), RESULT_BYTES, Usage::Readback);
+        let readbacks = (0..=MAX_AHEAD).map(readback).collect();
+        let logits_readback = gpu.create_buffer("logits.readback", logits_bytes, Usage::Readback);
+        gpu.check()?;
+        Ok(Self {
+            pace: Pace::new(gpu.capabilities().is_fallback),
+            gpu,
+            decode,
+            prefill,
+            step,
+            sampling,
+            draw: Draw::Nothing,
+            pending: VecDeque::new(),
+            expected: None,
+            ahead: run_ahead.unwrap_or(1).min(MAX_AHEAD),
+            ahead_is_fixed: run_ahead.is_some(),
+            readbacks,
+            logits_readback,
+            _weights: weights,
+        })
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Rc<Gpu> {
+        &self.gpu
+    }
+
+    pub(super) fn decode_labels(&self) -> Vec<String> {
+        self.decode.recording.labels().to_vec()
+    }
+
+    pub(super) fn begin(&mut self, options: &SamplerOptions, history: &[u32]) -> bool {
+        self.draw = sample::draw_of(options);
+        if self.draw != Draw::Nothing {
+            // In the queue behind the steps in flight, which were drawn otherwise.
+            self.sampling.set(&self.gpu, options, history);
+        }
+        self.expected = None;
+        self.draw != Draw::Nothing
+    }
+
+    pub(super) async fn feed(&mut self, rows: &[StepRow], cancel: &Cancel) -> Result<()> {
+        self.forget_pending().await?;
+        let shape = self.write_rows(rows, 0, Draw::Nothing)?;
+        self.run(&shape, None, cancel).await?;
+        self.gpu.done().await
+    }
+
+    pub(super) async fn draw(&mut self, rows: &[StepRow], ahead: usize, cancel: &Cancel) -> Result<Drawn> {
+        let StepRow { slot, position: mut last, .. } = rows[rows.len() - 1];
+        if rows.len() == 1 && self.expected == Some(rows[0]) {
+            // The GPU has the row already: it drew its token.
+            last = self.pending.back().map_or(last - 1, |newest| newest.position);
+        } else {
+            self.forget_pending().await?;
+            let shape = self.write_rows(rows, 1, self.draw)?;
+            self.run(&shape, Some(last), cancel).await?;
+            self.wait_for(slot, last);
+        }
+        while self.pending.len() <= self.ahead.min(ahead) {
+            last += 1;
+            let shape = StepShape { n_rows: 1, n_outputs: 1, kv_length: last + 1, draw: self.draw };
+            self.submit_all(&shape, last);
+            self.wait_for(slot, last);
+        }
+        let Some(oldest) = self.pending.pop_front() else { return Err(Error::internal("nothing is in flight")) };
+        let bytes = self.gpu.finish_read(&self.readbacks[oldest.readback], oldest.read).await?;
+        // If the next one is there already, the GPU had nothing to do meanwhile.
+        if !self.ahead_is_fixed && self.pending.front_mut().is_some_and(|next| next.read.is_there()) {
+            self.ahead = (self.ahead + 1).min(MAX_AHEAD);
+        }
+        let drawn = Drawn::read(&bytes);
+        self.expected = None;
+        match drawn {
+            Drawn::NonFinite => return Err(non_finite()),
+            Drawn::OnCpu => {}
+            Drawn::Token(token) => {
+                self.expected = Some(StepRow { token, slot: oldest.slot, position: oldest.position + 1 });
+            }
+        }
+        Ok(drawn)
+    }
+
+    pub(super) async fn logits(&mut self, rows: &[StepRow], n_outputs: usize, cancel: &Cancel) -> Result<Vec<f32>> {
+        self.forget_pending().await?;
+        let shape = self.write_rows(rows, n_outputs, Draw::Nothing)?;
+        self.run(&shape, None, cancel).await?;
+        let logits = &self.lowered(&shape).logits;
+        let (stride, width) = (logits.stride as usize, logits.width as usize);
+        let n_bytes = (n_outputs * stride * 4) as u64;
+        self.gpu.copy(&logits.buffer, &self.logits_readback, n_bytes);
+        let bytes = self.gpu.read(&self.logits_readback, n_bytes).await?;
+        let mut logits = Vec::with_capacity(n_outputs * width);
+        for row in bytes.chunks_exact(stride * 4) {
+            let value = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+            logits.extend(row[..width * 4].chunks_exact(4).map(value));
+        }
+        Ok(logits)
+    }
+
+    fn write_rows(&self, rows: &[StepRow], n_outputs: usize, draw: Draw) -> Result<StepShape> {
+        if rows.is_empty() || rows.len() > PREFILL_ROWS || n_outputs > MAX_OUTPUTS.min(rows.len()) {
+            return Err(Error::internal(format!("a step of {} rows with {n_outputs} outputs", rows.len())));
+        }
+        let mut words = vec![rows.len() as u32, n_outputs as u32, 0, 0];
+        for row in rows {
+            words.extend([row.token, row.slot, row.position, 0]);
+        }
+        self.gpu.write(&self.step, 0, bytemuck::cast_slice(&words));
+        let kv_length = rows.iter().map(|row| row.position + 1).max().unwrap_or(0);
+        Ok(StepShape { n_rows: rows.len() as u32, n_outputs: n_outputs as u32, kv_length, draw })
+    }
+
+    fn lowered(&self, shape: &StepShape) -> &Lowered {
+        if shape.n_rows == 1 { &self.decode } else { &self.prefill }
+    }
+
+    /// Submits a step of which the token after `drawn_at` is read, in slices: the last is on its way when this returns, and
+    /// the one before it is done.
+    async fn run(&mut self, shape: &StepShape, drawn_at: Option<u32>, cancel: &Cancel) -> Result<()> {
+        if shape.n_rows == 1 {
+            match drawn_at {
+                Some(position) => self.submit_all(shape, position),
+                None => self.gpu.submit(&self.decode.recording, 0..self.decode.recording.len(), shape, None),
+            }
+            return Ok(());
+        }
+        let gpu = Rc::clone(&self.gpu);
+        let work = self.prefill.recording.work(shape);
+        let mut first = 0;
+        while first < work.len() {
+            cancel.check()?;
+            let slice = self.pace.slice(&work, first);
+            first = slice.end;
+            let slice_work = work[slice.clone()].iter().sum();
+            let copy = drawn_at.filter(|_| slice.end == work.len()).map(|position| self.drawn_copy(position));
+            let started = gpu.now_ms();
+            gpu.submit(&self.prefill.recording, slice, shape, copy);
+            if first < work.len() {
+                gpu.done().await?;
+                self.pace.took(slice_work, gpu.now_ms() - started);
+            }
+        }
+        Ok(())
+    }
+
+    /// Submits a whole decode step and the copy of its token.
+    fn submit_all(&self, shape: &StepShape, position: u32) {
+        let recording = &self.decode.recording;
+        self.gpu.submit(recording, 0..recording.len(), shape, Some(self.drawn_copy(position)));
+    }
+
+    /// The copy of the token after `position` into the next free read-back buffer.
+    fn drawn_copy(&self, position: u32) -> Copy<'_> {
+        let offset = u64::from((position + 1) % RING) * RESULT_BYTES;
+        let readback = &self.readbacks[self.free_readback()];
+        Copy { source: &self.sampling.ring, offset, readback, n_bytes: RESULT_BYTES }
+    }
+
+    /// A read-back buffer that no step in flight takes; there are more of them than steps.
+    fn free_readback(&self) -> usize {
+        let taken = |i: &usize| self.pending.iter().any(|pending| pending.readback == *i);
+        (0..self.readbacks.len()).find(|i| !taken(i)).unwrap_or_default()
+    }
+
+    /// Notes that the step just submitted, whose last row is at `position`, is on its way.
+    fn wait_for(&mut self, slot: u32, position: u32) {
+        let readback = self.free_readback();
+        let read = self.gpu.start_read(&self.readbacks[readback], RESULT_BYTES);
+        self.pending.push_back(Pending { read, readback, slot, position });
+    }
+
+    /// Waits for steps in flight that nobody goes on with.
+    async fn forget_pending(&mut self) -> Result<()> {
+        self.expected = None;
+        while let Some(pending) = self.pending.pop_front() {
+            self.gpu.finish_read(&self.readbacks[pending.readback], pending.read).await?;
+        }
+        Ok(())
+    }
+}
