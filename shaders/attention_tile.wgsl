@@ -237,7 +237,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             var weight1 = vec4<f32>(LOWEST);
             for (var i = 0u; i < n_positions(); i++) {
                 let position = vec4<u32>(first + i);
-                let s = score_at(quartet, i, position >= begin & position < end);
+                let s = score_at(quartet, i, (position >= begin) & (position < end));
                 maximum = max(maximum, s);
                 weight0 = select(weight0, s, i == lane);
                 weight1 = select(weight1, s, i == lane + lanes);
