@@ -1,7 +1,8 @@
-// softmax(q · kᵀ · scale) · v over the cache for several rows (prefill) on GPUs, causal by position. A workgroup takes a tile of
-// queries, which are the step's rows by the query heads of one KV head, and loads keys and values once for all of them.
-// Positions go by in tiles: keys into workgroup memory, scores, weights; values into the same memory, products; maximum and
-// sum are carried from tile to tile (Dao 2023, alg. 1). Tiles shrink as heads grow, so that they fill 15 KiB:
+// softmax(q · kᵀ · scale) · v over the cache, causal by position: on GPUs for steps of several rows (prefill), and wherever
+// the kernels for one row or for CPU adapters do not take a model. A workgroup takes a tile of queries, which are the step's
+// rows by the query heads of one KV head, and loads keys and values once for all of them. Positions go by in tiles: keys
+// into workgroup memory, scores, weights; values into the same memory, products; maximum and sum are carried from tile to
+// tile (Dao 2023, alg. 1). Tiles shrink as heads grow, so that they fill 15 KiB:
 //
 //     head_dim   queries   positions   invocations that share a score
 //      1 –  64        32          16     1

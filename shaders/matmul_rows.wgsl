@@ -20,7 +20,10 @@ struct Quad {
 fn unpack_quad(i: u32) -> Quad {
     let s = scales_of(i);
     let q = i * 4u;
-    return Quad(row_unpack(q, s.d.x, s.m.x), row_unpack(q + 1u, s.d.y, s.m.y), row_unpack(q + 2u, s.d.z, s.m.z), row_unpack(q + 3u, s.d.w, s.m.w));
+    return Quad(
+        row_unpack(q, s.d.x, s.m.x), row_unpack(q + 1u, s.d.y, s.m.y),
+        row_unpack(q + 2u, s.d.z, s.m.z), row_unpack(q + 3u, s.d.w, s.m.w),
+    );
 }
 
 fn dots(w: Quad, x: Block) -> vec4<f32> {
