@@ -16,16 +16,30 @@ const CANDIDATES: u32 = 1024u;
 @group(0) @binding(5) var<storage, read_write> step: Step;
 @group(0) @binding(6) var<storage, read> slices: array<vec4<u32>>;        // [SLICES]
 @group(0) @binding(7) var<storage, read_write> ring: array<vec4<u32>>;    // [RING]
+// (id, bits of the logit): CANDIDATES as they are found, then MOST in order. Not workgroup memory: SwiftShader takes a second
+// and more to compile a kernel that has so much of it.
+@group(0) @binding(8) var<storage, read_write> list: array<vec2<u32>>;
 
-var<workgroup> slice_best: array<f32, SLICES>;
 var<workgroup> sums: array<f32, WORKGROUP>;
 var<workgroup> flags: atomic<u32>;
 var<workgroup> n_candidates: atomic<u32>;
 var<workgroup> threshold: f32;
-var<workgroup> ids: array<u32, CANDIDATES>;
-var<workgroup> logits: array<f32, CANDIDATES>;
-var<workgroup> ranked_ids: array<u32, MOST>;
-var<workgroup> ranked: array<f32, MOST>;
+
+fn slice_best(slice: u32) -> f32 {
+    return bitcast<f32>(slices[slice].y);
+}
+
+fn candidate(i: u32) -> f32 {
+    return bitcast<f32>(list[i].y);
+}
+
+fn ranked(i: u32) -> f32 {
+    return bitcast<f32>(list[CANDIDATES + i].y);
+}
+
+fn ranked_id(i: u32) -> u32 {
+    return list[CANDIDATES + i].x;
+}
 
 fn logit_of(id: u32, first: u32) -> f32 {
     var count = 0u;
@@ -38,18 +52,17 @@ fn logit_of(id: u32, first: u32) -> f32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) local: u32) {
     for (var i = local; i < SLICES; i += WORKGROUP) {
-        slice_best[i] = bitcast<f32>(slices[i].y);
         atomicOr(&flags, slices[i].z);
     }
     workgroupBarrier();
     let k = min(select(sampling.top_k, MOST, sampling.top_k == 0u), min(MOST, params.vocab_size));
     var best = LOWEST;
     for (var i = local; i < SLICES; i += WORKGROUP) {
-        let mine = slice_best[i];
+        let mine = slice_best(i);
         best = max(best, mine);
         var rank = 0u;
         for (var j = 0u; j < SLICES; j++) {
-            rank += u32(slice_best[j] > mine || (slice_best[j] == mine && j < i));
+            rank += u32(slice_best(j) > mine || (slice_best(j) == mine && j < i));
         }
         if (rank == k - 1u) {
             threshold = mine;
@@ -67,35 +80,35 @@ fn main(@builtin(local_invocation_index) local: u32) {
 
     var sum = 0.0;
     for (var i = local; i < SLICES; i += WORKGROUP) {
-        sum += bitcast<f32>(slices[i].w) * exp((slice_best[i] - best) * sampling.sharpness);
-        if (slice_best[i] >= least) {
+        sum += bitcast<f32>(slices[i].w) * exp((slice_best(i) - best) * sampling.sharpness);
+        if (slice_best(i) >= least) {
             let slice = ids_of_slice(i);
             for (var id = slice.x; id < slice.y; id++) {
                 let logit = logit_of(id, first);
                 if (logit >= least) {
                     let at = atomicAdd(&n_candidates, 1u);
                     if (at < CANDIDATES) {
-                        ids[at] = id;
-                        logits[at] = logit;
+                        list[at] = vec2<u32>(id, bitcast<u32>(logit));
                     }
                 }
             }
         }
     }
     sums[local] = sum;
+    storageBarrier();
     workgroupBarrier();
     let n = min(atomicLoad(&n_candidates), CANDIDATES);
     for (var i = local; i < n; i += WORKGROUP) {
-        let mine = logits[i];
+        let mine = candidate(i);
         var rank = 0u;
         for (var j = 0u; j < n; j++) {
-            rank += u32(logits[j] > mine || (logits[j] == mine && ids[j] < ids[i]));
+            rank += u32(candidate(j) > mine || (candidate(j) == mine && list[j].x < list[i].x));
         }
         if (rank < k) {
-            ranked[rank] = mine;
-            ranked_ids[rank] = ids[i];
+            list[CANDIDATES + rank] = list[i];
         }
     }
+    storageBarrier();
     workgroupBarrier();
     if (local == 0u) {
         draw(best, k);
@@ -112,7 +125,7 @@ fn draw(best: f32, k: u32) {
     var whole = 0.0;
     if (all_are_here) {
         for (var i = 0u; i < k; i++) {
-            whole += exp((ranked[i] - best) * sampling.sharpness);
+            whole += exp((ranked(i) - best) * sampling.sharpness);
         }
     } else {
         for (var i = 0u; i < WORKGROUP; i++) {
@@ -122,20 +135,20 @@ fn draw(best: f32, k: u32) {
     let key = noise_key(sampling.seed_low, sampling.seed_high, step.rows[step.n_rows - 1u].z + 1u);
     var before = 0.0;
     var ended = all_are_here;
-    var winner = ranked_ids[0];
+    var winner = ranked_id(0u);
     var most = LOWEST;
     for (var i = 0u; i < k; i++) {
-        let weight = exp((ranked[i] - best) * sampling.sharpness);
+        let weight = exp((ranked(i) - best) * sampling.sharpness);
         // The best token stays whatever the filters are.
         if (i > 0u && (weight < sampling.min_p || (sampling.top_p < 1.0 && before >= sampling.top_p * whole))) {
             ended = true;
             break;
         }
         before += weight;
-        let value = (ranked[i] - best) * sampling.sharpness + gumbel(key, ranked_ids[i]);
+        let value = (ranked(i) - best) * sampling.sharpness + gumbel(key, ranked_id(i));
         if (value > most) {
             most = value;
-            winner = ranked_ids[i];
+            winner = ranked_id(i);
         }
     }
     if (!ended && !(sampling.top_p < 1.0 && before >= sampling.top_p * whole)) {

@@ -2,17 +2,19 @@
 
 mod gpu_model;
 mod pace;
+mod planned;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
 use crate::graph::CacheLayer;
 use crate::graph::reference::ReferenceModel;
 use crate::ops::sample::Drawn;
-use crate::ops::{KvFormat, Reduce, StepRow, Variants};
+use crate::ops::{KvFormat, StepRow};
 use crate::sampler::SamplerOptions;
 use crate::weights::Cancel;
 
 pub use gpu_model::GpuModel;
+pub use planned::PlannedModel;
 
 /// Rows of a prefill step. A step is what an abort waits for.
 pub const PREFILL_ROWS: usize = 64;
@@ -107,25 +109,4 @@ pub fn kv_bytes(caches: &[CacheLayer], capacity: u32, format: KvFormat) -> u64 {
 
 fn layer_bytes(layer: &CacheLayer, capacity: u32, format: KvFormat) -> u64 {
     u64::from(layer.kv_heads) * u64::from(capacity) * u64::from(layer.head_dim.next_multiple_of(4)) * format.bytes()
-}
-
-/// Which kernels fit the device. CPU adapters run barriers at the price of hundreds of multiplications
-/// (`docs/performance.md`), so there a sum is one invocation's work.
-pub fn variants(gpu: &Gpu, kv: KvFormat) -> Variants {
-    let capabilities = gpu.capabilities();
-    let reduce = if capabilities.is_fallback {
-        Reduce::None
-    } else if capabilities.subgroups {
-        Reduce::Subgroup
-    } else {
-        Reduce::Workgroup
-    };
-    Variants {
-        matvec: reduce,
-        matvec_workgroup: 64,
-        broadcast: capabilities.subgroup_size == Some(4),
-        half_bits: capabilities.is_fallback,
-        norm: reduce,
-        kv,
-    }
 }

@@ -1,22 +1,25 @@
 //! A loaded model: its text side (tokenizer, chat template) and its sequence on a backend. Everything here runs natively
 //! and in wasm alike.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use futures_util::future::try_join;
 use serde::Serialize;
 
-use crate::backend::{Backend, GpuModel, kv_format, variants};
+use crate::backend::{Backend, GpuModel, PlannedModel, kv_format};
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::gpu::{Capabilities, Gpu};
 use crate::graph::fuse::fuse;
 use crate::graph::reference::ReferenceModel;
-use crate::graph::weights::{CpuSink, CpuWeights, GpuSink, GpuWeights, spans};
+use crate::graph::weights::{CpuSink, CpuWeights, GpuSink, GpuWeights, formats, spans};
 use crate::models;
 use crate::ops::KvFormat;
 use crate::session::Session;
 use crate::text::Text;
 use crate::tokenizer::Tokenizer;
+use crate::tune::{Kernels, Tuning, tune};
 use crate::weights::{ByteSource, Cancel, ChunkStore, Integrity, ModelFiles, Progress};
 
 /// Tokens that a sequence may have where the caller does not say: more costs memory that most chats never use.
@@ -31,6 +34,10 @@ pub struct EngineOptions {
     pub context: Option<u32>,
     /// Tokens that are computed before the one before them was seen, fixed; left open, the engine adapts it.
     pub run_ahead: Option<usize>,
+    /// The kernels as they were chosen before on this device, by the formats of a model's matrices; they are not checked again.
+    pub tunings: BTreeMap<String, Tuning>,
+    /// The kernels to use whatever is faster, for debugging.
+    pub kernels: Option<Kernels>,
     /// A Jinja chat template instead of the model's own.
     pub chat_template: Option<String>,
     /// How keys and values are kept; by default as [`kv_format`] decides.
@@ -89,6 +96,8 @@ pub struct Engine {
     pub text: Rc<Text>,
     /// Its sequence.
     pub session: Session,
+    /// The kernels that were chosen, and for which formats; none on the CPU references.
+    pub tuning: Option<(String, Tuning)>,
 }
 
 /// What a load reports besides bytes.
@@ -123,28 +132,43 @@ impl Engine {
         let spans = spans(&checkpoint);
         let on_bytes = |bytes| progress(Stage::Bytes(bytes));
         let mut load = LoadInfo { tokenizer_bytes: tokenizer.approx_bytes() as u64, ..LoadInfo::default() };
-        let (backend, report, adapter) = match gpu {
+        let (backend, report, adapter, tuning) = match gpu {
             Some(gpu) => {
                 fuse(&mut graph);
-                let mut weights = GpuWeights::allocate(&gpu, &graph).await?;
-                let mut sink = GpuSink::new(&gpu, &graph, &checkpoint, &mut weights, options.chunk_bytes);
-                let report = files.stream(&spans, &mut sink, &on_bytes, cancel).await?;
+                let weights = GpuWeights::allocate(&gpu, &graph).await?;
+                let mut sink = GpuSink::new(&gpu, &graph, &checkpoint, &weights, options.chunk_bytes);
+                let streaming = async {
+                    let report = files.stream(&spans, &mut sink, &on_bytes, cancel).await?;
+                    progress(Stage::Preparing);
+                    Ok(report)
+                };
+                let preparing = async {
+                    let formats = formats(&graph);
+                    let names: Vec<_> = formats.iter().map(|format| format.spec().name).collect();
+                    let key = names.join(",");
+                    let known = options.tunings.get(&key).filter(|_| options.kernels.is_none());
+                    let tuning = match known {
+                        Some(tuning) => tuning.clone(),
+                        None => tune(&gpu, &formats, options.kernels).await?,
+                    };
+                    let planned = PlannedModel::new(&gpu, &graph, &weights, context, tuning.variants(kv)).await?;
+                    gpu.compile(&planned.kernels()).await?;
+                    Ok((planned, (key, tuning)))
+                };
+                let (report, (planned, tuning)) = try_join(streaming, preparing).await?;
                 drop(sink);
                 weights.finish(&gpu);
-                progress(Stage::Preparing);
-                let kernels = variants(&gpu, kv);
                 let adapter = gpu.capabilities().clone();
-                let model =
-                    GpuModel::new(Rc::clone(&gpu), &graph, weights, context, kernels, options.run_ahead).await?;
+                let model = GpuModel::new(Rc::clone(&gpu), &graph, planned, weights, options.run_ahead)?;
                 load.gpu_bytes = gpu.counts().gpu_bytes;
-                (Backend::Gpu(Box::new(model)), report, Some(adapter))
+                (Backend::Gpu(Box::new(model)), report, Some(adapter), Some(tuning))
             }
             None => {
                 let mut weights = CpuWeights::new(&graph, &checkpoint)?;
                 let mut sink = CpuSink { graph: &graph, weights: &mut weights };
                 let report = files.stream(&spans, &mut sink, &on_bytes, cancel).await?;
                 let model = ReferenceModel::new(graph.clone(), weights, context, kv)?;
-                (Backend::Reference(Box::new(model)), report, None)
+                (Backend::Reference(Box::new(model)), report, None, None)
             }
         };
         cancel.check()?;
@@ -172,7 +196,7 @@ impl Engine {
         let chat_template = options.chat_template.or(checkpoint.chat_template);
         let text = Rc::new(Text::new(tokenizer, chat_template, checkpoint.generation));
         let session = Session::new(backend, context, limits.vocab_size);
-        Ok(Self { info, text, session })
+        Ok(Self { info, text, session, tuning })
     }
 }
 

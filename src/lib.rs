@@ -27,6 +27,7 @@ pub mod session;
 pub mod stop;
 pub mod text;
 pub mod tokenizer;
+pub mod tune;
 pub mod turn;
 pub mod wasm;
 pub mod weights;

@@ -80,8 +80,8 @@ impl<'a> OnGpu<'a> {
         let mut model = open(name);
         rewrite(&mut model.graph);
         let graph = model.graph;
-        let mut weights = pollster::block_on(GpuWeights::allocate(gpu, &graph)).expect("room");
-        let mut sink = GpuSink::new(gpu, &graph, &model.checkpoint, &mut weights, CHUNK_BYTES);
+        let weights = pollster::block_on(GpuWeights::allocate(gpu, &graph)).expect("room");
+        let mut sink = GpuSink::new(gpu, &graph, &model.checkpoint, &weights, CHUNK_BYTES);
         let spans = spans(&model.checkpoint);
         pollster::block_on(model.files.stream(&spans, &mut sink, &|_| {}, &Cancel::new())).expect("streams");
         drop(sink);
@@ -92,8 +92,8 @@ impl<'a> OnGpu<'a> {
             GpuKvLayer { k: buffer(), v: buffer(), capacity: CAPACITY }
         };
         let caches = graph.caches.iter().map(cache).collect();
-        let divisors = graph.rope_tables[0].divisors.map(|weight| weights.cpu_vector(weight));
-        let angles = graph.rope_angles(0, 0..CAPACITY, divisors);
+        let divisors = graph.rope_tables[0].divisors.map(|weight| weights.cpu_vector(weight).to_vec());
+        let angles = graph.rope_angles(0, 0..CAPACITY, divisors.as_deref());
         let table = Rc::new(gpu.create_buffer("rope", angles.len() as u64 * 8, Usage::Storage));
         gpu.write(&table, 0, bytemuck::cast_slice(&angles));
         let step = Rc::new(gpu.create_buffer("step", 16 + 16 * 64, Usage::Storage));
@@ -105,7 +105,7 @@ impl<'a> OnGpu<'a> {
         let tables = [Rc::clone(&self.table)];
         let Self { weights, caches, step, sampling, .. } = self;
         let bind = Bindings { weights, caches, rope_tables: &tables, step, sampling, variants };
-        lower(self.gpu, graph, &bind, bucket, true).expect("lowers")
+        lower(self.gpu, graph, &bind, bucket, true).and_then(|planned| planned.record(self.gpu)).expect("lowers")
     }
 
     /// Runs a step; gives the number of its dispatches.
@@ -357,8 +357,8 @@ fn what_the_gpu_cannot_hold_in_one_piece_is_a_typed_error() {
         fuse(&mut model.graph);
         pollster::block_on(async {
             let weights = GpuWeights::allocate(gpu, &model.graph).await?;
-            let variants = doran::backend::variants(gpu, KvFormat::F32);
-            doran::backend::GpuModel::new(Rc::clone(gpu), &model.graph, weights, capacity, variants, None).await
+            let variants = core_variants();
+            doran::backend::PlannedModel::new(gpu, &model.graph, &weights, capacity, variants).await
         })
         .map(drop)
         .map_err(|error| {

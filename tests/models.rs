@@ -4,12 +4,17 @@
 
 mod common;
 
+use std::rc::Rc;
+
 use common::{argmax, fixture, floats, gpu, ids, json, load, max_difference, smollm2};
+use doran::ErrorKind;
 use doran::engine::{Engine, EngineOptions};
 use doran::generate::{GenerateOptions, Generation, Input, Item};
 use doran::gpu::device::GpuOptions;
 use doran::ops::KvFormat;
+use doran::quant::Format;
 use doran::sampler::SamplerOptions;
+use doran::tune::{Kernels, Tuning, tune};
 use doran::weights::Cancel;
 
 /// Largest absolute error of a logit of the tiny models, in f32 (the goldens' own noise is up to 5e-5).
@@ -102,8 +107,14 @@ fn tiny_models_on_the_gpu() {
 #[test]
 fn smollm2_on_the_gpu() {
     let golden = json("real/smollm2-135m-instruct-q4_1.json");
-    for (kv, tolerance) in [(KvFormat::F32, 1e-3), (KvFormat::F16, 5e-2)] {
-        let options = EngineOptions { kv: Some(kv), ..EngineOptions::default() };
+    let cases = [
+        (KvFormat::F32, 1e-3, None),
+        (KvFormat::F16, 5e-2, None),
+        (KvFormat::F32, 1e-3, Some(Kernels::Workgroup)),
+        (KvFormat::F32, 1e-3, Some(Kernels::Subgroup)),
+    ];
+    for (kv, tolerance, kernels) in cases {
+        let options = EngineOptions { kv: Some(kv), kernels, ..EngineOptions::default() };
         let mut engine = load(&smollm2(), Some(gpu(GpuOptions::default())), options).expect("loads");
         let mut worst: f32 = 0.0;
         // The long text is for the browser, where its perplexity is measured as well.
@@ -160,4 +171,40 @@ fn text_is_the_same_however_far_the_gpu_runs_ahead() {
         let on_cpu = answer(&mut engine, &[3, 1, 4, 1, 5], 40, &sampler, true);
         assert_eq!(on_cpu, texts[0], "{sampler:?}");
     }
+}
+
+/// Every kernel that can be chosen is right on this device, and gives the logits that transformers computed.
+#[test]
+fn every_choice_of_kernels_is_right() {
+    let gpu = gpu(GpuOptions::default());
+    for kernels in [None, Some(Kernels::Rows), Some(Kernels::Workgroup), Some(Kernels::Subgroup)] {
+        let tuning = pollster::block_on(tune(&gpu, &Format::ALL, kernels)).expect("a choice");
+        assert!(!tuning.tried.is_empty() && tuning.tried.iter().all(|trial| trial.right), "{tuning:?}");
+        assert!(kernels.is_none_or(|kernels| tuning.kernels == kernels));
+        for (name, file) in [("llama", "model-f32.gguf"), ("llama3", "")] {
+            let options = EngineOptions { kernels, kv: Some(KvFormat::F32), ..EngineOptions::default() };
+            let mut engine =
+                load(&fixture(&format!("arch/{name}/{file}")), Some(Rc::clone(&gpu)), options).expect("loads");
+            check(name, &mut engine);
+        }
+    }
+    let no_subgroups = common::gpu(GpuOptions { no_subgroups: true, ..GpuOptions::default() });
+    let refused =
+        pollster::block_on(tune(&no_subgroups, &[Format::F32], Some(Kernels::Subgroup))).expect_err("has none");
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+}
+
+/// What was chosen before is taken without looking again.
+#[test]
+fn a_remembered_choice_is_taken() {
+    let gpu = gpu(GpuOptions::default());
+    let file = fixture("arch/llama/model-f32.gguf");
+    let chosen = load(&file, Some(Rc::clone(&gpu)), EngineOptions::default()).expect("loads").tuning.expect("on a GPU");
+    let remembered = Tuning { kernels: Kernels::Workgroup, workgroup: 32, ms: 7.0, tried: Vec::new(), ..chosen.1 };
+    let tunings = [(chosen.0.clone(), remembered.clone())].into();
+    let options = EngineOptions { tunings, ..EngineOptions::default() };
+    let mut engine = load(&file, Some(gpu), options).expect("loads");
+    assert_eq!(engine.tuning, Some((chosen.0, remembered)));
+    assert!(engine.session.backend().decode_labels().iter().any(|label| label.contains("WORKGROUP=32")));
+    check("llama", &mut engine);
 }

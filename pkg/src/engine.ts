@@ -169,7 +169,7 @@ function wireSource(source: ModelSource, options: LoadOptions): WireSource {
   throw new DoranError("bad_argument", "a model is a URL, a File or Blob, the name of a stored model, { stored } or { files }", { argument: "source" });
 }
 
-function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, store, runAhead }: LoadOptions): WireLoadOptions {
+function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels }: LoadOptions): WireLoadOptions {
   return {
     ...(name === undefined ? {} : { name }),
     ...(sha256 === undefined ? {} : { sha256 }),
@@ -179,6 +179,7 @@ function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, st
     ...(kvCache === undefined ? {} : { kvCache }),
     ...(store === undefined ? {} : { store }),
     ...(runAhead === undefined ? {} : { runAhead }),
+    ...(kernels === undefined ? {} : { kernels }),
   };
 }
 

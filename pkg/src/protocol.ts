@@ -7,7 +7,7 @@
  */
 import { isRecord, type WireError } from "./errors.js";
 import type {
-  Backend, EngineStats, Finish, KvCache, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredModel, Token,
+  Backend, EngineStats, Finish, Kernels, KvCache, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredModel, Token,
 } from "./types.js";
 
 /** How many tokens may lie unread in the page before the worker stops to wait. */
@@ -41,6 +41,7 @@ export interface WireLoadOptions {
   readonly kvCache?: KvCache;
   readonly store?: boolean;
   readonly runAhead?: number;
+  readonly kernels?: Kernels;
 }
 
 /** What of `GenerateOptions` the engine itself reads. */

@@ -64,12 +64,16 @@ export interface LoadOptions extends AssetOptions {
    * it to the device. The text is the same whatever it is; for measuring and debugging.
    */
   readonly runAhead?: number;
+  /** Fixes the kernels that the engine otherwise chooses by checking and timing them on the device; for debugging. */
+  readonly kernels?: Kernels;
 }
 
 /** What computes. */
 export type Backend = "webgpu" | "reference";
 /** How keys and values are kept. */
 export type KvCache = "auto" | "f32" | "f16";
+/** How invocations of a kernel share a sum: not at all (for CPU adapters), through workgroup memory, by subgroup operations. */
+export type Kernels = "rows" | "workgroup" | "subgroup";
 /** What a load is busy with. */
 export type Phase = "header" | "download" | "store" | "upload" | "compile" | "ready";
 
@@ -140,8 +144,12 @@ export interface Counters {
   readonly readbackBytes: number;
   readonly weightBytesRead: number;
   readonly kvBytesRead: number;
+  /** Kernels compiled. */
+  readonly pipelines: number;
   /** GPU objects that are alive now. */
   readonly liveObjects: number;
+  /** Bytes of GPU memory that are in use now. */
+  readonly gpuBytes: number;
 }
 
 /** Counters and speeds. */
@@ -153,6 +161,32 @@ export interface EngineStats {
   readonly decodeTps: number;
   readonly tokensPrefilled: number;
   readonly tokensDecoded: number;
+  /** The GPU's work for one token in order: what is computed, and by which kernel. */
+  readonly decodeDispatches: readonly string[];
+  /** Which kernels were chosen for this device; absent on the CPU references. */
+  readonly tuning?: Tuning | undefined;
+}
+
+/** The kernels for matrices times one row, as they were chosen for the device. */
+export interface Tuning {
+  readonly kernels: Kernels;
+  /** Invocations of a workgroup. */
+  readonly workgroup: number;
+  readonly broadcast: boolean;
+  readonly halfBits: boolean;
+  /** What was looked at, in order. A choice that is remembered from an earlier load says what was looked at then. */
+  readonly tried: readonly KernelTrial[];
+  /** What choosing took. */
+  readonly ms: number;
+}
+
+/** A kernel that was looked at. */
+export interface KernelTrial {
+  readonly variant: string;
+  /** Whether it agrees with the reference. */
+  readonly right: boolean;
+  /** Microseconds of a dispatch, where it was timed: on GPUs, while there was time. */
+  readonly micros?: number | null | undefined;
 }
 
 /** One turn of a conversation. */

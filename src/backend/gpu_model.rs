@@ -4,37 +4,20 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::pace::Pace;
-use super::{MAX_OUTPUTS, PREFILL_ROWS, kv_bytes, layer_bytes, non_finite};
+use super::planned::PlannedModel;
+use super::{MAX_OUTPUTS, PREFILL_ROWS, non_finite};
 use crate::error::{Error, Result};
 use crate::gpu::{Copy, Draw, Gpu, GpuBuffer, PendingRead, StepShape, Usage};
-use crate::graph::fuse_one_row::fuse_one_row;
-use crate::graph::lower::{Bindings, Bucket, Lowered, activation_bytes, lower};
+use crate::graph::Graph;
+use crate::graph::lower::Lowered;
 use crate::graph::weights::GpuWeights;
-use crate::graph::{CacheLayer, Graph};
+use crate::ops::StepRow;
 use crate::ops::sample::{self, Drawn, RESULT_BYTES, RING, Sampling};
-use crate::ops::{GpuKvLayer, StepRow, Variants};
 use crate::sampler::SamplerOptions;
 use crate::weights::Cancel;
 
-/// Positions of a rotary table that are computed at once.
-const ROPE_POSITIONS: usize = 4096;
 /// Tokens that are computed before the CPU has seen the one before them, at most.
 const MAX_AHEAD: usize = 4;
-
-/// A rotary table on the GPU, written in pieces: a long context's table must not stand whole in the wasm heap.
-fn rope_table(gpu: &Gpu, graph: &Graph, weights: &GpuWeights, table: usize, capacity: u32) -> Result<GpuBuffer> {
-    let spec = &graph.rope_tables[table];
-    let divisors = spec.divisors.map(|weight| weights.cpu_vector(weight));
-    let position_bytes = spec.inv_freq.len() as u64 * 8;
-    let bytes = u64::from(capacity) * position_bytes;
-    gpu.check_fits("a table of rotary angles", bytes)?;
-    let buffer = gpu.create_buffer("rope_table", bytes, Usage::Storage);
-    for first in (0..capacity).step_by(ROPE_POSITIONS) {
-        let angles = graph.rope_angles(table, first..capacity.min(first + ROPE_POSITIONS as u32), divisors);
-        gpu.write(&buffer, u64::from(first) * position_bytes, bytemuck::cast_slice(&angles));
-    }
-    Ok(buffer)
-}
 
 /// A step whose drawn token is on its way.
 struct Pending {
@@ -69,57 +52,21 @@ pub struct GpuModel {
 }
 
 impl GpuModel {
-    /// Makes caches and recordings for `graph`, whose weights have come. `run_ahead` fixes how many tokens are computed
-    /// before the CPU has seen the one before them.
+    /// A model whose weights have come. `run_ahead` fixes how many tokens are computed before the CPU has seen the one before
+    /// them.
     ///
     /// # Errors
-    /// `out_of_memory`, `gpu`.
-    pub async fn new(
+    /// `gpu`.
+    pub fn new(
         gpu: Rc<Gpu>,
         graph: &Graph,
+        planned: PlannedModel,
         weights: GpuWeights,
-        capacity: u32,
-        variants: Variants,
         run_ahead: Option<usize>,
     ) -> Result<Self> {
-        let needed = kv_bytes(&graph.caches, capacity, variants.kv);
-        for spec in &graph.caches {
-            let what = format!("the cache of a layer for {capacity} tokens");
-            gpu.check_fits(&what, layer_bytes(spec, capacity, variants.kv))?;
-        }
-        let make_caches = || {
-            let cache = |(layer, spec): (usize, &CacheLayer)| {
-                let bytes = layer_bytes(spec, capacity, variants.kv);
-                let buffer = |kind| Rc::new(gpu.create_buffer(&format!("layer.{layer}.{kind}"), bytes, Usage::Storage));
-                GpuKvLayer { k: buffer("k_cache"), v: buffer("v_cache"), capacity }
-            };
-            graph.caches.iter().enumerate().map(cache).collect::<Vec<_>>()
-        };
-        let caches = gpu.guarded("making room for the KV cache", needed, make_caches).await?;
-        let rope_tables = (0..graph.rope_tables.len())
-            .map(|table| rope_table(&gpu, graph, &weights, table, capacity).map(Rc::new))
-            .collect::<Result<Vec<_>>>()?;
-        let step = Rc::new(gpu.create_buffer("step", 16 + 16 * PREFILL_ROWS as u64, Usage::Storage));
-        let vocab_size = graph.values[graph.logits].width;
-        let sampling = Sampling::new(&gpu, vocab_size);
-        let bindings = Bindings {
-            weights: &weights,
-            caches: &caches,
-            rope_tables: &rope_tables,
-            step: &step,
-            sampling: &sampling,
-            variants,
-        };
-        let mut one_row = graph.clone();
-        fuse_one_row(&mut one_row, gpu.max_bytes());
-        let decode_bucket = Bucket { max_rows: 1, max_outputs: 1 };
-        let prefill_bucket = Bucket { max_rows: PREFILL_ROWS as u32, max_outputs: MAX_OUTPUTS as u32 };
-        let needed = activation_bytes(&one_row, decode_bucket) + activation_bytes(graph, prefill_bucket);
-        let lower_both = || {
-            let decode = lower(&gpu, &one_row, &bindings, decode_bucket, false)?;
-            Ok((decode, lower(&gpu, graph, &bindings, prefill_bucket, false)?))
-        };
-        let (decode, prefill) = gpu.guarded("making room for a step", needed, lower_both).await??;
+        planned.write_rope_tables(&gpu, graph, &weights);
+        let PlannedModel { decode, prefill, step, sampling, .. } = planned;
+        let (decode, prefill) = (decode.record(&gpu)?, prefill.record(&gpu)?);
         let logits_bytes = MAX_OUTPUTS as u64 * u64::from(prefill.logits.stride) * 4;
         let readback = |i| gpu.create_buffer(&format!("drawn.readback.{i}"), RESULT_BYTES, Usage::Readback);
         let readbacks = (0..=MAX_AHEAD).map(readback).collect();

@@ -17,6 +17,8 @@ pub struct Counts {
     pub submits: u64,
     /// Buffers, bind groups, pipelines and shader modules created.
     pub created: u64,
+    /// Kernels compiled.
+    pub pipelines: u64,
     /// `writeBuffer` calls.
     pub buffer_writes: u64,
     /// Bytes that these wrote.

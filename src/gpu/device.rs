@@ -146,6 +146,14 @@ impl Gpu {
         self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(label), layout, entries })
     }
 
+    /// Compiles kernels, all at once and beside other work where the platform can.
+    ///
+    /// # Errors
+    /// `gpu` if one does not compile.
+    pub async fn compile(&self, kernels: &[KernelSpec]) -> Result<()> {
+        self.pipelines.prepare(&self.device, &self.counters, kernels).await
+    }
+
     pub(super) fn pipeline(&self, spec: &KernelSpec) -> Result<std::rc::Rc<Pipeline>> {
         self.pipelines.get(&self.device, &self.counters, spec)
     }

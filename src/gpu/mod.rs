@@ -2,6 +2,7 @@
 //! passes [`queue`].
 
 pub mod buffer;
+mod compile;
 pub mod counters;
 pub mod device;
 pub mod params;

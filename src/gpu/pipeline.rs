@@ -4,6 +4,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use futures_util::future::try_join_all;
+
+use super::compile::compile;
 use super::counters::Counters;
 use super::shader::{self, Access};
 use crate::error::Result;
@@ -63,38 +66,81 @@ pub(super) struct PipelineCache {
 }
 
 impl PipelineCache {
-    /// The kernel's pipeline, compiled at its first use.
+    /// Compiles those of `specs` that are not there yet, all at once.
+    pub(super) async fn prepare(&self, device: &wgpu::Device, counters: &Counters, specs: &[KernelSpec]) -> Result<()> {
+        let mut missing: Vec<(String, &KernelSpec)> = specs.iter().map(|spec| (spec.label(), spec)).collect();
+        missing.sort_by(|a, b| a.0.cmp(&b.0));
+        missing.dedup_by(|a, b| a.0 == b.0);
+        missing.retain(|(label, _)| !self.pipelines.borrow().contains_key(label));
+        let one = async |(label, spec): (String, &KernelSpec)| -> Result<()> {
+            let parts = Parts::new(device, spec, &label)?;
+            let raw = compile(device, &|| parts.create(device, spec, &label)).await?;
+            self.keep(counters, label, parts.finish(raw));
+            Ok(())
+        };
+        try_join_all(missing.into_iter().map(one)).await.map(drop)
+    }
+
+    /// The kernel's pipeline, compiled now if nobody prepared it.
     pub(super) fn get(&self, device: &wgpu::Device, counters: &Counters, spec: &KernelSpec) -> Result<Rc<Pipeline>> {
         let label = spec.label();
         if let Some(pipeline) = self.pipelines.borrow().get(&label) {
             return Ok(Rc::clone(pipeline));
         }
+        let parts = Parts::new(device, spec, &label)?;
+        let raw = parts.create(device, spec, &label);
+        Ok(self.keep(counters, label, parts.finish(raw)))
+    }
+
+    fn keep(&self, counters: &Counters, label: String, pipeline: Pipeline) -> Rc<Pipeline> {
+        counters.update(|c| {
+            c.created += 2;
+            c.pipelines += 1;
+        });
+        let pipeline = Rc::new(pipeline);
+        self.pipelines.borrow_mut().insert(label, Rc::clone(&pipeline));
+        pipeline
+    }
+}
+
+/// What a pipeline is made of.
+struct Parts {
+    module: wgpu::ShaderModule,
+    layout: wgpu::BindGroupLayout,
+    pipeline_layout: wgpu::PipelineLayout,
+    n_bindings: usize,
+}
+
+impl Parts {
+    fn new(device: &wgpu::Device, spec: &KernelSpec, label: &str) -> Result<Self> {
+        let label = Some(label);
         let wgsl = shader::join(spec.shader, &spec.slots, super::device::SHADERS_FOR_NAGA)?;
         let accesses = shader::bindings(&wgsl);
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(wgsl.into()),
-        });
+        let source = wgpu::ShaderSource::Wgsl(wgsl.into());
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source });
         let entries: Vec<_> = accesses.iter().enumerate().map(|(i, access)| layout_entry(i, *access)).collect();
-        let layout = device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(&label), entries: &entries });
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(&label),
+            label,
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&label),
-            layout: Some(&pipeline_layout),
-            module: &module,
+        Ok(Self { module, layout, pipeline_layout, n_bindings: accesses.len() })
+    }
+
+    fn create(&self, device: &wgpu::Device, spec: &KernelSpec, label: &str) -> wgpu::ComputePipeline {
+        device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(label),
+            layout: Some(&self.pipeline_layout),
+            module: &self.module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions { constants: &spec.constants, ..Default::default() },
             cache: None,
-        });
-        counters.update(|c| c.created += 2);
-        let pipeline = Rc::new(Pipeline { raw, layout, n_bindings: accesses.len() });
-        self.pipelines.borrow_mut().insert(label, Rc::clone(&pipeline));
-        Ok(pipeline)
+        })
+    }
+
+    fn finish(self, raw: wgpu::ComputePipeline) -> Pipeline {
+        Pipeline { raw, layout: self.layout, n_bindings: self.n_bindings }
     }
 }
 

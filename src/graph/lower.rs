@@ -6,7 +6,7 @@ use super::memory::{self, Plan};
 use super::weights::GpuWeights;
 use super::{Graph, Value};
 use crate::error::{Error, Result};
-use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, Recording, Usage};
+use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, KernelSpec, Recording, Usage};
 use crate::ops::linear::{LinearWeights, TILE_ROWS};
 use crate::ops::rope_attention::{self, RopeAttention};
 use crate::ops::sample::Sampling;
@@ -22,6 +22,31 @@ pub struct Bucket {
     pub max_rows: u32,
     /// Rows of logits at most.
     pub max_outputs: u32,
+}
+
+/// A graph bound to buffers whose kernels are not compiled yet.
+pub struct Planned {
+    label: String,
+    specs: Vec<DispatchSpec>,
+    logits: Operand,
+    values: Vec<(String, Operand)>,
+    activation_bytes: u64,
+}
+
+impl Planned {
+    /// The kernels that it needs.
+    pub fn kernels(&self) -> impl Iterator<Item = &KernelSpec> {
+        self.specs.iter().map(|spec| &spec.kernel)
+    }
+
+    /// Makes the recording; kernels that nobody compiled yet are compiled now.
+    ///
+    /// # Errors
+    /// `gpu`: a fault of doran.
+    pub fn record(self, gpu: &Gpu) -> Result<Lowered> {
+        let Self { label, specs, logits, values, activation_bytes } = self;
+        Ok(Lowered { recording: Recording::new(gpu, &label, specs)?, logits, values, activation_bytes })
+    }
 }
 
 /// A graph bound to buffers: ready to run steps.
@@ -55,8 +80,8 @@ pub struct Bindings<'a> {
 /// Lowers `graph`. With `keep_all` every value can be read after a step.
 ///
 /// # Errors
-/// `out_of_memory` if a value is larger than a binding; `gpu` or `internal`: faults of doran.
-pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep_all: bool) -> Result<Lowered> {
+/// `out_of_memory` if a value is larger than a binding; `internal`: a fault of doran.
+pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep_all: bool) -> Result<Planned> {
     let plan = memory::plan(graph, keep_all);
     let mut activation_bytes = 0;
     let buffers: Vec<Rc<GpuBuffer>> = plan
@@ -90,11 +115,10 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
     }
     let logits = operand(graph.logits)?;
     specs.extend(bind.sampling.lower(bind.step, &logits));
-    let recording = Recording::new(gpu, &format!("step[{}]", bucket.max_rows), specs)?;
     let values = (0..graph.values.len())
         .filter_map(|value| Some((graph.values[value].name.clone(), operand(value).ok()?)))
         .collect();
-    Ok(Lowered { recording, logits, values, activation_bytes })
+    Ok(Planned { label: format!("step[{}]", bucket.max_rows), specs, logits, values, activation_bytes })
 }
 
 /// Bytes of activations that [`lower`] makes room for, scores of attention apart.

@@ -1,5 +1,6 @@
 //! A graph's weights, on the GPU or on the CPU, filled chunk by chunk as a model's bytes arrive.
 
+use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 
 use super::{Graph, Weight};
@@ -8,6 +9,7 @@ use crate::format::{Checkpoint, RowMap, TensorInfo};
 use crate::gpu::upload::{GpuMatrix, Slice, Uploader};
 use crate::gpu::{Gpu, GpuBuffer, Usage};
 use crate::ops::CpuMatrix;
+use crate::quant::Format;
 use crate::weights::{Bytes, Sink, TensorSpan};
 
 /// The byte spans of all tensors, for the plan that cuts files into chunks.
@@ -100,7 +102,7 @@ fn overlap(tensor: &TensorInfo, file: usize, offset: u64, len: u64) -> Option<(s
 pub struct GpuWeights {
     matrices: Vec<Option<GpuMatrix>>,
     vectors: Vec<Option<Rc<GpuBuffer>>>,
-    cpu_vectors: Vectors,
+    cpu_vectors: RefCell<Vectors>,
     /// Bound where a kernel has a binding that a case does not read.
     pub nothing: Rc<GpuBuffer>,
 }
@@ -131,7 +133,7 @@ impl GpuWeights {
                 (*used && weight.vector).then(|| Rc::new(gpu.create_buffer(&weight.name, bytes, Usage::Storage)))
             };
             let vectors = graph.weights.iter().zip(&used).map(vector).collect();
-            Self { matrices, vectors, cpu_vectors: Vectors::new(graph), nothing }
+            Self { matrices, vectors, cpu_vectors: RefCell::new(Vectors::new(graph)), nothing }
         };
         gpu.guarded("making room for the weights", needed, create).await
     }
@@ -153,13 +155,13 @@ impl GpuWeights {
     }
 
     /// Vector `weight` on the CPU.
-    pub fn cpu_vector(&self, weight: usize) -> &[f32] {
-        &self.cpu_vectors.values[weight]
+    pub fn cpu_vector(&self, weight: usize) -> Ref<'_, [f32]> {
+        Ref::map(self.cpu_vectors.borrow(), |vectors| vectors.values[weight].as_slice())
     }
 
     /// Brings the vectors to the GPU, once all chunks have come.
     pub fn finish(&self, gpu: &Gpu) {
-        for (buffer, values) in self.vectors.iter().zip(&self.cpu_vectors.values) {
+        for (buffer, values) in self.vectors.iter().zip(&self.cpu_vectors.borrow().values) {
             if let Some(buffer) = buffer {
                 gpu.write(buffer, 0, bytemuck::cast_slice(values));
             }
@@ -174,6 +176,20 @@ pub fn gpu_bytes(weight: &Weight) -> u64 {
     }
     let (quants, scales) = weight.format.gpu_row_bytes(u64::from(weight.cols));
     u64::from(weight.rows) * (quants + scales)
+}
+
+/// The formats of the matrices that nodes read, the one of the most bytes first.
+pub fn formats(graph: &Graph) -> Vec<Format> {
+    let used = used_weights(graph);
+    let mut bytes: Vec<(Format, u64)> = Vec::new();
+    for (weight, _) in graph.weights.iter().zip(&used).filter(|(weight, used)| **used && !weight.vector) {
+        match bytes.iter_mut().find(|(format, _)| *format == weight.format) {
+            Some((_, sum)) => *sum += gpu_bytes(weight),
+            None => bytes.push((weight.format, gpu_bytes(weight))),
+        }
+    }
+    bytes.sort_by_key(|(_, sum)| std::cmp::Reverse(*sum));
+    bytes.into_iter().map(|(format, _)| format).collect()
 }
 
 /// Which weights some node (or rotary table) reads: fusion leaves the ones it replaced behind.
@@ -201,7 +217,7 @@ pub struct GpuSink<'a> {
     gpu: &'a Gpu,
     graph: &'a Graph,
     checkpoint: &'a Checkpoint,
-    weights: &'a mut GpuWeights,
+    weights: &'a GpuWeights,
     uploader: Uploader,
 }
 
@@ -211,7 +227,7 @@ impl<'a> GpuSink<'a> {
         gpu: &'a Gpu,
         graph: &'a Graph,
         checkpoint: &'a Checkpoint,
-        weights: &'a mut GpuWeights,
+        weights: &'a GpuWeights,
         chunk_bytes: u64,
     ) -> Self {
         Self { gpu, graph, checkpoint, weights, uploader: Uploader::new(gpu, chunk_bytes) }
@@ -228,7 +244,7 @@ impl<B: Bytes> Sink<B> for GpuSink<'_> {
                     continue;
                 }
                 let part = bytes.slice(range.start, range.end).to_vec();
-                self.weights.cpu_vectors.fill(self.graph, index, tensor, first as usize, &part);
+                self.weights.cpu_vectors.borrow_mut().fill(self.graph, index, tensor, first as usize, &part);
                 continue;
             }
             for (matrix, weight) in self.weights.matrices.iter().zip(&self.graph.weights) {

@@ -11,6 +11,8 @@ use crate::sampler::SamplerOptions;
 const SLICES: u32 = 512;
 /// Most tokens that the filters may keep on the GPU (`shaders/sample_filtered.wgsl`).
 const MOST: u32 = 256;
+/// Room for the tokens among which these are looked for.
+const CANDIDATES: u32 = 1024;
 /// Below this temperature the noise would be lost beside the logits in f32.
 const MIN_TEMPERATURE: f32 = 0.01;
 /// Places of the ring of drawn tokens.
@@ -53,6 +55,7 @@ pub struct Sampling {
     bias: Rc<GpuBuffer>,
     counts: Rc<GpuBuffer>,
     slices: Rc<GpuBuffer>,
+    list: Rc<GpuBuffer>,
     /// The drawn tokens; the one for position p is at p modulo [`RING`].
     pub ring: Rc<GpuBuffer>,
 }
@@ -60,7 +63,10 @@ pub struct Sampling {
 impl Sampling {
     /// Bytes of the buffers for a vocabulary.
     pub fn bytes(vocab_size: u32) -> u64 {
-        u64::from(vocab_size) * 8 + u64::from(SLICES + RING) * RESULT_BYTES + size_of::<Options>() as u64
+        u64::from(vocab_size) * 8
+            + u64::from(SLICES + RING) * RESULT_BYTES
+            + u64::from(CANDIDATES + MOST) * 8
+            + size_of::<Options>() as u64
     }
 
     /// Makes the buffers for a vocabulary.
@@ -71,6 +77,7 @@ impl Sampling {
             bias: buffer("sampling.bias", u64::from(vocab_size) * 4),
             counts: buffer("sampling.counts", u64::from(vocab_size) * 4),
             slices: buffer("sampling.slices", u64::from(SLICES) * RESULT_BYTES),
+            list: buffer("sampling.list", u64::from(CANDIDATES + MOST) * 8),
             ring: buffer("sampling.ring", u64::from(RING) * RESULT_BYTES),
         }
     }
@@ -138,7 +145,7 @@ impl Sampling {
                 "sample",
                 KernelSpec::new("sample_filtered").constant("WORKGROUP", 64),
                 &params,
-                vec![options, x, bias, counts, buffer(step), slices, ring],
+                vec![options, x, bias, counts, buffer(step), slices, ring, buffer(&self.list)],
                 Box::new(|s| [u32::from(s.draw == Draw::Filtered), 1, 1]),
             ),
         ]

@@ -20,6 +20,7 @@ use crate::generate::{Generation, Input};
 use crate::gpu::{Capabilities, Counts, Gpu};
 use crate::session::Session;
 use crate::text::Text;
+use crate::tune::Tuning;
 use crate::turn::Turns;
 use crate::weights::Cancel;
 
@@ -51,6 +52,7 @@ pub(super) struct WireStats {
     #[serde(flatten)]
     speeds: Speeds,
     decode_dispatches: Vec<String>,
+    tuning: Option<Tuning>,
 }
 
 pub(super) struct Inner {
@@ -61,6 +63,7 @@ pub(super) struct Inner {
     pub(super) capacity: usize,
     pub(super) gpu: Option<Rc<Gpu>>,
     pub(super) decode_labels: Vec<String>,
+    pub(super) tuning: Option<Tuning>,
     /// Taken by whoever has the turn while it works.
     pub(super) session: RefCell<Option<Session>>,
     pub(super) turns: Turns,
@@ -121,7 +124,12 @@ impl WasmEngine {
     pub fn stats(&self) -> Result<JsValue, JsValue> {
         let counters = self.0.gpu.as_ref().map(|gpu| gpu.counts()).unwrap_or_default();
         let decode_dispatches = self.0.decode_labels.clone();
-        Ok(to_js(&WireStats { counters, speeds: self.0.speeds.get(), decode_dispatches })?)
+        Ok(to_js(&WireStats {
+            counters,
+            speeds: self.0.speeds.get(),
+            decode_dispatches,
+            tuning: self.0.tuning.clone(),
+        })?)
     }
 
     /// Text → ids.

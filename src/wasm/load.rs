@@ -11,6 +11,7 @@ use super::options::WireLoadOptions;
 use super::progress::Speed;
 use super::source::{Opened, open_source};
 use super::store::{stored_paths, web_store};
+use super::tuning::{self, Tunings};
 use crate::engine::{Engine, EngineOptions, Stage};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -59,15 +60,28 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
         Stage::Bytes(progress) => speed.bytes(progress),
         Stage::Preparing => speed.tell("compile"),
     };
+    let adapter = gpu.as_ref().map(|gpu| gpu.capabilities().clone());
+    let mut tunings = match &adapter {
+        Some(adapter) => tuning::read(adapter).await,
+        None => Tunings::default(),
+    };
     let engine_options = EngineOptions {
         paths,
         context: options.context,
         chat_template: options.chat_template,
         run_ahead: options.run_ahead,
+        tunings: tunings.clone(),
+        kernels: options.kernels,
         kv,
         chunk_bytes: DEFAULT_CHUNK_BYTES,
     };
-    let Engine { info, text, session } = Engine::load(files, gpu.clone(), engine_options, &on_stage, cancel).await?;
+    let Engine { info, text, session, tuning } =
+        Engine::load(files, gpu.clone(), engine_options, &on_stage, cancel).await?;
+    if let (Some(adapter), Some((formats, tuning)), None) = (&adapter, &tuning, options.kernels)
+        && tunings.insert(formats.clone(), tuning.clone()).as_ref() != Some(tuning)
+    {
+        tuning::write(adapter, &tunings).await;
+    }
     speed.tell("ready");
     Ok(Inner {
         name,
@@ -77,6 +91,7 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
         capacity: session.capacity(),
         gpu,
         decode_labels: session.backend().decode_labels(),
+        tuning: tuning.map(|(_, tuning)| tuning),
         session: RefCell::new(Some(session)),
         turns: Turns::default(),
         running: RefCell::default(),

@@ -11,6 +11,7 @@ mod options;
 mod progress;
 mod source;
 mod store;
+mod tuning;
 
 pub use answer::WasmGeneration;
 pub use engine::WasmEngine;

@@ -8,6 +8,7 @@ use super::js::local_secs;
 use crate::error::{Error, Result};
 use crate::generate::GenerateOptions;
 use crate::sampler::SamplerOptions;
+use crate::tune::Kernels;
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
@@ -17,6 +18,7 @@ pub(super) struct WireLoadOptions {
     pub(super) context: Option<u32>,
     pub(super) chat_template: Option<String>,
     pub(super) run_ahead: Option<usize>,
+    pub(super) kernels: Option<Kernels>,
     pub(super) backend: Option<String>,
     pub(super) kv_cache: Option<String>,
     pub(super) store: Option<bool>,

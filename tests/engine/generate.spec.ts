@@ -11,30 +11,71 @@ test("greedy text is the reference's, and a token costs one submit of one pass a
     const input = Uint32Array.from(prompt);
     const options = { temperature: 0, maxTokens: 16, ignoreEos: true };
     const { ids } = await window.read(engine.generate(input, options));
-    const items = engine.generate(input, options);
-    await items.next();
-    const before = (await engine.stats()).counters;
-    await items.next();
-    const after = (await engine.stats()).counters;
-    await items.return();
-    await engine.unload();
-    const { submits, passes, created, readbackBytes, bufferWrites, bytesWritten, liveObjects } = after;
-    return {
-      ids,
-      token: {
-        submits: submits - before.submits, passes: passes - before.passes, created: created - before.created,
-        readbackBytes: readbackBytes - before.readbackBytes, bufferWrites: bufferWrites - before.bufferWrites,
-        bytesWritten: bytesWritten - before.bytesWritten, liveObjects: liveObjects - before.liveObjects,
-      },
+    // Two answers that differ by ten tokens: what is left when one is taken from the other is ten tokens.
+    const spent = async (maxTokens: number) => {
+      const before = (await engine.stats()).counters;
+      await window.read(engine.generate(input, { ...options, maxTokens }));
+      const after = (await engine.stats()).counters;
+      return Object.entries(after).map(([name, count]) => [name, count - before[name as keyof typeof before]] as const);
     };
+    const long = await spent(15);
+    const short = Object.fromEntries(await spent(5));
+    const layers = (await engine.stats()).decodeDispatches.filter((label) => label.includes("rope_attention_combine")).length;
+    const { pipelines } = (await engine.stats()).counters;
+    await engine.unload();
+    return { ids, layers, pipelines, ten: Object.fromEntries(long.map(([name, count]) => [name, count - (short[name] ?? 0)])) };
   }, { model: MODEL, prompt });
   expect(seen.ids).toEqual(greedyIds);
-  // The worker may have decoded ahead of the page's first `next`, but never more than a whole number of tokens.
-  const tokens = seen.token.submits;
-  expect(tokens).toBeGreaterThan(0);
-  expect(seen.token).toEqual({
-    submits: tokens, passes: tokens, created: 0, readbackBytes: 16 * tokens, bufferWrites: tokens, bytesWritten: 32 * tokens, liveObjects: 0,
+  const { dispatches, submits, passes, created, pipelines, bufferWrites, bytesWritten, readbackBytes, liveObjects, gpuBytes } = seen.ten;
+  expect({ dispatches, submits, passes, created, pipelines, bufferWrites, bytesWritten, readbackBytes, liveObjects, gpuBytes }).toEqual({
+    dispatches: 10 * (6 * seen.layers + 5), submits: 10, passes: 10, created: 0, pipelines: 0, bufferWrites: 0, bytesWritten: 0,
+    readbackBytes: 160, liveObjects: 0, gpuBytes: 0,
   });
+  expect(seen.layers).toBeGreaterThan(1);
+  expect(seen.pipelines).toBeLessThanOrEqual(40);
+});
+
+test("greedy and drawn text is the same however far the GPU runs ahead, and when the CPU draws", async ({ doran }) => {
+  const seen = await doran.evaluate(async ({ model, prompt }) => {
+    const texts = [];
+    for (const runAhead of [0, 1, 4, undefined]) {
+      const engine = await window.doran.Engine.load(model, runAhead === undefined ? {} : { runAhead });
+      const run = async (options: object) => {
+        const input = Uint32Array.from(prompt);
+        return (await window.read(engine.generate(input, { maxTokens: 24, ignoreEos: true, seed: 3, ...options }))).ids;
+      };
+      texts.push([
+        await run({ temperature: 0 }), await run({}), await run({ topK: 20, temperature: 0.9 }), await run({ topP: 0.5, frequencyPenalty: 0.5 }),
+        ...(runAhead === 0 ? [await run({ temperature: 0, logprobs: true }), await run({ logprobs: true })] : []),
+      ]);
+      await engine.unload();
+    }
+    return texts;
+  }, { model: MODEL, prompt });
+  const [lag0, ...others] = seen;
+  const onCpu = lag0?.splice(4);
+  for (const texts of others) expect(texts).toEqual(lag0);
+  expect(onCpu).toEqual(lag0?.slice(0, 2));
+  expect(new Set(lag0?.map(String)).size).toBe(4);
+});
+
+test("a long prompt tells how far it is read, and what follows does not depend on how it was cut", async ({ doran }) => {
+  const seen = await doran.evaluate(async ({ model }) => {
+    const engine = await window.doran.Engine.load(model);
+    const ids = Uint32Array.from({ length: 200 }, (_, i) => (i * 37) % 250);
+    const told: { promptTokensDone: number; promptTokens: number }[] = [];
+    const options = { temperature: 0, maxTokens: 8, ignoreEos: true };
+    const whole = await window.read(engine.generate(ids, { ...options, onPrefill: (progress) => told.push(progress) }));
+    // The same prompt, token by token: each call adds one to what the cache holds.
+    const other = await window.doran.Engine.load(model);
+    for (let n = 150; n < 200; n += 1) await window.read(other.generate(ids.slice(0, n), { ...options, maxTokens: 1 }));
+    const pieces = await window.read(other.generate(ids, options));
+    await engine.unload();
+    await other.unload();
+    return { told, whole: whole.ids, pieces: pieces.ids };
+  }, { model: MODEL });
+  expect(seen.told).toEqual([64, 128, 192].map((promptTokensDone) => ({ promptTokensDone, promptTokens: 200 })));
+  expect(seen.pieces).toEqual(seen.whole);
 });
 
 test("a seed repeats an answer, another seed gives another, and options are obeyed", async ({ doran }) => {

@@ -22,38 +22,33 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         all.push((name, Vec::new()));
     }
     let reduces = [Reduce::None, Reduce::Workgroup, Reduce::Subgroup];
-    let epilogues: [Slots; 2] = [
-        vec![("EPILOGUE", "epilogue/rows".into())],
-        vec![("EPILOGUE", "epilogue/gate".into()), ("FUNCTION", Function::SiluMul.file().into())],
-    ];
-    for (format, half) in Format::ALL.into_iter().flat_map(|format| [(format, "half/unpack"), (format, "half/bits")]) {
-        let quant: Slots = vec![("QUANT", format.shader().into()), ("HALF", half.into())];
-        let with = |more: &[(&'static str, &str)]| {
-            let more = more.iter().map(|(slot, file)| (*slot, (*file).to_owned()));
-            quant.iter().cloned().chain(more).collect::<Slots>()
+    let rows = [("EPILOGUE", "epilogue/rows")];
+    let gate = [("EPILOGUE", "epilogue/gate"), ("FUNCTION", Function::SiluMul.file())];
+    for format in Format::ALL {
+        let with = |half: &str, more: &[&[(&'static str, &str)]]| {
+            let quant = [("QUANT", format.shader()), ("HALF", half)];
+            let slots = quant.iter().chain(more.iter().copied().flatten());
+            slots.map(|(slot, file)| (*slot, (*file).to_owned())).collect::<Slots>()
         };
         for kernel in ["embedding", "matmul_tile", "matvec_batch"] {
-            all.push((kernel, quant.clone()));
+            all.push((kernel, with("half/unpack", &[])));
         }
-        for act in ["act/plain", "act/broadcast4"] {
-            all.push(("matmul_rows", with(&[("ACT", act)])));
+        for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
+            let reduce = [("REDUCE", reduce.file()), ("ACT", "act/plain")];
+            all.push(("matvec", with("half/unpack", &[&reduce, &[("INPUT", "input/plain")], &rows])));
+            all.push(("matvec", with("half/unpack", &[&reduce, &[("INPUT", "input/norm")], &gate])));
         }
-        for epilogue in &epilogues {
-            for (input, act) in [
-                ("input/plain", "act/plain"),
-                ("input/plain", "act/broadcast4"),
-                ("input/norm", "act/plain"),
-                ("input/norm_broadcast4", "act/plain"),
-            ] {
-                let slots = with(&[("INPUT", input), ("ACT", act)]);
-                all.push(("matvec_rows", slots.into_iter().chain(epilogue.clone()).collect()));
+        // The kernels for CPU adapters decode halves either way, where there are any.
+        let halves = if format.is_float() { &["half/unpack"][..] } else { &["half/unpack", "half/bits"] };
+        for half in halves {
+            all.push(("embedding", with(half, &[])));
+            for act in ["act/plain", "act/broadcast4"] {
+                all.push(("matmul_rows", with(half, &[&[("ACT", act)]])));
+                all.push(("matvec_rows", with(half, &[&[("INPUT", "input/plain"), ("ACT", act)], &rows])));
             }
-            for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
-                for input in ["input/plain", "input/norm"] {
-                    let slots = with(&[("INPUT", input), ("ACT", "act/plain"), ("REDUCE", reduce.file())]);
-                    all.push(("matvec", slots.into_iter().chain(epilogue.clone()).collect()));
-                }
-            }
+            all.push(("matvec_rows", with(half, &[&[("INPUT", "input/norm")], &gate])));
+            all.push(("matvec_rows", with(half, &[&[("INPUT", "input/norm_broadcast4")], &gate])));
+            all.push(("matvec_rows", with(half, &[&[("INPUT", "input/norm_broadcast4")], &rows])));
         }
     }
     for reduce in reduces {

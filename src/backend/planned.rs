@@ -1,0 +1,102 @@
+//! Everything of a model on the GPU that can be made before its weights have come: memory, and which kernels it needs. So
+//! kernels compile while weights download.
+
+use std::rc::Rc;
+
+use super::{MAX_OUTPUTS, PREFILL_ROWS, kv_bytes, layer_bytes};
+use crate::error::Result;
+use crate::gpu::{Gpu, GpuBuffer, KernelSpec, Usage};
+use crate::graph::fuse_one_row::fuse_one_row;
+use crate::graph::lower::{Bindings, Bucket, Planned, activation_bytes, lower};
+use crate::graph::weights::GpuWeights;
+use crate::graph::{CacheLayer, Graph};
+use crate::ops::sample::Sampling;
+use crate::ops::{GpuKvLayer, Variants};
+
+/// Positions of a rotary table that are computed at once.
+const ROPE_POSITIONS: usize = 4096;
+
+/// A model on the GPU, without its weights' values.
+pub struct PlannedModel {
+    pub(super) decode: Planned,
+    pub(super) prefill: Planned,
+    pub(super) step: Rc<GpuBuffer>,
+    pub(super) sampling: Sampling,
+    rope_tables: Vec<Rc<GpuBuffer>>,
+    capacity: u32,
+}
+
+impl PlannedModel {
+    /// Makes caches and room for steps of `graph`, whose weights are allocated.
+    ///
+    /// # Errors
+    /// `out_of_memory`, `gpu`.
+    pub async fn new(
+        gpu: &Gpu,
+        graph: &Graph,
+        weights: &GpuWeights,
+        capacity: u32,
+        variants: Variants,
+    ) -> Result<Self> {
+        let needed = kv_bytes(&graph.caches, capacity, variants.kv);
+        for spec in &graph.caches {
+            let what = format!("the cache of a layer for {capacity} tokens");
+            gpu.check_fits(&what, layer_bytes(spec, capacity, variants.kv))?;
+        }
+        let make_caches = || {
+            let cache = |(layer, spec): (usize, &CacheLayer)| {
+                let bytes = layer_bytes(spec, capacity, variants.kv);
+                let buffer = |kind| Rc::new(gpu.create_buffer(&format!("layer.{layer}.{kind}"), bytes, Usage::Storage));
+                GpuKvLayer { k: buffer("k_cache"), v: buffer("v_cache"), capacity }
+            };
+            graph.caches.iter().enumerate().map(cache).collect::<Vec<_>>()
+        };
+        let caches = gpu.guarded("making room for the KV cache", needed, make_caches).await?;
+        let rope_table = |table: &crate::graph::RopeTable| {
+            let bytes = u64::from(capacity) * table.inv_freq.len() as u64 * 8;
+            gpu.check_fits("a table of rotary angles", bytes)?;
+            Ok(Rc::new(gpu.create_buffer("rope_table", bytes, Usage::Storage)))
+        };
+        let rope_tables = graph.rope_tables.iter().map(rope_table).collect::<Result<Vec<_>>>()?;
+        let step = Rc::new(gpu.create_buffer("step", 16 + 16 * PREFILL_ROWS as u64, Usage::Storage));
+        let sampling = Sampling::new(gpu, graph.values[graph.logits].width);
+        let bindings = Bindings {
+            weights,
+            caches: &caches,
+            rope_tables: &rope_tables,
+            step: &step,
+            sampling: &sampling,
+            variants,
+        };
+        let mut one_row = graph.clone();
+        fuse_one_row(&mut one_row, gpu.max_bytes());
+        let decode_bucket = Bucket { max_rows: 1, max_outputs: 1 };
+        let prefill_bucket = Bucket { max_rows: PREFILL_ROWS as u32, max_outputs: MAX_OUTPUTS as u32 };
+        let needed = activation_bytes(&one_row, decode_bucket) + activation_bytes(graph, prefill_bucket);
+        let lower_both = || {
+            let decode = lower(gpu, &one_row, &bindings, decode_bucket, false)?;
+            Ok((decode, lower(gpu, graph, &bindings, prefill_bucket, false)?))
+        };
+        let (decode, prefill) = gpu.guarded("making room for a step", needed, lower_both).await??;
+        Ok(Self { decode, prefill, step, sampling, rope_tables, capacity })
+    }
+
+    /// The kernels that steps need.
+    pub fn kernels(&self) -> Vec<KernelSpec> {
+        self.decode.kernels().chain(self.prefill.kernels()).cloned().collect()
+    }
+
+    /// Writes the rotary tables in pieces: a long context's table must not stand whole in the wasm heap.
+    pub(super) fn write_rope_tables(&self, gpu: &Gpu, graph: &Graph, weights: &GpuWeights) {
+        for (i, buffer) in self.rope_tables.iter().enumerate() {
+            let spec = &graph.rope_tables[i];
+            let divisors = spec.divisors.map(|weight| weights.cpu_vector(weight));
+            let position_bytes = spec.inv_freq.len() as u64 * 8;
+            for first in (0..self.capacity).step_by(ROPE_POSITIONS) {
+                let last = self.capacity.min(first + ROPE_POSITIONS as u32);
+                let angles = graph.rope_angles(i, first..last, divisors.as_deref());
+                gpu.write(buffer, u64::from(first) * position_bytes, bytemuck::cast_slice(&angles));
+            }
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Which kernels fit the device. Each variant that may be used is run on a small case and compared with the reference: some
+//! drivers compute wrongly. On GPUs those that are right are timed, for no longer than [`BUDGET_MS`]; CPU adapters have a
+//! fixed order, measured beforehand (`docs/performance.md`).
+
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::upload::{GpuMatrix, Slice, Uploader};
+use crate::gpu::{Copy, DispatchSpec, Gpu, GpuBuffer, Recording, StepShape, Usage};
+use crate::ops::linear::{Linear, LinearWeights};
+use crate::ops::rms_norm::RmsNorm;
+use crate::ops::{CpuMatrix, KvFormat, Lowering, Operand, Reduce, Rows, Variants, row_stride};
+use crate::quant::Format;
+use crate::weights::VecBytes;
+
+/// Timing ends after so long; variants not timed by then are not chosen.
+const BUDGET_MS: f64 = 300.0;
+/// Rows and columns of the case that is checked: more than one workgroup, and sub-blocks that no workgroup divides.
+const CHECK_SHAPE: (u32, u32) = (72, 96);
+/// Rows and columns of the case that is timed: a layer of a model of a billion weights.
+const TIMED_SHAPE: (u32, u32) = (2048, 2048);
+/// Dispatches of one timing.
+const TIMED_DISPATCHES: usize = 16;
+/// Rounding of f32 sums, relative to the largest result.
+const TOLERANCE: f32 = 1e-5;
+
+/// The kernels for matrices times one row, as the caller may force them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kernels {
+    /// One invocation a row, no cooperation: for CPU adapters.
+    Rows,
+    /// Cooperation through workgroup memory.
+    Workgroup,
+    /// Cooperation by subgroup operations.
+    Subgroup,
+}
+
+/// What was chosen, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tuning {
+    /// The kernels.
+    pub kernels: Kernels,
+    /// Invocations of a workgroup.
+    pub workgroup: u32,
+    /// Loads are shared by broadcasts within subgroups of four.
+    pub broadcast: bool,
+    /// Half floats are decoded by integer operations.
+    pub half_bits: bool,
+    /// What was looked at, in order.
+    #[serde(default)]
+    pub tried: Vec<Trial>,
+    /// Milliseconds that the choice took.
+    #[serde(default)]
+    pub ms: f64,
+}
+
+/// A variant that was looked at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trial {
+    /// Its name.
+    pub variant: String,
+    /// Whether it agrees with the reference.
+    pub right: bool,
+    /// Microseconds of a dispatch, where it was timed.
+    pub micros: Option<f64>,
+}
+
+impl Tuning {
+    fn of(variants: &Variants) -> Self {
+        let kernels = match variants.matvec {
+            Reduce::None => Kernels::Rows,
+            Reduce::Workgroup => Kernels::Workgroup,
+            Reduce::Subgroup => Kernels::Subgroup,
+        };
+        let Variants { matvec_workgroup, broadcast, half_bits, .. } = *variants;
+        Self { kernels, workgroup: matvec_workgroup, broadcast, half_bits, tried: Vec::new(), ms: 0.0 }
+    }
+
+    fn name(&self) -> String {
+        let Self { kernels, workgroup, broadcast, half_bits, .. } = self;
+        match kernels {
+            Kernels::Rows => format!("rows{}{}", on(*broadcast, "+broadcast"), on(*half_bits, "+halfBits")),
+            Kernels::Workgroup => format!("workgroup {workgroup}"),
+            Kernels::Subgroup => format!("subgroup {workgroup}"),
+        }
+    }
+
+    /// The variants that a model lowers with.
+    pub fn variants(&self, kv: KvFormat) -> Variants {
+        let reduce = match self.kernels {
+            Kernels::Rows => Reduce::None,
+            Kernels::Workgroup => Reduce::Workgroup,
+            Kernels::Subgroup => Reduce::Subgroup,
+        };
+        let Self { workgroup, broadcast, half_bits, .. } = *self;
+        Variants { matvec: reduce, matvec_workgroup: workgroup, broadcast, half_bits, norm: reduce, kv }
+    }
+}
+
+fn on(yes: bool, name: &'static str) -> &'static str {
+    if yes { name } else { "" }
+}
+
+/// What may be used on the device, the likeliest first.
+fn candidates(gpu: &Gpu, forced: Option<Kernels>) -> Vec<Tuning> {
+    let capabilities = gpu.capabilities();
+    let rows = Variants {
+        matvec: Reduce::None,
+        matvec_workgroup: 16,
+        broadcast: false,
+        half_bits: false,
+        norm: Reduce::None,
+        kv: KvFormat::F32,
+    };
+    let mut all = Vec::new();
+    let broadcast = capabilities.subgroup_size == Some(4);
+    for (broadcast, half_bits) in [(broadcast, true), (broadcast, false), (false, false)] {
+        all.push(Tuning::of(&Variants { broadcast, half_bits, ..rows }));
+    }
+    for matvec_workgroup in [64, 32, 128] {
+        if capabilities.subgroups {
+            all.push(Tuning::of(&Variants { matvec: Reduce::Subgroup, matvec_workgroup, ..rows }));
+        }
+        all.push(Tuning::of(&Variants { matvec: Reduce::Workgroup, matvec_workgroup, ..rows }));
+    }
+    let fits = |tuning: &Tuning| match forced {
+        Some(kernels) => tuning.kernels == kernels,
+        None => (tuning.kernels == Kernels::Rows) == capabilities.is_fallback,
+    };
+    all.retain(fits);
+    all.dedup();
+    all
+}
+
+/// Chooses the kernels for matrices of `formats`, of which the first is the commonest.
+///
+/// # Errors
+/// `unsupported` if the caller forces kernels that the device has not; `gpu` if no variant computes what the reference does;
+/// `device_lost`.
+pub async fn tune(gpu: &Gpu, formats: &[Format], forced: Option<Kernels>) -> Result<Tuning> {
+    let started = gpu.now_ms();
+    let mut tried = Vec::new();
+    let mut best: Option<(f64, Tuning)> = None;
+    let candidates = candidates(gpu, forced);
+    if candidates.is_empty() {
+        return Err(Error::unsupported("subgroups", "this GPU offers no subgroup operations"));
+    }
+    // On CPU adapters the order is the choice; where only one may be used there is none.
+    let timed = !gpu.capabilities().is_fallback && candidates.len() > 1;
+    for candidate in candidates {
+        let out_of_time = gpu.now_ms() - started > BUDGET_MS;
+        if best.is_some() && (!timed || out_of_time) {
+            break;
+        }
+        let mut right = true;
+        for format in formats {
+            right = right && is_right(gpu, &candidate, *format).await?;
+        }
+        let micros = match formats.first() {
+            Some(format) if timed && right => Some(time(gpu, &candidate, *format).await?),
+            _ => None,
+        };
+        tried.push(Trial { variant: candidate.name(), right, micros });
+        let cost = micros.unwrap_or_default();
+        if right && best.as_ref().is_none_or(|(least, _)| cost < *least) {
+            best = Some((cost, candidate));
+        }
+    }
+    let ms = gpu.now_ms() - started;
+    match best {
+        Some((_, tuning)) => Ok(Tuning { tried, ms, ..tuning }),
+        None => Err(Error::new(
+            ErrorKind::Gpu,
+            "this GPU or its driver computes wrongly: no kernel agrees with the reference; update the driver or use another GPU",
+        )),
+    }
+}
+
+/// Stored bytes that hold every kind of scale: ordinary, negative, and subnormal as a half float.
+struct Case {
+    format: Format,
+    shape: (u32, u32),
+    bytes: Vec<u8>,
+}
+
+impl Case {
+    fn new(format: Format, shape: (u32, u32)) -> Result<Self> {
+        let mut seed = 1u32;
+        let mut next = move || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 16) as u16
+        };
+        let n_bytes = format.row_bytes(u64::from(shape.1))? * u64::from(shape.0);
+        let mut bytes = vec![0u8; n_bytes as usize];
+        let block_bytes = format.block_bytes() as usize;
+        for (i, block) in bytes.chunks_exact_mut(block_bytes).enumerate() {
+            block.iter_mut().for_each(|byte| *byte = next() as u8);
+            let scale = [0x2400u16, 0x9c00, 0x0003, 0x8200][i % 4] | (next() & 0x7f);
+            match format {
+                Format::F32 => block.copy_from_slice(&(f32::from(next()) / 65536.0 - 0.5).to_le_bytes()),
+                Format::BF16 => block[1] = [0x3e, 0xbd][i % 2],
+                Format::F16 => block[1] = [0x34, 0xb1, 0x00, 0x83][i % 4],
+                Format::Q4_0 | Format::Q8_0 => block[..2].copy_from_slice(&scale.to_le_bytes()),
+                Format::Q4_1 => {
+                    block[..2].copy_from_slice(&scale.to_le_bytes());
+                    block[2..4].copy_from_slice(&(scale ^ 0x8000).to_le_bytes());
+                }
+            }
+        }
+        Ok(Self { format, shape, bytes })
+    }
+
+    fn upload(&self, gpu: &Gpu, nothing: &Rc<GpuBuffer>) -> Result<GpuMatrix> {
+        let (rows, cols) = self.shape;
+        let matrix = GpuMatrix::new(gpu, "tune.weight", self.format, rows, cols, nothing);
+        let end = self.bytes.len() as u64 / self.format.block_bytes();
+        let slice = Slice { chunk_byte: 0, first: 0, end, row_offset: 0, rope_head_dim: 0 };
+        let uploader = Uploader::new(gpu, self.bytes.len() as u64);
+        uploader.upload(gpu, &VecBytes::from(self.bytes.clone()), &[(matrix.clone(), slice)])?;
+        Ok(matrix)
+    }
+}
+
+impl CpuMatrix for Case {
+    fn shape(&self) -> (usize, usize) {
+        (self.shape.0 as usize, self.shape.1 as usize)
+    }
+
+    fn row(&self, row: usize, out: &mut [f32]) {
+        let row_bytes = self.bytes.len() / self.shape.0 as usize;
+        self.format.dequantize(&self.bytes[row * row_bytes..][..row_bytes], out);
+    }
+}
+
+/// A row of numbers in [-1, 1).
+fn row(n: u32) -> Rows {
+    let value = |i: u32| ((i * 37 + 11) % 64) as f32 / 32.0 - 1.0;
+    Rows { data: (0..n).map(value).collect(), width: n as usize }
+}
+
+fn operand(gpu: &Gpu, values: &Rows) -> Operand {
+    let width = values.width as u32;
+    let stride = row_stride(width);
+    let buffer = Rc::new(gpu.create_buffer("tune.operand", u64::from(stride) * 4, Usage::Storage));
+    gpu.write(&buffer, 0, bytemuck::cast_slice(&values.data));
+    Operand { buffer, stride, offset: 0, width, outputs: false }
+}
+
+/// The dispatches of a linear with a folded norm, as most of a decoded token's are.
+fn lower(
+    gpu: &Gpu,
+    tuning: &Tuning,
+    matrix: &GpuMatrix,
+    x: &Operand,
+    nothing: &Rc<GpuBuffer>,
+) -> (Linear, Operand, Vec<DispatchSpec>) {
+    let op = Linear { norm: Some(RmsNorm { weight: 0, eps: 1e-5 }), ..Linear::default() };
+    let y = operand(gpu, &Rows::zeros(1, matrix.rows as usize));
+    let norm = operand(gpu, &row(matrix.cols));
+    let variants = tuning.variants(KvFormat::F32);
+    let ctx = Lowering { variants, step: nothing, nothing, scores: None, partials: nothing, max_rows: 1 };
+    let read = LinearWeights { weight: matrix, bias: None, norm: Some(&norm.buffer) };
+    let specs = op.lower(&ctx, "tune", read, (x, None), &y);
+    (op, y, specs)
+}
+
+fn one_row() -> StepShape {
+    StepShape { n_rows: 1, n_outputs: 1, kv_length: 1, ..StepShape::default() }
+}
+
+/// Whether a variant computes what the reference does.
+async fn is_right(gpu: &Gpu, tuning: &Tuning, format: Format) -> Result<bool> {
+    let case = Case::new(format, CHECK_SHAPE)?;
+    let nothing = Rc::new(gpu.create_buffer("tune.nothing", 256, Usage::Storage));
+    let matrix = case.upload(gpu, &nothing)?;
+    let x = row(CHECK_SHAPE.1);
+    let (op, y, specs) = lower(gpu, tuning, &matrix, &operand(gpu, &x), &nothing);
+    let norm = row(CHECK_SHAPE.1);
+    let wanted = op.reference(&x, LinearWeights { weight: &case, bias: None, norm: Some(&norm.data) }, None);
+    let kernels: Vec<_> = specs.iter().map(|spec| spec.kernel.clone()).collect();
+    gpu.compile(&kernels).await?;
+    let recording = Recording::new(gpu, "tune", specs)?;
+    let n_bytes = u64::from(CHECK_SHAPE.0) * 4;
+    let readback = gpu.create_buffer("tune.readback", n_bytes, Usage::Readback);
+    // Twice: some drivers are right the first time only.
+    for _ in 0..2 {
+        let copy = Copy { source: &y.buffer, offset: 0, readback: &readback, n_bytes };
+        gpu.submit(&recording, 0..recording.len(), &one_row(), Some(copy));
+        let got = gpu.read(&readback, n_bytes).await?;
+        let got: Vec<f32> = bytemuck::pod_collect_to_vec(&got);
+        let scale = wanted.data.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+        let close = |(a, b): (&f32, &f32)| (a - b).abs() <= TOLERANCE * scale;
+        // NaN is not close.
+        if !got.iter().zip(&wanted.data).all(close) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Microseconds of a dispatch.
+async fn time(gpu: &Gpu, tuning: &Tuning, format: Format) -> Result<f64> {
+    let nothing = Rc::new(gpu.create_buffer("tune.nothing", 256, Usage::Storage));
+    let (rows, cols) = TIMED_SHAPE;
+    let matrix = GpuMatrix::new(gpu, "tune.weight", format, rows, cols, &nothing);
+    let x = operand(gpu, &row(cols));
+    let specs = (0..TIMED_DISPATCHES).flat_map(|_| lower(gpu, tuning, &matrix, &x, &nothing).2).collect();
+    let recording = Recording::new(gpu, "tune", specs)?;
+    let mut least = f64::INFINITY;
+    for _ in 0..3 {
+        let started = gpu.now_ms();
+        gpu.submit(&recording, 0..recording.len(), &one_row(), None);
+        gpu.done().await?;
+        least = least.min(gpu.now_ms() - started);
+    }
+    Ok(least * 1000.0 / TIMED_DISPATCHES as f64)
+}
