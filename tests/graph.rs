@@ -168,7 +168,7 @@ fn row_by_row(
     let mut graph = model.graph.clone();
     rule(&mut graph);
     let lowered = model.lower(&graph, Bucket { max_rows: 1, max_outputs: 1 }, variants);
-    let n_dispatches = rows.iter().map(|row| model.submit(&lowered, &[*row], 1)).last().expect("rows");
+    let n_dispatches = rows.iter().fold(0, |_, row| model.submit(&lowered, &[*row], 1));
     (model.values(&lowered, 1, 1), n_dispatches)
 }
 
@@ -213,6 +213,18 @@ fn each_rule_keeps_every_value() {
     for (label, rule) in rules {
         compare(&format!("{label} on the GPU"), &on_gpu(&gpu, name, &rows(), rule).0, &wanted);
     }
+}
+
+/// A step of more rows than the kernels for few take, on those for GPUs.
+#[test]
+fn a_step_of_many_rows_keeps_every_value() {
+    let name = "arch/llama/model-f32.gguf";
+    let rows: Vec<_> = (0..37).map(|i| StepRow { token: i * 7 % 250, slot: 0, position: i }).collect();
+    let gpu = gpu(GpuOptions::default());
+    let (values, n_dispatches) = on_gpu(&gpu, name, &rows, fuse);
+    compare("many rows", &values, &on_references(name, &rows, |_| {}));
+    // Of the kernels for few rows and for many, one runs: eleven dispatches a layer, and six outside.
+    assert_eq!(n_dispatches, 11 * open(name).graph.caches.len() as u64 + 6);
 }
 
 /// Rules for steps of one row: on the references with all rows at once, on every kernel row by row.

@@ -8,7 +8,16 @@ mod combinations;
 use combinations::combinations;
 use doran::gpu::shader::{Access, FILES, bindings, join};
 use doran::ops::PARAMS;
+use naga::back::pipeline_constants::process_overrides;
 use naga::{ScalarKind, TypeInner};
+
+fn validator() -> naga::valid::Validator {
+    let flags = naga::valid::ValidationFlags::all();
+    let mut validator = naga::valid::Validator::new(flags, naga::valid::Capabilities::all());
+    validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+    validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
+    validator
+}
 
 #[test]
 fn every_combination_is_valid() {
@@ -22,11 +31,7 @@ fn every_combination_is_valid() {
         match naga::front::wgsl::parse_str(&wgsl) {
             Err(error) => faults.push(format!("{label}: {}", error.emit_to_string(&wgsl))),
             Ok(module) => {
-                let flags = naga::valid::ValidationFlags::all();
-                let mut validator = naga::valid::Validator::new(flags, naga::valid::Capabilities::all());
-                validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
-                validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
-                if let Err(error) = validator.validate(&module) {
+                if let Err(error) = validator().validate(&module) {
                     faults.push(format!("{label}: {}", error.emit_to_string(&wgsl)));
                 }
             }
@@ -89,6 +94,24 @@ fn uses_eight_storage_buffers_at_most() {
         let storage = accesses.iter().filter(|access| **access != Access::Uniform).count();
         assert!(storage <= 8, "{name} binds {storage} storage buffers");
     }
+}
+
+#[test]
+fn uses_16_kib_of_workgroup_memory_at_most() {
+    let mut largest = 0;
+    for (name, slots) in combinations() {
+        let module = naga::front::wgsl::parse_str(&join(name, &slots, true).expect("joined before")).expect("parses");
+        let info = validator().validate(&module).expect("valid");
+        // With the defaults of what is overridden.
+        let defaults = naga::back::PipelineConstants::default();
+        let (module, _) = process_overrides(&module, &info, None, &defaults).expect("constants");
+        let shared = module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup);
+        let bytes: u32 = shared.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx())).sum();
+        // WebGPU's default for maxComputeWorkgroupStorageSize.
+        assert!(bytes <= 16 << 10, "{name} {slots:?} uses {bytes} bytes");
+        largest = bytes.max(largest);
+    }
+    assert!(largest > 12 << 10, "the tile kernels were not counted");
 }
 
 #[test]

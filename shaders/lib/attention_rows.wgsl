@@ -1,6 +1,7 @@
 // What the three attention kernels for CPU adapters share. An invocation works for up to four query heads that read the
 // same keys and values ("a head group"), so that each load of the cache serves all of them.
 #import head_groups
+#import window
 
 struct Params {
     heads: u32,
@@ -23,9 +24,3 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-
-// First position that a row at `position` looks at.
-fn first_position(position: u32) -> u32 {
-    let end = position + 1u;
-    return select(0u, end - params.window, params.window != 0u && end > params.window);
-}

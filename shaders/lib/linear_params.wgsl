@@ -19,6 +19,7 @@ struct Params {
     // The folded norm: values of a row of x, and what is added to the mean square.
     norm_width: u32,
     norm_eps: f32,
+    // Whether the rows of x are the step's outputs rather than its tokens (lib/linear_rows).
+    of_outputs: u32,
     pad0: u32,
-    pad1: u32,
 }

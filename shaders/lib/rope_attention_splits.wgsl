@@ -1,5 +1,7 @@
 // How the positions that a row attends to are split among workgroups or invocations (src/ops/rope_attention.rs has the same
 // formula for the grid).
+#import window
+
 struct Splits {
     // Positions [begin, end), in splits of `size`.
     begin: u32,
@@ -10,7 +12,7 @@ struct Splits {
 
 fn splits_of(position: u32) -> Splits {
     let end = position + 1u;
-    let begin = select(0u, end - params.window, params.window != 0u && end > params.window);
+    let begin = first_position(position);
     let length = end - begin;
     // Whole tiles, as few as give at most max_splits splits.
     let tiles = (length + params.tile - 1u) / params.tile;

@@ -7,8 +7,11 @@ use super::{GpuKvLayer, Lowering, Operand, Rows, StepRow, dispatch};
 use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 
-/// The largest head that the kernel takes (`shaders/attention.wgsl`, MAX_QUADS).
+/// The largest head that the kernels take (`shaders/attention_tile.wgsl`, QUADS).
 pub const MAX_HEAD_DIM: u32 = 256;
+
+/// vec4s of the queries of a tile of `shaders/attention_tile.wgsl`.
+const TILE_VEC4S: u32 = 512;
 
 /// Which positions a row attends to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +102,6 @@ impl Attention {
             scale: self.scale,
             pad: [0; 2],
         };
-        let kernel = KernelSpec::new("attention").slot("KV", ctx.variants.kv.file()).constant("WORKGROUP", 64);
         let buffers = vec![
             Rc::clone(ctx.step),
             Rc::clone(&q.buffer),
@@ -107,17 +109,15 @@ impl Attention {
             Rc::clone(&cache.v),
             Rc::clone(&y.buffer),
         ];
-        let heads = self.heads;
-        let grid = Box::new(move |s: &StepShape| [heads, s.n_rows, 1]);
+        let kernel = KernelSpec::new("attention_tile")
+            .slot("KV", ctx.variants.kv.file())
+            .constant("QUADS", tile_quads(self.head_dim));
+        let tiles = Tiles::new(self);
+        let grid = Box::new(move |s: &StepShape| [tiles.kv_heads, tiles.count(s), 1]);
         let mut spec = dispatch(label, kernel, &params, buffers, grid);
         let position_bytes = 2 * u64::from(head_quads) * 4 * ctx.variants.kv.bytes();
-        let window = u64::from(self.window());
-        spec.kv_bytes = Box::new(move |s| {
-            let length = if window == 0 { u64::from(s.kv_length) } else { u64::from(s.kv_length).min(window) };
-            // Each query head reads its own copy of the keys and values.
-            u64::from(heads) * u64::from(s.n_rows) * length * position_bytes
-        });
-        let macs = 2 * u64::from(heads) * u64::from(self.head_dim);
+        spec.kv_bytes = Box::new(move |s| u64::from(tiles.kv_heads) * tiles.positions(s) * position_bytes);
+        let macs = 2 * u64::from(self.heads) * u64::from(self.head_dim);
         spec.work = Box::new(move |s| macs * u64::from(s.n_rows) * u64::from(s.kv_length));
         vec![spec]
     }
@@ -187,6 +187,47 @@ impl Attention {
             })
             .collect()
     }
+}
+
+/// Tiles of `shaders/attention_tile.wgsl`: queries of one KV head, which are rows by the query heads that read it.
+#[derive(Clone, Copy)]
+struct Tiles {
+    kv_heads: u32,
+    /// Query heads of a KV head.
+    heads: u32,
+    /// Queries of a tile.
+    queries: u32,
+    window: u32,
+}
+
+impl Tiles {
+    fn new(op: &Attention) -> Self {
+        let quads = tile_quads(op.head_dim);
+        Self { kv_heads: op.kv_heads, heads: op.heads / op.kv_heads, queries: TILE_VEC4S / quads, window: op.window() }
+    }
+
+    /// Tiles of a KV head.
+    fn count(self, s: &StepShape) -> u32 {
+        (s.n_rows * self.heads).div_ceil(self.queries)
+    }
+
+    /// Positions that the tiles of a KV head load, each once, for rows that are consecutive positions.
+    fn positions(self, s: &StepShape) -> u64 {
+        let start = s.kv_length.saturating_sub(s.n_rows);
+        let of_tile = |tile: u32| {
+            let first = tile * self.queries / self.heads;
+            let last = ((tile + 1) * self.queries - 1) / self.heads;
+            let end = start + last.min(s.n_rows - 1) + 1;
+            let begin = if self.window == 0 { 0 } else { (start + first + 1).saturating_sub(self.window) };
+            u64::from(end - begin)
+        };
+        (0..self.count(s)).map(of_tile).sum()
+    }
+}
+
+/// vec4s that a head takes in `shaders/attention_tile.wgsl` (QUADS).
+fn tile_quads(head_dim: u32) -> u32 {
+    head_dim.div_ceil(4).next_power_of_two().max(16)
 }
 
 /// vec4s of the scores of one (row, head): one a position quad, and one for 1 / sum.

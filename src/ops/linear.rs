@@ -1,18 +1,20 @@
-//! `y[m, n] = x[m, k] · w[n, k]ᵀ (+ bias[n]) (+ residual[m, n])`: matvec for one row, matmul for several. For one row a norm
+//! `y[m, n] = x[m, k] · w[n, k]ᵀ (+ bias[n]) (+ residual[m, n])`: a matvec for few rows, a matmul for many. For one row a norm
 //! before it and the gate after it can be part of it.
 
 use std::rc::Rc;
 
 use super::elementwise::Function;
 use super::rms_norm::RmsNorm;
-use super::{CpuMatrix, Lowering, Matrix, Operand, Reduce, Rows, dispatch};
+use super::{CpuMatrix, Lowering, Matrix, MatrixPart, Operand, Reduce, Rows, dispatch};
 use crate::gpu::params::params;
-use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec};
+use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 
 /// Workgroups in one row of the matvec grid (`shaders/matvec.wgsl`).
 const GRID_WIDTH: u32 = 32_768;
-/// Rows of activations in the largest tile (`shaders/matmul_rows.wgsl`); operands have room for whole tiles.
+/// Rows of activations in a tile of `shaders/matmul_rows.wgsl`, which reads and writes whole ones; operands have room.
 pub const TILE_ROWS: u32 = 8;
+/// Rows up to which GPUs use `shaders/matvec_batch.wgsl`.
+const BATCH_ROWS: u32 = 8;
 
 /// A linear layer. Inputs: `x`, and the residual if there is one.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -94,8 +96,7 @@ impl Linear {
     ) -> Vec<DispatchSpec> {
         let LinearWeights { weight, bias, norm } = weights;
         let (x, residual) = inputs;
-        let on_cpu = ctx.variants.matvec == Reduce::None;
-        let lower_part = |part: &super::MatrixPart| {
+        let lower_part = |part: &MatrixPart, choice: Choice| {
             let params = Params {
                 row_blocks: weight.format.sub_blocks(u64::from(weight.cols)) as u32,
                 n_quads: part.rows.div_ceil(4),
@@ -111,7 +112,8 @@ impl Linear {
                 residual_offset: residual.map_or(0, Operand::offset_quads),
                 norm_width: x.width,
                 norm_eps: self.norm.as_ref().map_or(0.0, |norm| norm.eps),
-                pad: [0; 2],
+                of_outputs: u32::from(x.outputs),
+                pad0: 0,
             };
             let mut buffers = vec![
                 Rc::clone(&part.quants),
@@ -122,37 +124,57 @@ impl Linear {
                 Rc::clone(&y.buffer),
             ];
             buffers.extend(norm.map(Rc::clone));
-            let part_bytes = weight.part_bytes(part);
-            let rows = x.clone();
-            if ctx.max_rows == 1 {
-                let (kernel, grid) = self.matvec(ctx, on_cpu, params.n_quads);
-                let kernel = ctx.dequantizing(kernel, weight.format);
-                let mut spec = dispatch(label, kernel, &params, buffers, Box::new(move |_| grid));
-                spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(rows.rows_of(s)));
-                return spec;
+            if choice.reads_step {
+                buffers.push(Rc::clone(ctx.step));
             }
-            let tile_rows = if on_cpu { TILE_ROWS } else { 4 };
-            let (kernel, workgroup, quads) = if on_cpu {
-                (KernelSpec::new("matmul_rows").slot("ACT", ctx.variants.act()), 8, 2)
-            } else {
-                (KernelSpec::new("matmul"), 16, 1)
-            };
-            let kernel = ctx.dequantizing(kernel, weight.format).constant("WORKGROUP", workgroup);
-            let groups = params.n_quads.div_ceil(workgroup * quads);
-            let grid_rows = x.clone();
-            let grid = move |s: &_| [groups, grid_rows.rows_of(s).div_ceil(tile_rows), 1];
-            let mut spec = dispatch(label, kernel, &params, buffers, Box::new(grid));
-            let (work_rows, macs) = (x.clone(), u64::from(part.rows) * u64::from(weight.cols));
-            spec.work = Box::new(move |s| macs * u64::from(work_rows.rows_of(s)));
+            let Choice { kernel, groups, tiles, .. } = choice;
+            let rows = || x.clone();
+            let (grid_rows, weight_rows, work_rows) = (rows(), rows(), rows());
+            let grid = Box::new(move |s: &StepShape| tiles.grid(groups, grid_rows.rows_of(s)));
+            let mut spec = dispatch(label, ctx.dequantizing(kernel, weight.format), &params, buffers, grid);
+            let macs = u64::from(part.rows) * u64::from(weight.cols);
+            spec.work = Box::new(move |s| match work_rows.rows_of(s) {
+                n_rows if tiles.count(n_rows) > 0 => macs * u64::from(n_rows),
+                _ => 0,
+            });
             // A tile reads the weights once.
-            spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(rows.rows_of(s).div_ceil(tile_rows)));
+            let part_bytes = weight.part_bytes(part);
+            spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(tiles.count(weight_rows.rows_of(s))));
             spec
         };
-        weight.parts.iter().map(lower_part).collect()
+        let choices = |part: &MatrixPart| self.choices(ctx, part.rows.div_ceil(4));
+        weight
+            .parts
+            .iter()
+            .flat_map(|part| choices(part).into_iter().map(move |choice| lower_part(part, choice)))
+            .collect()
     }
 
-    /// The kernel for one row, and its grid over `n_quads` quads of the part.
-    fn matvec(&self, ctx: &Lowering<'_>, on_cpu: bool, n_quads: u32) -> (KernelSpec, [u32; 3]) {
+    /// The kernels for a part of `n_quads` quads of rows. A recording for several rows has some to choose from by the number of
+    /// rows in a step: the grids of the others are empty.
+    fn choices(&self, ctx: &Lowering<'_>, n_quads: u32) -> Vec<Choice> {
+        let choice = |kernel, quads, rows, steps| {
+            let tiles = Tiles { rows, steps };
+            Choice { kernel, groups: n_quads.div_ceil(quads), tiles, reads_step: false }
+        };
+        if ctx.max_rows == 1 {
+            vec![self.matvec(ctx, n_quads)]
+        } else if ctx.variants.matvec == Reduce::None {
+            let matmul = |rows, steps| {
+                let kernel = KernelSpec::new("matmul_rows").slot("ACT", ctx.variants.act());
+                choice(kernel.constant("WORKGROUP", 8).constant("ROWS", rows), 16, rows, steps)
+            };
+            vec![self.matvec(ctx, n_quads), matmul(4, (2, 4)), matmul(TILE_ROWS, (5, u32::MAX))]
+        } else {
+            let batch = choice(KernelSpec::new("matvec_batch"), 8, BATCH_ROWS, (1, BATCH_ROWS));
+            let tile = choice(KernelSpec::new("matmul_tile"), 16, 32, (BATCH_ROWS + 1, u32::MAX));
+            vec![Choice { reads_step: true, ..batch }, Choice { reads_step: true, ..tile }]
+        }
+    }
+
+    /// The kernel for one row.
+    fn matvec(&self, ctx: &Lowering<'_>, n_quads: u32) -> Choice {
+        let on_cpu = ctx.variants.matvec == Reduce::None;
         let (shader, workgroup) = if on_cpu { ("matvec_rows", 16) } else { ("matvec", ctx.variants.matvec_workgroup) };
         let broadcast = on_cpu && ctx.variants.broadcast;
         let mut kernel = KernelSpec::new(shader).constant("WORKGROUP", workgroup);
@@ -173,7 +195,44 @@ impl Linear {
             None => (kernel.slot("EPILOGUE", "epilogue/rows"), n_quads.div_ceil(2)),
         };
         let groups = if on_cpu { pairs.div_ceil(workgroup) } else { pairs };
-        (kernel, [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), 1])
+        Choice { kernel, groups, tiles: Tiles { rows: 1, steps: (1, 1) }, reads_step: false }
+    }
+}
+
+/// A kernel, and how the work is cut.
+struct Choice {
+    kernel: KernelSpec,
+    /// Workgroups over the rows of w.
+    groups: u32,
+    /// Workgroups over the rows of x.
+    tiles: Tiles,
+    /// Whether it binds the step, to know where the rows of x end.
+    reads_step: bool,
+}
+
+/// Rows of x by tiles.
+#[derive(Clone, Copy)]
+struct Tiles {
+    /// Rows of a tile.
+    rows: u32,
+    /// Fewest and most rows of the steps that the kernel is for.
+    steps: (u32, u32),
+}
+
+impl Tiles {
+    /// How many tiles `n_rows` rows take; none in a step that the kernel is not for.
+    fn count(self, n_rows: u32) -> u32 {
+        let (fewest, most) = self.steps;
+        if (fewest..=most).contains(&n_rows) { n_rows.div_ceil(self.rows) } else { 0 }
+    }
+
+    /// The grid for `groups` workgroups a tile. Where one tile is all, it is cut into rows, since its width is limited.
+    fn grid(self, groups: u32, n_rows: u32) -> [u32; 3] {
+        match self.count(n_rows) {
+            0 => [0; 3],
+            _ if self.steps.1 <= self.rows => [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), 1],
+            count => [groups, count, 1],
+        }
     }
 }
 
@@ -204,6 +263,7 @@ params! {
         residual_offset: u32,
         norm_width: u32,
         norm_eps: f32,
-        pad: [u32; 2],
+        of_outputs: u32,
+        pad0: u32,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use doran::gpu::Usage;
+use doran::gpu::{StepShape, Usage};
 use doran::ops::attention::{Attention, Mask, score_bytes};
 use doran::ops::kv_write::{CpuKvLayer, KvWrite};
 use doran::ops::rope_attention::{RopeAttention, partial_bytes};
@@ -10,6 +10,18 @@ use doran::ops::{GpuKvLayer, KvFormat, Lowering, Reduce, Rows, StepRow, Variants
 
 use crate::harness::{Bench, Random, assert_close};
 
+/// Which kernels compute it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kernels {
+    /// `attention_tile`.
+    Tile,
+    /// `attention_scores`, `_softmax` and `_values`, where heads are whole vec4s.
+    Scores,
+}
+
+const KERNELS: [Kernels; 2] = [Kernels::Tile, Kernels::Scores];
+
+#[derive(Clone, Copy)]
 struct Case {
     heads: u32,
     kv_heads: u32,
@@ -19,40 +31,83 @@ struct Case {
     capacity: u32,
 }
 
-async fn check(bench: &Bench, case: &Case, kv: KvFormat, with_scores: bool) {
-    let Case { heads, kv_heads, head_dim, mask, length, capacity } = *case;
-    let mut random = Random(u64::from(head_dim * 7 + length));
-    let slots = 2;
-    let len = (slots * kv_heads * capacity * head_dim) as usize;
-    let mut cpu = CpuKvLayer { k: vec![0.0; len], v: vec![0.0; len], capacity: capacity as usize, format: kv };
-    let padded = u64::from(slots * kv_heads * capacity * head_dim.next_multiple_of(4)) * kv.bytes();
-    let buffer = || Rc::new(bench.gpu.create_buffer("cache", padded, Usage::Storage));
-    let gpu = GpuKvLayer { k: buffer(), v: buffer(), capacity };
-    let variants = Variants { kv, ..bench.variants()[0] };
-    let room = bench.gpu.create_buffer("scores", score_bytes(64, heads, capacity), Usage::Storage);
-    let room = Rc::new(room);
-    let ctx = Lowering { scores: with_scores.then_some(&room), ..bench.lowering(variants, 64) };
-    let write = KvWrite { layer: 0, kv_heads, head_dim };
-    let attention = Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask };
-    // The prompt in pieces of up to 50, each in slot 1; slot 0 holds something else.
-    for first in (0..length).step_by(50) {
+/// A cache of two slots on both sides.
+struct Both<'a> {
+    bench: &'a Bench,
+    case: Case,
+    kv: KvFormat,
+    cpu: CpuKvLayer,
+    gpu: GpuKvLayer,
+}
+
+impl<'a> Both<'a> {
+    fn new(bench: &'a Bench, case: Case, kv: KvFormat) -> Self {
+        let positions = 2 * case.kv_heads * case.capacity;
+        let zeros = vec![0.0; (positions * case.head_dim) as usize];
+        let cpu = CpuKvLayer { k: zeros.clone(), v: zeros, capacity: case.capacity as usize, format: kv };
+        let padded = u64::from(positions * case.head_dim.next_multiple_of(4)) * kv.bytes();
+        let buffer = || Rc::new(bench.gpu.create_buffer("cache", padded, Usage::Storage));
+        let gpu = GpuKvLayer { k: buffer(), v: buffer(), capacity: case.capacity };
+        Self { bench, case, kv, cpu, gpu }
+    }
+
+    fn lowering(&self) -> Lowering<'a> {
+        self.bench.lowering(Variants { kv: self.kv, ..self.bench.variants()[0] }, 64)
+    }
+
+    fn attention(&self) -> Attention {
+        let Case { heads, kv_heads, head_dim, mask, .. } = self.case;
+        Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask }
+    }
+
+    fn kv_width(&self) -> usize {
+        (self.case.kv_heads * self.case.head_dim) as usize
+    }
+
+    fn write(&mut self, rows: &[StepRow], k: &Rows, v: &Rows) {
+        let step = self.bench.write_step(rows, 1);
+        let write = KvWrite { layer: 0, kv_heads: self.case.kv_heads, head_dim: self.case.head_dim };
+        write.reference(&mut self.cpu, k, v, rows);
+        let (k, v) = (self.bench.operand(k, 32), self.bench.operand(v, 64));
+        self.bench.run(write.lower(&self.lowering(), "kv", &self.gpu, &k, &v), &step);
+    }
+
+    /// Attention of these rows by one choice of kernels, compared with the reference.
+    async fn check(&self, rows: &[StepRow], q: &Rows, kernels: Kernels, label: &str) {
+        let Case { heads, kv_heads, head_dim, mask, length, capacity } = self.case;
+        let room = score_bytes(64, heads, capacity);
+        let room = Rc::new(self.bench.gpu.create_buffer("scores", room, Usage::Storage));
+        let scores = (kernels == Kernels::Scores).then_some(&room);
+        let ctx = Lowering { scores, ..self.lowering() };
+        let step = self.bench.write_step(rows, 1);
+        let wanted = self.attention().reference(&self.cpu, q, rows);
+        let y = self.bench.room(rows.len(), q.width);
+        self.bench.run(self.attention().lower(&ctx, "y", &self.gpu, &self.bench.operand(q, 64), &y), &step);
+        // Scores, exponentials and sums in f32 against f64; the reference reads the cache as rounded.
+        let case = format!("{heads}/{kv_heads} × {head_dim}, {mask:?}, {length}, {:?}, {kernels:?}, {label}", self.kv);
+        assert_close(&case, &self.bench.read(&y, rows.len()).await, &wanted, 3e-6);
+        self.bench.assert_untouched_after(&case, &y, rows.len()).await;
+    }
+}
+
+fn rows_of(slot: u32, positions: std::ops::Range<u32>) -> Vec<StepRow> {
+    positions.map(|position| StepRow { token: 0, slot, position }).collect()
+}
+
+/// The prompt in pieces of up to 50, each in both slots.
+async fn check(bench: &Bench, case: Case, kv: KvFormat) {
+    let mut random = Random(u64::from(case.head_dim * 7 + case.length));
+    let mut both = Both::new(bench, case, kv);
+    let q_width = (case.heads * case.head_dim) as usize;
+    for first in (0..case.length).step_by(50) {
         for slot in [0, 1] {
-            let rows: Vec<_> =
-                (first..length.min(first + 50)).map(|position| StepRow { token: 0, slot, position }).collect();
-            let step = bench.write_step(&rows, 1);
-            let kv_width = (kv_heads * head_dim) as usize;
-            let (k, v) = (random.rows(rows.len(), kv_width), random.rows(rows.len(), kv_width));
-            write.reference(&mut cpu, &k, &v, &rows);
-            bench.run(write.lower(&ctx, "kv", &gpu, &bench.operand(&k, 32), &bench.operand(&v, 64)), &step);
-            let q = random.rows(rows.len(), (heads * head_dim) as usize);
-            let wanted = attention.reference(&cpu, &q, &rows);
-            let y = bench.room(rows.len(), q.width);
-            bench.run(attention.lower(&ctx, "y", &gpu, &bench.operand(&q, 64), &y), &step);
-            // Scores, exponentials and sums in f32 against f64; the reference reads the cache as rounded.
-            let label = format!(
-                "{heads}/{kv_heads} × {head_dim}, {mask:?}, {length}, {kv:?}, slot {slot}, scores {with_scores}"
-            );
-            assert_close(&label, &bench.read(&y, rows.len()).await, &wanted, 3e-6);
+            let rows = rows_of(slot, first..case.length.min(first + 50));
+            let (k, v) = (random.rows(rows.len(), both.kv_width()), random.rows(rows.len(), both.kv_width()));
+            both.write(&rows, &k, &v);
+            let q = random.rows(rows.len(), q_width);
+            for kernels in KERNELS {
+                both.check(&rows, &q, kernels, &format!("slot {slot}")).await;
+            }
         }
     }
 }
@@ -69,6 +124,7 @@ pub async fn attention_over_the_cache() {
         case(2, 1, 128, Mask::Window(5), 70),
         case(3, 1, 33, Mask::Window(64), 140),
         case(2, 2, 256, Mask::Causal, 20),
+        case(6, 2, 196, Mask::Window(11), 60),
         case(14, 2, 8, Mask::Window(9), 130),
         case(5, 1, 12, Mask::Causal, 67),
         // A cache that is full, of no whole quads of positions.
@@ -76,11 +132,75 @@ pub async fn attention_over_the_cache() {
     ];
     for case in cases {
         for kv in [KvFormat::F32, KvFormat::F16] {
-            // In one kernel, and, where heads are whole vec4s, in three.
-            for with_scores in [false, true] {
-                check(&bench, &case, kv, with_scores).await;
-            }
+            check(&bench, case, kv).await;
         }
+    }
+}
+
+/// Rows of a step in any order of slots and positions: each looks at its own.
+pub async fn rows_of_several_slots() {
+    let bench = Bench::new().await;
+    for (head_dim, mask) in [(8, Mask::Causal), (80, Mask::Window(7)), (132, Mask::Causal)] {
+        let case = Case { heads: 6, kv_heads: 2, head_dim, mask, length: 40, capacity: 40 };
+        let mut random = Random(u64::from(head_dim));
+        let mut both = Both::new(&bench, case, KvFormat::F32);
+        for slot in [0, 1] {
+            let rows = rows_of(slot, 0..40);
+            let (k, v) = (random.rows(40, both.kv_width()), random.rows(40, both.kv_width()));
+            both.write(&rows, &k, &v);
+        }
+        let at = |(slot, position): (u32, u32)| StepRow { token: 0, slot, position };
+        let rows =
+            [(0, 0), (0, 39), (0, 17), (1, 3), (0, 20), (0, 21), (1, 39), (1, 0), (1, 30), (0, 5), (1, 6)].map(at);
+        let q = random.rows(rows.len(), (case.heads * head_dim) as usize);
+        for kernels in KERNELS {
+            both.check(&rows, &q, kernels, "several slots").await;
+        }
+    }
+}
+
+/// What is read of the cache: nothing past the last row's position or before the first row's window, and no more than is
+/// counted.
+pub async fn attention_reads_the_window_only() {
+    let bench = Bench::new().await;
+    for (heads, kv_heads, head_dim, window, n_rows) in
+        [(6, 2, 64, 0, 64), (6, 2, 64, 9, 1), (9, 3, 64, 17, 50), (2, 2, 128, 20, 33), (4, 1, 256, 3, 9)]
+    {
+        let mask = if window == 0 { Mask::Causal } else { Mask::Window(window) };
+        let case = Case { heads, kv_heads, head_dim, mask, length: 130, capacity: 200 };
+        let mut random = Random(u64::from(head_dim));
+        let mut both = Both::new(&bench, case, KvFormat::F32);
+        // The first rows stand at `start`; around what they may read there is nothing but NaN.
+        let start = 100;
+        let begin = if window == 0 { 0 } else { start + 1 - window };
+        let nowhere = Rows { data: vec![f32::NAN; 50 * both.kv_width()], width: both.kv_width() };
+        for first in (0..200).step_by(50) {
+            both.write(&rows_of(0, first..first + 50), &nowhere, &nowhere);
+        }
+        for first in (begin..start + n_rows).step_by(50) {
+            let rows = rows_of(0, first..(start + n_rows).min(first + 50));
+            let (k, v) = (random.rows(rows.len(), both.kv_width()), random.rows(rows.len(), both.kv_width()));
+            both.write(&rows, &k, &v);
+        }
+        let rows = rows_of(0, start..start + n_rows);
+        let q = random.rows(rows.len(), (heads * head_dim) as usize);
+        both.check(&rows, &q, Kernels::Tile, "amid NaN").await;
+
+        // Queries of a tile: rows by the heads of a KV head, as many as fill 512 vec4s.
+        let queries = (512 / head_dim.div_ceil(4)) as usize;
+        let of_heads: Vec<_> = rows.iter().flat_map(|row| (0..heads / kv_heads).map(|_| row.position)).collect();
+        let positions: u64 = of_heads
+            .chunks(queries)
+            .map(|tile| {
+                let first = if window == 0 { 0 } else { (tile[0] + 1).saturating_sub(window) };
+                u64::from(tile[tile.len() - 1] + 1 - first)
+            })
+            .sum();
+        let shape = StepShape { n_rows, n_outputs: 1, kv_length: start + n_rows, ..StepShape::default() };
+        let y = bench.room(rows.len(), q.width);
+        let spec = &both.attention().lower(&both.lowering(), "y", &both.gpu, &bench.operand(&q, 0), &y)[0];
+        assert_eq!((spec.kv_bytes)(&shape), positions * u64::from(kv_heads * head_dim) * 2 * 4);
+        assert_eq!((spec.grid)(&shape), [kv_heads, of_heads.chunks(queries).count() as u32, 1]);
     }
 }
 

@@ -30,9 +30,9 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
             let slots = quant.iter().chain(more.iter().copied().flatten());
             slots.map(|(slot, file)| (*slot, (*file).to_owned())).collect::<Slots>()
         };
-        let plain = with("half/unpack", &[]);
-        all.push(("embedding", plain.clone()));
-        all.push(("matmul", plain));
+        for kernel in ["embedding", "matmul_tile", "matvec_batch"] {
+            all.push((kernel, with("half/unpack", &[])));
+        }
         for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
             let reduce = [("REDUCE", reduce.file()), ("ACT", "act/plain")];
             all.push(("matvec", with("half/unpack", &[&reduce, &[("INPUT", "input/plain")], &rows])));
@@ -59,7 +59,7 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
     }
     for kv in [KvFormat::F32, KvFormat::F16] {
         all.push(("kv_write", vec![("KV", kv.file().into())]));
-        for kernel in ["attention", "attention_scores", "rope_attention_rows", "attention_values"] {
+        for kernel in ["attention_scores", "attention_tile", "attention_values", "rope_attention_rows"] {
             all.push((kernel, vec![("KV", kv.file().into())]));
         }
         for heads in ["heads/1", "heads/2", "heads/4", "heads/8"] {

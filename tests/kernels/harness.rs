@@ -60,7 +60,7 @@ impl Bench {
         let width = rows.width as u32;
         let stride = row_stride(width) + row_stride(lead);
         let offset = row_stride(lead);
-        // Tiles of eight rows write past the last one; lowering rounds buffers up likewise.
+        // Tiles of matmul_rows write past the last one; lowering rounds buffers up likewise.
         let n_rows = if rows.len() == 1 { 1 } else { rows.len().next_multiple_of(8) };
         let mut data = vec![SENTINEL; n_rows * stride as usize];
         for i in 0..rows.len() {
@@ -131,6 +131,13 @@ impl Bench {
             assert!(row[end..].iter().all(|v| *v == SENTINEL), "row {i}: written past its last quad");
         }
         out
+    }
+
+    /// Checks that nothing was written in rows from `rows` on.
+    pub async fn assert_untouched_after(&self, label: &str, operand: &Operand, rows: usize) {
+        let floats: Vec<f32> = bytemuck::pod_collect_to_vec(&self.read_bytes(&operand.buffer).await);
+        let rest = &floats[rows * operand.stride as usize..];
+        assert!(rest.iter().all(|v| *v == SENTINEL), "{label}: written past the last row");
     }
 }
 

@@ -1,11 +1,12 @@
 //! Linear layers and embeddings: every format, edge shapes, bias, residual, matrices in parts.
 
 use doran::gpu::device::GpuOptions;
+use doran::gpu::{Recording, StepShape};
 use doran::ops::elementwise::Function;
 use doran::ops::embedding::Embedding;
 use doran::ops::linear::{Gate, Linear, LinearWeights};
 use doran::ops::rms_norm::RmsNorm;
-use doran::ops::{CpuMatrix, Rows, StepRow};
+use doran::ops::{CpuMatrix, Operand, Reduce, Rows, StepRow};
 use doran::quant::Format;
 
 use crate::harness::{Bench, Random, Stored, assert_close};
@@ -14,7 +15,7 @@ use crate::harness::{Bench, Random, Stored, assert_close};
 const TOLERANCE: f32 = 2e-6;
 
 /// (tokens, out_features, in_features): one, odd, not a multiple of four, large, more sub-blocks than a workgroup has lanes.
-const SHAPES: [(usize, usize, usize); 9] = [
+const SHAPES: [(usize, usize, usize); 11] = [
     (1, 1, 32),
     (1, 5, 64),
     (1, 70, 96),
@@ -23,7 +24,9 @@ const SHAPES: [(usize, usize, usize); 9] = [
     (2, 3, 32),
     (4, 64, 64),
     (7, 33, 96),
+    (8, 18, 544),
     (9, 130, 576),
+    (34, 67, 96),
 ];
 
 /// Rows that are no whole number of sub-blocks, for float formats.
@@ -77,6 +80,9 @@ async fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), labe
             bench.run(op.lower(&ctx, "y", gpu, inputs, &gpu_y), &step);
             let label = format!("{label} {format:?} {shape:?} {variants:?} {op:?}");
             assert_close(&label, &bench.read(&gpu_y, tokens).await, &wanted, TOLERANCE);
+            if variants.matvec != Reduce::None {
+                bench.assert_untouched_after(&label, &gpu_y, tokens).await;
+            }
         }
     }
 }
@@ -118,6 +124,47 @@ pub async fn a_grid_of_several_rows() {
         let specs = op.lower(&bench.lowering(variants, 1), "y", gpu, (&bench.operand(&x, 0), None), &y);
         bench.run(specs, &step);
         assert_close(&format!("{variants:?}"), &bench.read(&y, 1).await, &wanted, TOLERANCE);
+    }
+}
+
+/// One recording serves steps of any number of rows, each with one dispatch a part; rows may be tokens or outputs.
+pub async fn kernels_by_the_number_of_rows() {
+    let bench = Bench::with(GpuOptions { max_binding_bytes: Some(8192), ..GpuOptions::default() }).await;
+    let (n, k) = (140, 96);
+    let mut random = Random(5);
+    let weight = Stored::random(Format::Q4_1, n, k, &mut random);
+    let matrix = weight.upload(&bench, 41);
+    let part_bytes: u64 = matrix.parts.iter().map(|part| matrix.part_bytes(part)).sum();
+    let x = random.rows(64, k);
+    let op = Linear::default();
+    let wanted = op.reference(&x, LinearWeights { weight: &weight, bias: None, norm: None }, None);
+    for variants in bench.variants() {
+        let tile_rows = if variants.matvec == Reduce::None { |_| 8 } else { |rows| if rows <= 8 { 8 } else { 32 } };
+        for outputs in [false, true] {
+            let gpu_x = Operand { outputs, ..bench.operand(&x, 40) };
+            let y = Operand { outputs, ..bench.room_from(64, n, 64) };
+            let gpu = LinearWeights { weight: &matrix, bias: None, norm: None };
+            let specs = op.lower(&bench.lowering(variants, 64), "y", gpu, (&gpu_x, None), &y);
+            let recording = Recording::new(&bench.gpu, "test", specs).expect("binds");
+            // From few to many, so that what a step leaves of y is seen in the rows after its own.
+            for rows in [1, 2, 4, 5, 8, 9, 32, 33, 63, 64] {
+                let (n_rows, n_outputs) = if outputs { (64, rows) } else { (rows, 1) };
+                let step: Vec<_> = (0..n_rows).map(|i| StepRow { token: 0, slot: 0, position: i as u32 }).collect();
+                let shape: StepShape = bench.write_step(&step, n_outputs as u32);
+                let before = bench.gpu.counts();
+                bench.gpu.submit(&recording, 0..recording.len(), &shape, None);
+                let after = bench.gpu.counts();
+                let label = format!("{variants:?} {rows} rows, outputs {outputs}");
+                assert_eq!(after.dispatches - before.dispatches, matrix.parts.len() as u64, "{label}");
+                let tiles = (rows as u64).div_ceil(tile_rows(rows));
+                assert_eq!(after.weight_bytes_read - before.weight_bytes_read, part_bytes * tiles, "{label}");
+                let wanted = Rows { data: wanted.data[..rows * n].to_vec(), width: n };
+                assert_close(&label, &bench.read(&y, rows).await, &wanted, TOLERANCE);
+                if variants.matvec != Reduce::None {
+                    bench.assert_untouched_after(&label, &y, rows).await;
+                }
+            }
+        }
     }
 }
 

@@ -34,10 +34,13 @@ macro_rules! tests {
 tests![
     attention::attention_in_splits,
     attention::attention_over_the_cache,
+    attention::attention_reads_the_window_only,
     attention::half_floats_are_clamped,
+    attention::rows_of_several_slots,
     linear::a_grid_of_several_rows,
     linear::a_matrix_larger_than_a_binding_is_split_by_rows,
     linear::embedding_in_every_format,
+    linear::kernels_by_the_number_of_rows,
     linear::linear_in_every_format,
     repack::pieces_and_interleaved_heads,
     rows::elementwise,
