@@ -4,8 +4,6 @@
 //! left); frequency and presence penalties are those of the OpenAI API. The randomness is a hash of seed and position and
 //! never a state, so that the same prefix draws the same token again after a crash or when run ahead.
 
-use std::collections::BTreeMap;
-
 use crate::error::{Error, ErrorKind, Result};
 
 /// How a token is chosen.
@@ -70,6 +68,15 @@ impl SamplerOptions {
         self.logit_bias.iter().try_for_each(|(_, bias)| within("logit_bias", *bias, f32::MIN, f32::MAX))
     }
 
+    /// Whether tokens that stand in the history are treated otherwise.
+    pub fn has_penalties(&self) -> bool {
+        self.repetition_penalty != 1.0 || self.frequency_penalty != 0.0 || self.presence_penalty != 0.0
+    }
+
+    fn changes_logits(&self) -> bool {
+        self.has_penalties() || !self.logit_bias.is_empty()
+    }
+
     /// Checks that the options speak of tokens of a vocabulary of `vocab_size`.
     ///
     /// # Errors
@@ -104,45 +111,40 @@ pub fn sample(logits: &mut [f32], options: &SamplerOptions, history: &[u32], pos
         return Err(Error::new(ErrorKind::NonFinite, "the model's logits hold NaN or infinity"));
     }
     let normaliser = log_sum_exp(logits);
-    let raw = penalise(logits, options, history)?;
+    let raw = options.changes_logits().then(|| logits.to_vec());
+    penalise(logits, options, history)?;
     let (best, best_logit) = argmax(logits)
         .ok_or_else(|| Error::new(ErrorKind::NonFinite, "no token can be drawn: every logit is minus infinity"))?;
     let id = if options.temperature == 0.0 { best } else { draw(logits, best_logit, options, position) };
-    let logit = raw.get(&id).copied().unwrap_or(logits[id as usize]);
+    let logit = raw.as_deref().unwrap_or(logits)[id as usize];
     Ok(Sampled { id, logprob: (f64::from(logit) - normaliser) as f32 })
 }
 
-/// Applies bias and penalties. Returns the logits that were changed, as they were before.
-fn penalise(logits: &mut [f32], options: &SamplerOptions, history: &[u32]) -> Result<BTreeMap<u32, f32>> {
-    let mut raw = BTreeMap::new();
+/// Applies bias and penalties.
+fn penalise(logits: &mut [f32], options: &SamplerOptions, history: &[u32]) -> Result<()> {
     options.check_ids(logits.len())?;
     if let Some(id) = history.iter().find(|id| **id as usize >= logits.len()) {
         return Err(outside("history", *id, logits.len()));
     }
     for (id, bias) in &options.logit_bias {
-        let logit = &mut logits[*id as usize];
-        raw.entry(*id).or_insert(*logit);
-        *logit += bias;
+        logits[*id as usize] += bias;
+    }
+    if !options.has_penalties() {
+        return Ok(());
     }
     let SamplerOptions { repetition_penalty, frequency_penalty, presence_penalty, .. } = *options;
-    if repetition_penalty == 1.0 && frequency_penalty == 0.0 && presence_penalty == 0.0 {
-        return Ok(raw);
-    }
-    let mut counts: BTreeMap<u32, u32> = BTreeMap::new();
-    for id in history {
-        *counts.entry(*id).or_default() += 1;
-    }
-    for (id, count) in counts {
-        let logit = &mut logits[id as usize];
-        raw.entry(id).or_insert(*logit);
+    let mut sorted = history.to_vec();
+    sorted.sort_unstable();
+    for same in sorted.chunk_by(|a, b| a == b) {
+        let logit = &mut logits[same[0] as usize];
         *logit = if *logit > 0.0 { *logit / repetition_penalty } else { *logit * repetition_penalty };
-        *logit -= frequency_penalty * count as f32 + presence_penalty;
+        *logit -= frequency_penalty * same.len() as f32 + presence_penalty;
     }
     // Options that are each in range can still overflow together.
     if logits.iter().any(|logit| logit.is_nan() || *logit == f32::INFINITY) {
         return Err(Error::bad_argument("logit_bias", "bias and penalties are so large that logits become infinite"));
     }
-    Ok(raw)
+    Ok(())
 }
 
 fn outside(name: &str, id: u32, vocab_size: usize) -> Error {

@@ -22,7 +22,7 @@ function glue(wasmDir) {
 async function bundle(wasmDir, dist) {
   const { build } = await import("esbuild");
   const common = { bundle: true, format: "esm", platform: "browser", target: TARGET, charset: "utf8", legalComments: "none", logLevel: "warning" };
-  await build({ ...common, entryPoints: [join(SOURCE, "index.ts")], outfile: join(dist, "index.js") });
+  await build({ ...common, entryPoints: [join(SOURCE, "index.ts")], outfile: join(dist, "index.js"), minifyWhitespace: true, minifySyntax: true });
   await build({ ...common, entryPoints: [join(SOURCE, "worker.ts")], outfile: join(dist, "worker.js"), minify: true, plugins: [glue(wasmDir)] });
 }
 

@@ -60,7 +60,7 @@ fn write(value: &Value, style: &Style, depth: usize, out: &mut String) -> Result
                 entries.push((key.to_string(), item));
             }
             if style.sort_keys {
-                entries.sort_by(|a, b| a.0.cmp(&b.0));
+                entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
             }
             list(entries.iter(), ('{', '}'), style, depth, out, |(key, item), out| {
                 string(key, out);

@@ -221,7 +221,7 @@ pub fn shard_index(text: &str) -> Result<ShardIndex> {
         }
         files.push(file.to_owned());
     }
-    files.sort();
+    files.sort_unstable();
     files.dedup();
     let position = |file: &Value| files.binary_search_by(|have| have.as_str().cmp(file.as_str().unwrap_or_default()));
     let file_of = weight_map.iter().filter_map(|(name, file)| Some((name.clone(), position(file).ok()?))).collect();

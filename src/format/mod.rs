@@ -124,7 +124,7 @@ impl Checkpoint {
 /// [`crate::ErrorKind::BadFile`], naming the second tensor.
 fn check_overlap(tensors: &[TensorInfo]) -> Result<()> {
     let mut order: Vec<&TensorInfo> = tensors.iter().collect();
-    order.sort_by_key(|tensor| (tensor.file, tensor.offset));
+    order.sort_unstable_by_key(|tensor| (tensor.file, tensor.offset, tensor.n_bytes));
     for pair in order.windows(2) {
         if pair[0].file == pair[1].file && pair[0].offset + pair[0].n_bytes > pair[1].offset {
             let message = format!("tensors {:?} and {:?} share bytes", pair[0].name, pair[1].name);

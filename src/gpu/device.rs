@@ -1,7 +1,6 @@
 //! The device: one owner, what it can do, and what went wrong. The web half makes the device by plain JavaScript calls,
 //! because wgpu drops the `subgroups` feature there silently, and hands it to wgpu.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
@@ -32,7 +31,8 @@ pub struct Capabilities {
     /// Optional WebGPU features that the device has and doran uses.
     pub features: Vec<String>,
     /// Limits that doran looks at, by WebGPU's names.
-    pub limits: BTreeMap<String, u64>,
+    #[serde(serialize_with = "as_map")]
+    pub limits: Vec<(String, u64)>,
     /// Subgroup operations may be used.
     pub subgroups: bool,
     /// Invocations of a subgroup, where subgroups may be used and all have the same size.
@@ -41,6 +41,10 @@ pub struct Capabilities {
     pub max_binding_bytes: u64,
     /// Bytes that one buffer may hold.
     pub max_buffer_bytes: u64,
+}
+
+fn as_map<S: serde::Serializer>(limits: &[(String, u64)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(limits.iter().map(|(name, limit)| (name, limit)))
 }
 
 /// Limits that a test forces, below what the device has.

@@ -96,6 +96,6 @@ pub fn bindings(wgsl: &str) -> Vec<Access> {
             found.push((number, access));
         }
     }
-    found.sort_by_key(|(number, _)| *number);
+    found.sort_unstable_by_key(|(number, _)| *number);
     found.into_iter().map(|(_, access)| access).collect()
 }

@@ -84,8 +84,7 @@ impl Sampling {
 
     /// Sets how tokens are drawn from now on. `history` is the text so far; its ids are within the vocabulary.
     pub fn set(&self, gpu: &Gpu, options: &SamplerOptions, history: &[u32]) {
-        let penalties =
-            options.repetition_penalty != 1.0 || options.frequency_penalty != 0.0 || options.presence_penalty != 0.0;
+        let penalties = options.has_penalties();
         let filtered = draw_of(options) == Draw::Filtered;
         let flag = |set: bool, flag: u32| if set { flag } else { 0 };
         let words = Options {

@@ -165,7 +165,7 @@ fn merges_of_scores(source: &GgufTokenizer, vocab: &Vocab) -> Result<Merges> {
         }
     }
     let score = |id: u32| source.scores[id as usize];
-    pairs.sort_by(|a, b| {
+    pairs.sort_unstable_by(|a, b| {
         score(b.0).total_cmp(&score(a.0)).then_with(|| a.0.cmp(&b.0)).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)))
     });
     let text = |id: u32| source.tokens[id as usize].clone();

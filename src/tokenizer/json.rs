@@ -112,7 +112,7 @@ pub(super) fn build(text: &str) -> Result<Tokenizer> {
         inner.with_post_processor(Some(step));
     }
 
-    added_tokens.sort_by_key(|added| added.id);
+    added_tokens.sort_unstable_by_key(|added| added.id);
     inner.add_tokens(added_tokens.iter().map(|added| added.token.clone())).map_err(failed)?;
     for Added { id, token } in &added_tokens {
         // The crate numbers added tokens itself: a gap would shift all that follow.

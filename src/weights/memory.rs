@@ -1,7 +1,6 @@
 //! A store in memory, for pages without IndexedDB and for tests. It forgets everything when its last clone is dropped.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::cancel::Signal;
@@ -16,9 +15,10 @@ pub struct MemoryStore<B> {
 }
 
 struct Shared<B> {
-    chunks: RefCell<BTreeMap<(String, usize, usize), B>>,
-    manifests: RefCell<BTreeMap<String, Manifest>>,
-    locked: RefCell<BTreeSet<String>>,
+    /// By (model, file, index).
+    chunks: RefCell<Vec<((String, usize, usize), B)>>,
+    manifests: RefCell<Vec<Manifest>>,
+    locked: RefCell<Vec<String>>,
     unlocked: Signal,
     limit_bytes: Cell<u64>,
     warning: Option<String>,
@@ -57,17 +57,15 @@ impl<B: Bytes> MemoryStore<B> {
 
     /// Bytes of all chunks.
     pub fn used_bytes(&self) -> u64 {
-        self.shared.chunks.borrow().values().map(Bytes::len).sum()
+        self.shared.chunks.borrow().iter().map(|(_, bytes)| bytes.len()).sum()
     }
 
     /// Puts other bytes in a chunk's place behind the manifest's back, as a failing disk would (`None`: none at all).
     pub fn damage(&self, model: &str, file: usize, index: usize, bytes: Option<B>) {
         let key = (model.to_owned(), file, index);
         let mut chunks = self.shared.chunks.borrow_mut();
-        match bytes {
-            Some(bytes) => drop(chunks.insert(key, bytes)),
-            None => drop(chunks.remove(&key)),
-        }
+        chunks.retain(|(other, _)| *other != key);
+        chunks.extend(bytes.map(|bytes| (key, bytes)));
     }
 }
 
@@ -79,7 +77,7 @@ pub struct MemoryGuard<B> {
 
 impl<B> Drop for MemoryGuard<B> {
     fn drop(&mut self) {
-        self.shared.locked.borrow_mut().remove(&self.model);
+        self.shared.locked.borrow_mut().retain(|model| *model != self.model);
         self.shared.unlocked.wake();
     }
 }
@@ -89,22 +87,31 @@ impl<B: Bytes> ChunkStore for MemoryStore<B> {
     type Guard = MemoryGuard<B>;
 
     async fn manifest(&self, model: &str) -> Result<Option<Manifest>> {
-        Ok(self.shared.manifests.borrow().get(model).cloned())
+        Ok(self.shared.manifests.borrow().iter().find(|manifest| manifest.model == model).cloned())
     }
 
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
-        self.shared.manifests.borrow_mut().insert(manifest.model.clone(), manifest.clone());
+        let mut manifests = self.shared.manifests.borrow_mut();
+        match manifests.iter_mut().find(|other| other.model == manifest.model) {
+            Some(other) => other.clone_from(manifest),
+            None => manifests.push(manifest.clone()),
+        }
         Ok(())
     }
 
     async fn put_chunk(&self, manifest: &Manifest, file: usize, index: usize, bytes: &B) -> Result<()> {
         let key = (manifest.model.clone(), file, index);
-        let replaced = self.shared.chunks.borrow().get(&key).map_or(0, Bytes::len);
+        let found = self.shared.chunks.borrow().iter().position(|(other, _)| *other == key);
+        let replaced = found.map_or(0, |at| self.shared.chunks.borrow()[at].1.len());
         let needed_bytes = self.used_bytes() - replaced + bytes.len();
         if needed_bytes > self.shared.limit_bytes.get() {
             return Err(Error::new(ErrorKind::Quota, "the store is full").with("needed_bytes", bytes.len()));
         }
-        self.shared.chunks.borrow_mut().insert(key, bytes.clone());
+        let keep = |chunks: &mut Vec<((String, usize, usize), B)>| match found {
+            Some(at) => chunks[at].1 = bytes.clone(),
+            None => chunks.push((key, bytes.clone())),
+        };
+        keep(&mut self.shared.chunks.borrow_mut());
         self.put_manifest(manifest).await
     }
 
@@ -113,16 +120,18 @@ impl<B: Bytes> ChunkStore for MemoryStore<B> {
     }
 
     async fn chunk(&self, model: &str, file: usize, index: usize) -> Result<Option<B>> {
-        Ok(self.shared.chunks.borrow().get(&(model.to_owned(), file, index)).cloned())
+        let is_it = |(of, in_file, at): &(String, usize, usize)| of == model && *in_file == file && *at == index;
+        let chunks = self.shared.chunks.borrow();
+        Ok(chunks.iter().find(|(key, _)| is_it(key)).map(|(_, bytes)| bytes.clone()))
     }
 
     async fn list(&self) -> Result<Vec<Manifest>> {
-        Ok(self.shared.manifests.borrow().values().cloned().collect())
+        Ok(self.shared.manifests.borrow().clone())
     }
 
     async fn delete(&self, model: &str) -> Result<()> {
-        self.shared.chunks.borrow_mut().retain(|(of, _, _), _| of != model);
-        self.shared.manifests.borrow_mut().remove(model);
+        self.shared.chunks.borrow_mut().retain(|((of, ..), _)| of != model);
+        self.shared.manifests.borrow_mut().retain(|manifest| manifest.model != model);
         Ok(())
     }
 
@@ -133,13 +142,17 @@ impl<B: Bytes> ChunkStore for MemoryStore<B> {
 
     async fn lock(&self, model: &str) -> Result<MemoryGuard<B>> {
         let shared = Rc::clone(&self.shared);
-        let free = || shared.locked.borrow_mut().insert(model.to_owned()).then_some(());
+        let free = || {
+            let mut locked = shared.locked.borrow_mut();
+            let is_free = !locked.iter().any(|other| other == model);
+            is_free.then(|| locked.push(model.to_owned()))
+        };
         shared.unlocked.until(free).await;
         Ok(MemoryGuard { shared: Rc::clone(&self.shared), model: model.to_owned() })
     }
 
     async fn is_locked(&self, model: &str) -> bool {
-        self.shared.locked.borrow().contains(model)
+        self.shared.locked.borrow().iter().any(|other| other == model)
     }
 
     fn now_ms(&self) -> f64 {

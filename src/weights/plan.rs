@@ -90,7 +90,7 @@ pub fn fits(chunks: &[ChunkEntry], size: u64, file: usize, spans: &[TensorSpan])
 /// The file's tensors by offset, checked to lie in the file and apart from each other.
 fn sorted(size: u64, file: usize, spans: &[TensorSpan]) -> Result<Vec<TensorSpan>> {
     let mut spans: Vec<_> = spans.iter().filter(|span| span.file == file && span.n_bytes > 0).copied().collect();
-    spans.sort_by_key(|span| span.offset);
+    spans.sort_unstable_by_key(|span| span.offset);
     if spans.iter().any(|span| span.offset.checked_add(span.n_bytes).is_none_or(|end| end > size)) {
         return Err(Error::bad_file("a tensor ends beyond its file"));
     }

@@ -8,8 +8,6 @@
 //!
 //! At most five chunks are in hand: two arriving from the network, one from the store, one waiting, one in use.
 
-use std::collections::BTreeSet;
-
 use futures_util::future::{try_join, try_join3};
 
 use super::download::Reader;
@@ -184,7 +182,8 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
         meter: &Meter<'_>,
         hashes: &mut [Option<FileHash>],
     ) -> Result<()> {
-        let mut passed = BTreeSet::new();
+        // Chunks of files with a hash that came before their turn.
+        let mut early: Vec<(usize, usize)> = Vec::new();
         while let Some(Arrived { file, index, start, bytes, unstored }) = queue.pop().await {
             let len = bytes.len();
             let holds_weights = spans.iter().any(|span| {
@@ -198,13 +197,15 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
             };
             let sinking = async { if holds_weights { sink.accept(file, start, bytes.clone()).await } else { Ok(()) } };
             try_join(storing, sinking).await?;
-            passed.insert((file, index));
-            if let Some(hash) = hashes[file].as_mut()
-                && hash.next_chunk() == index
-            {
-                hash.update(&bytes);
+            if let Some(hash) = hashes[file].as_mut() {
+                if hash.next_chunk() == index {
+                    hash.update(&bytes);
+                } else {
+                    early.push((file, index));
+                }
                 // Those that came early can be read back now.
-                while passed.contains(&(file, hash.next_chunk())) {
+                while let Some(at) = early.iter().position(|chunk| *chunk == (file, hash.next_chunk())) {
+                    early.swap_remove(at);
                     self.hash_stored(file, hash).await?;
                 }
             }

@@ -1,7 +1,5 @@
 //! GGUF's `tokenizer.*` keys: the vocabulary with its lengths checked, and which ids end an answer.
 
-use std::collections::HashMap;
-
 use super::container::Array;
 use super::metadata::Metadata;
 use crate::error::{Error, Result};
@@ -111,17 +109,20 @@ pub(super) fn tokenizer(meta: &Metadata<'_>) -> Result<GgufTokenizer> {
 pub(super) fn generation(tokenizer: &GgufTokenizer) -> GenerationConfig {
     let special = |stem: &str| tokenizer.special_ids.iter().find(|(have, _)| have == stem).map(|(_, id)| *id);
     let mut eos_token_ids: Vec<u32> = ["eos", "eot", "eom"].iter().filter_map(|stem| special(stem)).collect();
-    let mut found = HashMap::new();
+    let mut found: Vec<(&str, u32)> = Vec::new();
     for ((id, text), kind) in (0u32..).zip(&tokenizer.tokens).zip(&tokenizer.token_types) {
         if matches!(*kind, TYPE_CONTROL | TYPE_USER_DEFINED) && END_OF_ANSWER.contains(&text.as_str()) {
-            found.insert(text.as_str(), id);
+            // Of two tokens of one text the later one counts.
+            found.retain(|(other, _)| other != text);
+            found.push((text, id));
         }
     }
     // gpt-oss ends a message, not an answer, with <|end|> (llama.cpp `llama-vocab.cpp`).
-    if found.contains_key("<|return|>") && found.contains_key("<|call|>") {
-        found.remove("<|end|>");
+    let has = |text: &str| found.iter().any(|(other, _)| *other == text);
+    if has("<|return|>") && has("<|call|>") {
+        found.retain(|(text, _)| *text != "<|end|>");
     }
-    eos_token_ids.extend(found.into_values());
+    eos_token_ids.extend(found.into_iter().map(|(_, id)| id));
     eos_token_ids.sort_unstable();
     eos_token_ids.dedup();
     GenerationConfig { bos_token_id: special("bos"), eos_token_ids }

@@ -1,0 +1,138 @@
+/**
+ * `npm run bench [-- --model FILE] [--runs N] [--out FILE] [--only ceilings,speed,load] [--no-build] [--harness DIR]`
+ *
+ * Measures in headless Chromium: what the adapter can do at most, prompts and answers of several lengths, single kernels,
+ * loading, and exact counts. Prints a table and stores everything as JSON. `--harness` names a folder with a `bench.mjs` that
+ * measures other packages (`--peer NAME --model FILE --json`); their runs are then interleaved with doran's.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { loadavg, tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { build } from "./build.mjs";
+import { openPage } from "./lib/chromium.mjs";
+import { packageVersion, pageSite } from "./lib/site.mjs";
+import { entry, options, CACHE, Plain, say } from "./lib/util.mjs";
+import { modelPath } from "./model.mjs";
+
+/** Prompt and answer lengths. `long` is the one that peers are compared at. */
+const CASES = {
+  short: { promptTokens: 42, decodeTokens: 32 },
+  middle: { promptTokens: 128, decodeTokens: 0 },
+  long: { promptTokens: 475, decodeTokens: 64 },
+  context1k: { promptTokens: 1000, decodeTokens: 32 },
+};
+const PEERS = [["wllama-st"], ["wllama-mt", "--opt", "threads=2"]];
+
+const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+const summary = (values) => ({ best: Math.max(...values), median: median(values), all: values });
+const rounded = (value, digits = 1) => Number(value.toFixed(digits));
+
+/** A browser on a profile of its own; `reopen` keeps the profile, as a user who comes back has it. */
+async function withPage(site, profile, work) {
+  const opened = await openPage({ profile });
+  try {
+    await opened.page.goto(site.address);
+    await opened.page.waitForFunction(() => globalThis.bench !== undefined);
+    return await work(opened.page);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** One row of a peer, measured by the harness; nothing where it cannot run. */
+function peer(harness, model, [name, ...more]) {
+  const ran = spawnSync(process.execPath, ["bench.mjs", "--peer", name, "--model", model, "--json", "--runs", "1", "--sets", "long", ...more], {
+    cwd: harness, encoding: "utf8", maxBuffer: 1 << 26,
+  });
+  const line = ran.stdout?.split("\n").find((text) => text.startsWith("{"));
+  if (line === undefined) {
+    say(`${name} did not run: ${(ran.stderr ?? "").trim().split("\n").at(-1)}`);
+    return undefined;
+  }
+  return JSON.parse(line);
+}
+
+export async function bench({ model, runs, only, harness }) {
+  const wants = (part) => only === undefined || only.includes(part);
+  const site = await pageSite({ script: "bench.js", model });
+  const profile = mkdtempSync(join(tmpdir(), "doran-bench-"));
+  const result = { version: packageVersion(), date: new Date().toISOString(), loadAverage: loadavg()[0], runs };
+  const times = Object.fromEntries(Object.keys(CASES).map((name) => [name, []]));
+  const peers = {};
+  try {
+    await withPage(site, profile, async (page) => {
+      if (wants("ceilings")) result.ceilings = await page.evaluate(() => globalThis.bench.ceilings());
+      if (!wants("speed") && !wants("load")) return;
+      const { ms, info } = await page.evaluate((source) => globalThis.bench.load(source), site.source.url);
+      result.cold = { ms, ...info.load };
+      result.adapter = info.adapter;
+      if (!wants("speed")) return;
+      for (let run = 0; run < runs; run += 1) {
+        for (const [name, lengths] of Object.entries(CASES)) {
+          say(`run ${run + 1} of ${runs}: ${name}`);
+          times[name].push(await page.evaluate((l) => globalThis.bench.speed(l), lengths));
+        }
+        for (const one of harness === undefined ? [] : PEERS) {
+          const row = peer(harness, model, one);
+          if (row !== undefined) (peers[one[0]] ??= []).push(row);
+        }
+      }
+      result.kernels = await page.evaluate(() => globalThis.bench.profile());
+      result.tuning = (await page.evaluate(() => globalThis.bench.stats())).tuning;
+    });
+    if (wants("load")) {
+      result.warm = await withPage(site, profile, (page) => page.evaluate((source) => globalThis.bench.load(source), site.source.url));
+    }
+  } finally {
+    await site.close();
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+  if (wants("speed")) {
+    result.speed = Object.fromEntries(Object.entries(times).map(([name, all]) => {
+      const decoded = all.map((one) => one.decodeTps).filter((tps) => tps !== undefined);
+      return [name, {
+        ...CASES[name], prefillTps: summary(all.map((one) => one.prefillTps)),
+        ...(decoded.length === 0 ? {} : { decodeTps: summary(decoded) }), counts: all.at(-1).counts,
+      }];
+    }));
+  }
+  if (Object.keys(peers).length > 0) result.peers = peers;
+  return result;
+}
+
+/** The figures for people. */
+function print({ ceilings, cold, warm, speed, kernels, loadAverage }) {
+  say(`load average before: ${loadAverage.toFixed(2)}`);
+  if (ceilings !== undefined) {
+    say(`ceilings: ${rounded(ceilings.vec4LoadsPerSecond / 1e6)} M vec4 loads/s, ${rounded(ceilings.bytesReadPerSecond / 1e9, 2)} GB/s read, `
+      + `${rounded(ceilings.bytesCopiedPerSecond / 1e9, 2)} GB/s copied, ${rounded(ceilings.fmaPerSecond / 1e9)} G fma/s, `
+      + `${rounded(ceilings.microsPerDispatch)} µs a dispatch, ${rounded(ceilings.microsPerRoundTrip)} µs a round trip`);
+  }
+  if (cold !== undefined) say(`load: cold ${rounded(cold.ms / 1000, 2)} s${warm === undefined ? "" : `, warm ${rounded(warm.ms / 1000, 2)} s`}`);
+  for (const [name, { promptTokens, decodeTokens, prefillTps, decodeTps }] of Object.entries(speed ?? {})) {
+    say(`${name}: ${promptTokens} + ${decodeTokens} tokens: prefill ${rounded(prefillTps.best)} tok/s (median ${rounded(prefillTps.median)})`
+      + (decodeTps === undefined ? "" : `, decode ${rounded(decodeTps.best)} (median ${rounded(decodeTps.median)})`));
+  }
+  for (const { kernel, dispatches, micros, weightBytes } of kernels ?? []) {
+    const rate = weightBytes === 0 ? "" : `, ${rounded(weightBytes / micros / 1e3, 2)} GB/s of weights`;
+    const share = ceilings === undefined || weightBytes === 0 ? "" : ` (${Math.round((weightBytes / micros) * 1e8 / ceilings.bytesReadPerSecond)} % of what the adapter reads)`;
+    say(`  ${rounded(micros * dispatches / 1000, 2)} ms a token: ${dispatches} × ${rounded(micros)} µs  ${kernel}${rate}${share}`);
+  }
+}
+
+if (process.argv[1] === import.meta.filename) {
+  entry(async () => {
+    const opts = options(process.argv.slice(2), ["no-build"]);
+    if (opts["no-build"] !== true) await build({ demo: false });
+    const runs = Number(opts.runs ?? 3);
+    if (!Number.isInteger(runs) || runs < 1) throw new Plain("--runs wants a whole number from 1 on");
+    const model = opts.model === undefined ? await modelPath() : resolve(opts.model);
+    const result = await bench({ model, runs, only: opts.only?.split(","), harness: opts.harness });
+    print(result);
+    const out = resolve(opts.out ?? join(CACHE, `bench/${result.date.slice(0, 19).replaceAll(":", "-")}.json`));
+    mkdirSync(dirname(out), { recursive: true });
+    writeFileSync(out, `${JSON.stringify(result, null, 1)}\n`);
+    say(`all figures: ${out}`);
+  });
+}
