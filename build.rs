@@ -1,6 +1,8 @@
 //! Embeds the kernels: every file under `shaders/` by its path, without comments and indentation, which a browser would
 //! download and its compiler skip.
 
+#![allow(clippy::disallowed_methods, reason = "it runs where cargo does, which has files")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};

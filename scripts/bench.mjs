@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --model FILE] [--runs N] [--out FILE] [--only ceilings,speed,load] [--no-build] [--harness DIR]`
  *
- * Measures in headless Chromium: what the adapter can do at most, prompts and answers of several lengths, single kernels,
+ * Measures in headless Chromium: what the adapter can do at most, prompts and answers of several lengths,
  * loading, and exact counts. Prints a table and stores everything as JSON. `--harness` names a folder with a `bench.mjs` that
  * measures other packages (`--peer NAME --model FILE --json`); their runs are then interleaved with doran's.
  */
@@ -13,7 +13,7 @@ import { build } from "./build.mjs";
 import { openPage } from "./lib/chromium.mjs";
 import { packageVersion, pageSite } from "./lib/site.mjs";
 import { entry, options, CACHE, Plain, say } from "./lib/util.mjs";
-import { modelPath } from "./model.mjs";
+import { defaultModel } from "./model.mjs";
 
 /** Prompt and answer lengths. `long` is the one that peers are compared at. */
 const CASES = {
@@ -78,7 +78,6 @@ export async function bench({ model, runs, only, harness }) {
           if (row !== undefined) (peers[one[0]] ??= []).push(row);
         }
       }
-      result.kernels = await page.evaluate(() => globalThis.bench.profile());
       result.tuning = (await page.evaluate(() => globalThis.bench.stats())).tuning;
     });
     if (wants("load")) {
@@ -102,7 +101,7 @@ export async function bench({ model, runs, only, harness }) {
 }
 
 /** The figures for people. */
-function print({ ceilings, cold, warm, speed, kernels, loadAverage }) {
+function print({ ceilings, cold, warm, speed, loadAverage }) {
   say(`load average before: ${loadAverage.toFixed(2)}`);
   if (ceilings !== undefined) {
     say(`ceilings: ${rounded(ceilings.vec4LoadsPerSecond / 1e6)} M vec4 loads/s, ${rounded(ceilings.bytesReadPerSecond / 1e9, 2)} GB/s read, `
@@ -114,11 +113,6 @@ function print({ ceilings, cold, warm, speed, kernels, loadAverage }) {
     say(`${name}: ${promptTokens} + ${decodeTokens} tokens: prefill ${rounded(prefillTps.best)} tok/s (median ${rounded(prefillTps.median)})`
       + (decodeTps === undefined ? "" : `, decode ${rounded(decodeTps.best)} (median ${rounded(decodeTps.median)})`));
   }
-  for (const { kernel, dispatches, micros, weightBytes } of kernels ?? []) {
-    const rate = weightBytes === 0 ? "" : `, ${rounded(weightBytes / micros / 1e3, 2)} GB/s of weights`;
-    const share = ceilings === undefined || weightBytes === 0 ? "" : ` (${Math.round((weightBytes / micros) * 1e8 / ceilings.bytesReadPerSecond)} % of what the adapter reads)`;
-    say(`  ${rounded(micros * dispatches / 1000, 2)} ms a token: ${dispatches} × ${rounded(micros)} µs  ${kernel}${rate}${share}`);
-  }
 }
 
 if (process.argv[1] === import.meta.filename) {
@@ -127,7 +121,7 @@ if (process.argv[1] === import.meta.filename) {
     if (opts["no-build"] !== true) await build({ demo: false });
     const runs = Number(opts.runs ?? 3);
     if (!Number.isInteger(runs) || runs < 1) throw new Plain("--runs wants a whole number from 1 on");
-    const model = opts.model === undefined ? await modelPath() : resolve(opts.model);
+    const model = opts.model === undefined ? await defaultModel() : resolve(opts.model);
     const result = await bench({ model, runs, only: opts.only?.split(","), harness: opts.harness });
     print(result);
     const out = resolve(opts.out ?? join(CACHE, `bench/${result.date.slice(0, 19).replaceAll(":", "-")}.json`));

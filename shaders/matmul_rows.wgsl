@@ -1,4 +1,4 @@
-// y = x · wᵀ for several rows of activations (prefill) on CPU adapters: an invocation owns a tile of ROWS rows of x by two
+// y = x · wᵀ for several rows of activations (prefill) on CPU adapters: an invocation owns a tile of 8 rows of x by two
 // quads of rows of w in registers, so that every load serves many products; no barrier. ACT says how x is loaded. Rows of
 // y past the step's are written within the bucket. Reference: src/ops/linear.rs.
 #import linear_io
@@ -6,8 +6,6 @@
 #import quads
 
 override WORKGROUP: u32 = 8u;
-// Rows of a tile: 8, or 4 for steps of few rows.
-override ROWS: u32 = 8u;
 
 // The weights of one sub-block of a quad.
 struct Quad {
@@ -20,10 +18,7 @@ struct Quad {
 fn unpack_quad(i: u32) -> Quad {
     let s = scales_of(i);
     let q = i * 4u;
-    return Quad(
-        row_unpack(q, s.d.x, s.m.x), row_unpack(q + 1u, s.d.y, s.m.y),
-        row_unpack(q + 2u, s.d.z, s.m.z), row_unpack(q + 3u, s.d.w, s.m.w),
-    );
+    return Quad(row_unpack(q, s.d.x, s.m.x), row_unpack(q + 1u, s.d.y, s.m.y), row_unpack(q + 2u, s.d.z, s.m.z), row_unpack(q + 3u, s.d.w, s.m.w));
 }
 
 fn dots(w: Quad, x: Block) -> vec4<f32> {
@@ -33,7 +28,7 @@ fn dots(w: Quad, x: Block) -> vec4<f32> {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let quad = (group.x * WORKGROUP + local) * 2u;
-    let row = group.y * ROWS;
+    let row = group.y * 8u;
     // Invocations past the end compute the last quad again: all must take part in a broadcast.
     let first = min(quad, params.n_quads - 1u) * params.row_blocks;
     let second = min(quad + 1u, params.n_quads - 1u) * params.row_blocks;
@@ -68,43 +63,37 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let x3 = load_x(row + 3u, b, local);
         a3 += dots(w, x3);
         b3 += dots(v, x3);
-        if (ROWS > 4u) {
-            let x4 = load_x(row + 4u, b, local);
-            a4 += dots(w, x4);
-            b4 += dots(v, x4);
-            let x5 = load_x(row + 5u, b, local);
-            a5 += dots(w, x5);
-            b5 += dots(v, x5);
-            let x6 = load_x(row + 6u, b, local);
-            a6 += dots(w, x6);
-            b6 += dots(v, x6);
-            let x7 = load_x(row + 7u, b, local);
-            a7 += dots(w, x7);
-            b7 += dots(v, x7);
-        }
+        let x4 = load_x(row + 4u, b, local);
+        a4 += dots(w, x4);
+        b4 += dots(v, x4);
+        let x5 = load_x(row + 5u, b, local);
+        a5 += dots(w, x5);
+        b5 += dots(v, x5);
+        let x6 = load_x(row + 6u, b, local);
+        a6 += dots(w, x6);
+        b6 += dots(v, x6);
+        let x7 = load_x(row + 7u, b, local);
+        a7 += dots(w, x7);
+        b7 += dots(v, x7);
     }
     if (quad < params.n_quads) {
         store_y(row + 0u, quad, a0);
         store_y(row + 1u, quad, a1);
         store_y(row + 2u, quad, a2);
         store_y(row + 3u, quad, a3);
-        if (ROWS > 4u) {
-            store_y(row + 4u, quad, a4);
-            store_y(row + 5u, quad, a5);
-            store_y(row + 6u, quad, a6);
-            store_y(row + 7u, quad, a7);
-        }
+        store_y(row + 4u, quad, a4);
+        store_y(row + 5u, quad, a5);
+        store_y(row + 6u, quad, a6);
+        store_y(row + 7u, quad, a7);
     }
     if (quad + 1u < params.n_quads) {
         store_y(row + 0u, quad + 1u, b0);
         store_y(row + 1u, quad + 1u, b1);
         store_y(row + 2u, quad + 1u, b2);
         store_y(row + 3u, quad + 1u, b3);
-        if (ROWS > 4u) {
-            store_y(row + 4u, quad + 1u, b4);
-            store_y(row + 5u, quad + 1u, b5);
-            store_y(row + 6u, quad + 1u, b6);
-            store_y(row + 7u, quad + 1u, b7);
-        }
+        store_y(row + 4u, quad + 1u, b4);
+        store_y(row + 5u, quad + 1u, b5);
+        store_y(row + 6u, quad + 1u, b6);
+        store_y(row + 7u, quad + 1u, b7);
     }
 }

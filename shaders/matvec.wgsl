@@ -1,4 +1,4 @@
-// y = w · x for one row of activations (decode) on GPUs: the invocations of a workgroup split the sub-blocks of a pair of
+// y = w · x for single rows of activations (decode; grid z) on GPUs: the invocations of a workgroup split the sub-blocks of a pair of
 // quads of output rows among them and REDUCE adds their sums up. INPUT says how x comes (with a norm or without), EPILOGUE
 // which quads make a pair and what becomes of their sums. matvec_rows.wgsl is the variant for CPU adapters.
 // Reference: src/ops/linear.rs.
@@ -20,13 +20,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var a = vec4<f32>(0.0);
     var b = vec4<f32>(0.0);
     for (var block = local; block < params.row_blocks; block += WORKGROUP) {
-        let x = prepare(load_input(block, local, &squares));
+        let x = prepare(load_input(group.z, block, local, &squares));
         a += quad_dot(first + block, x);
         b += quad_dot(second + block, x);
     }
     let sums = reduce(Sums(a, b, squares), local);
     if (local == 0u) {
         let scale = input_scale(sums[2]);
-        finish(i, sums[0] * scale, sums[1] * scale);
+        finish(group.z, i, sums[0] * scale, sums[1] * scale);
     }
 }

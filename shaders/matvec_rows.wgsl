@@ -1,4 +1,4 @@
-// y = w · x for one row of activations (decode) on CPU adapters: an invocation owns a pair of quads of output rows, so there
+// y = w · x for single rows of activations (decode; grid z) on CPU adapters: an invocation owns a pair of quads of output rows, so there
 // is no reduction and no barrier. INPUT says how x comes (with a norm or without), EPILOGUE which quads make a pair and
 // what becomes of their sums. Reference: src/ops/linear.rs.
 #import linear_io
@@ -18,10 +18,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var a = vec4<f32>(0.0);
     var b = vec4<f32>(0.0);
     for (var block = 0u; block < params.row_blocks; block++) {
-        let x = prepare(load_input(block, local, &squares));
+        let x = prepare(load_input(group.z, block, local, &squares));
         a += quad_dot(first + block, x);
         b += quad_dot(second + block, x);
     }
     let scale = input_scale(squares);
-    finish(i, a * scale, b * scale);
+    finish(group.z, i, a * scale, b * scale);
 }

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::upload::{GpuMatrix, Slice, Uploader};
@@ -27,7 +27,7 @@ const TIMED_DISPATCHES: usize = 16;
 const TOLERANCE: f32 = 1e-5;
 
 /// The kernels for matrices times one row, as the caller may force them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kernels {
     /// One invocation a row, no cooperation: for CPU adapters.
@@ -36,6 +36,18 @@ pub enum Kernels {
     Workgroup,
     /// Cooperation by subgroup operations.
     Subgroup,
+}
+
+impl Kernels {
+    /// By name, as options and stored choices spell it.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "rows" => Some(Self::Rows),
+            "workgroup" => Some(Self::Workgroup),
+            "subgroup" => Some(Self::Subgroup),
+            _ => None,
+        }
+    }
 }
 
 /// What was chosen, and why.

@@ -42,10 +42,6 @@ globalThis.bench = {
       counts,
     };
   },
-  async profile() {
-    await answer(prompt(500), 2);
-    return engine.profile();
-  },
   stats: () => engine.stats(),
   unload: () => engine.unload(),
 };

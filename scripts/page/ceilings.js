@@ -1,3 +1,4 @@
+/* global GPUBufferUsage, GPUMapMode */
 /**
  * What the adapter can do at most, in plain WebGPU: the ceilings that kernels are measured against. Each figure is the best of
  * several interleaved runs. It needs nothing of doran, and runs as well on a real GPU.

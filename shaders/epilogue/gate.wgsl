@@ -10,7 +10,7 @@ fn second_of(i: u32) -> u32 {
     return i + params.gate_quads;
 }
 
-fn finish(i: u32, a: vec4<f32>, b: vec4<f32>) {
+fn finish(row: u32, i: u32, a: vec4<f32>, b: vec4<f32>) {
     if (i >= params.gate_quads) {
         return;
     }
@@ -20,5 +20,5 @@ fn finish(i: u32, a: vec4<f32>, b: vec4<f32>) {
         gate += bias[i];
         other += bias[i + params.gate_quads];
     }
-    y[params.y_offset + i] = f(gate, other);
+    y[params.y_offset + row * params.y_stride + i] = f(gate, other);
 }

@@ -7,11 +7,11 @@ fn second_of(i: u32) -> u32 {
     return i * 2u + 1u;
 }
 
-fn finish(i: u32, a: vec4<f32>, b: vec4<f32>) {
+fn finish(row: u32, i: u32, a: vec4<f32>, b: vec4<f32>) {
     if (i * 2u < params.n_quads) {
-        store_y(0u, i * 2u, a);
+        store_y(row, i * 2u, a);
     }
     if (i * 2u + 1u < params.n_quads) {
-        store_y(0u, i * 2u + 1u, b);
+        store_y(row, i * 2u + 1u, b);
     }
 }

@@ -10,10 +10,11 @@ fn masked(value: vec4<f32>, quad: u32) -> vec4<f32> {
     return select(vec4<f32>(0.0), value, column < vec4<u32>(params.norm_width));
 }
 
-fn load_input(block: u32, local: u32, squares: ptr<function, vec4<f32>>) -> Block {
+fn load_input(row: u32, block: u32, local: u32, squares: ptr<function, vec4<f32>>) -> Block {
     let q = block * 8u + (local & 3u);
-    let v = masked(x[params.x_offset + q], q);
-    let w = masked(x[params.x_offset + q + 4u], q + 4u);
+    let first = params.x_offset + row * params.x_stride;
+    let v = masked(x[first + q], q);
+    let w = masked(x[first + q + 4u], q + 4u);
     *squares += v * v + w * w;
     let a = v * norm_weight[q];
     let b = w * norm_weight[q + 4u];

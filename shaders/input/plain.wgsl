@@ -1,8 +1,8 @@
-// The one row of x that a matvec reads, as it is. ACT says how it is loaded.
+// The row of x that a matvec reads, as it is. ACT says how it is loaded.
 #import ACT
 
-fn load_input(block: u32, local: u32, squares: ptr<function, vec4<f32>>) -> Block {
-    return load_x(0u, block, local);
+fn load_input(row: u32, block: u32, local: u32, squares: ptr<function, vec4<f32>>) -> Block {
+    return load_x(row, block, local);
 }
 
 fn input_scale(squares: vec4<f32>) -> f32 {

@@ -6,12 +6,12 @@ use std::rc::Rc;
 use super::{MAX_OUTPUTS, PREFILL_ROWS, kv_bytes, layer_bytes};
 use crate::error::Result;
 use crate::gpu::{Gpu, GpuBuffer, KernelSpec, Usage};
-use crate::graph::fuse_one_row::fuse_one_row;
+use crate::graph::fuse_one_row::{fold_output_norms, fuse_one_row};
 use crate::graph::lower::{Bindings, Bucket, Planned, activation_bytes, lower};
 use crate::graph::weights::GpuWeights;
 use crate::graph::{CacheLayer, Graph};
 use crate::ops::sample::Sampling;
-use crate::ops::{GpuKvLayer, Variants};
+use crate::ops::{GpuKvLayer, Reduce, Variants};
 
 /// Positions of a rotary table that are computed at once.
 const ROPE_POSITIONS: usize = 4096;
@@ -68,14 +68,17 @@ impl PlannedModel {
             sampling: &sampling,
             variants,
         };
-        let mut one_row = graph.clone();
+        let (mut one_row, mut several) = (graph.clone(), graph.clone());
         fuse_one_row(&mut one_row, gpu.max_bytes());
+        if variants.matvec == Reduce::None {
+            fold_output_norms(&mut several);
+        }
         let decode_bucket = Bucket { max_rows: 1, max_outputs: 1 };
         let prefill_bucket = Bucket { max_rows: PREFILL_ROWS as u32, max_outputs: MAX_OUTPUTS as u32 };
-        let needed = activation_bytes(&one_row, decode_bucket) + activation_bytes(graph, prefill_bucket);
+        let needed = activation_bytes(&one_row, decode_bucket) + activation_bytes(&several, prefill_bucket);
         let lower_both = || {
             let decode = lower(gpu, &one_row, &bindings, decode_bucket, false)?;
-            Ok((decode, lower(gpu, graph, &bindings, prefill_bucket, false)?))
+            Ok((decode, lower(gpu, &several, &bindings, prefill_bucket, false)?))
         };
         let (decode, prefill) = gpu.guarded("making room for a step", needed, lower_both).await??;
         Ok(Self { decode, prefill, step, sampling, rope_tables, capacity })

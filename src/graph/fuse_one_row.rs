@@ -1,7 +1,7 @@
 //! Rewrites for steps of one row, on top of `fuse.rs`: a layer becomes six dispatches. They change no weight, so that a graph
 //! for one row and a graph for many share them.
 
-use super::{Graph, Node};
+use super::{Graph, Node, Value};
 use crate::ops::Op;
 use crate::ops::elementwise::Function;
 use crate::ops::linear::{Gate, Linear};
@@ -16,6 +16,16 @@ pub fn fuse_one_row(graph: &mut Graph, max_part_bytes: u64) {
 
 /// A norm that only linears read goes into each of them.
 pub fn fold_norms(graph: &mut Graph) {
+    fold_norms_where(graph, |_| true);
+}
+
+/// The same for the rows whose logits are wanted, which kernels for CPU adapters take one by one in steps of any size: the
+/// head's kernel is then the same in all of them.
+pub fn fold_output_norms(graph: &mut Graph) {
+    fold_norms_where(graph, |value| value.outputs);
+}
+
+fn fold_norms_where(graph: &mut Graph, takes: impl Fn(&Value) -> bool) {
     let mut at = 0;
     while at < graph.nodes.len() {
         if let (Op::RmsNorm(norm), Some(output)) = (graph.nodes[at].op.clone(), graph.nodes[at].output) {
@@ -29,7 +39,8 @@ pub fn fold_norms(graph: &mut Graph) {
                     && inputs[0] == output
                     && !inputs[1..].contains(&output)
             };
-            if !readers.is_empty() && readers.iter().all(folds) && graph.logits != output {
+            let wanted = takes(&graph.values[output]) && graph.logits != output;
+            if wanted && !readers.is_empty() && readers.iter().all(folds) {
                 for reader in readers {
                     if let Op::Linear(linear) = &mut graph.nodes[reader].op {
                         linear.norm = Some(norm.clone());

@@ -188,7 +188,7 @@ pub fn formats(graph: &Graph) -> Vec<Format> {
             None => bytes.push((weight.format, gpu_bytes(weight))),
         }
     }
-    bytes.sort_unstable_by(|a, b| b.1.cmp(&a.1));
+    bytes.sort_unstable_by_key(|(_, sum)| std::cmp::Reverse(*sum));
     bytes.into_iter().map(|(format, _)| format).collect()
 }
 

@@ -142,7 +142,7 @@ impl Linear {
             spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(tiles.count(weight_rows.rows_of(s))));
             spec
         };
-        let choices = |part: &MatrixPart| self.choices(ctx, part.rows.div_ceil(4));
+        let choices = |part: &MatrixPart| self.choices(ctx, x.outputs, part.rows.div_ceil(4));
         weight
             .parts
             .iter()
@@ -152,7 +152,7 @@ impl Linear {
 
     /// The kernels for a part of `n_quads` quads of rows. A recording for several rows has some to choose from by the number of
     /// rows in a step: the grids of the others are empty.
-    fn choices(&self, ctx: &Lowering<'_>, n_quads: u32) -> Vec<Choice> {
+    fn choices(&self, ctx: &Lowering<'_>, of_outputs: bool, n_quads: u32) -> Vec<Choice> {
         let choice = |kernel, quads, rows, steps| {
             let tiles = Tiles { rows, steps };
             Choice { kernel, groups: n_quads.div_ceil(quads), tiles, reads_step: false }
@@ -160,11 +160,13 @@ impl Linear {
         if ctx.max_rows == 1 {
             vec![self.matvec(ctx, n_quads)]
         } else if ctx.variants.matvec == Reduce::None {
-            let matmul = |rows, steps| {
-                let kernel = KernelSpec::new("matmul_rows").slot("ACT", ctx.variants.act());
-                choice(kernel.constant("WORKGROUP", 8).constant("ROWS", rows), 16, rows, steps)
-            };
-            vec![self.matvec(ctx, n_quads), matmul(4, (2, 4)), matmul(TILE_ROWS, (5, u32::MAX))]
+            if of_outputs {
+                // Mostly one row, by the largest matrix; and a kernel less to compile.
+                let matvec = self.matvec(ctx, n_quads);
+                return vec![Choice { tiles: Tiles { rows: 1, steps: (1, u32::MAX) }, ..matvec }];
+            }
+            let kernel = KernelSpec::new("matmul_rows").slot("ACT", ctx.variants.act()).constant("WORKGROUP", 8);
+            vec![choice(kernel, 16, TILE_ROWS, (1, u32::MAX))]
         } else {
             let batch = choice(KernelSpec::new("matvec_batch"), 8, BATCH_ROWS, (1, BATCH_ROWS));
             let tile = choice(KernelSpec::new("matmul_tile"), 16, 32, (BATCH_ROWS + 1, u32::MAX));
@@ -226,11 +228,14 @@ impl Tiles {
         if (fewest..=most).contains(&n_rows) { n_rows.div_ceil(self.rows) } else { 0 }
     }
 
-    /// The grid for `groups` workgroups a tile. Where one tile is all, it is cut into rows, since its width is limited.
+    /// The grid for `groups` workgroups a tile. Kernels for single rows, and for what is one tile, have it cut, since the
+    /// width of a grid is limited.
     fn grid(self, groups: u32, n_rows: u32) -> [u32; 3] {
         match self.count(n_rows) {
             0 => [0; 3],
-            _ if self.steps.1 <= self.rows => [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), 1],
+            count if self.rows == 1 || self.steps.1 <= self.rows => {
+                [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), count]
+            }
             count => [groups, count, 1],
         }
     }

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::gpu::device::GpuOptions;
 use crate::ops::KvFormat;
+use crate::tune::Kernels;
 use crate::turn::Turns;
 use crate::weights::indexed_db::WebStore;
 use crate::weights::manifest::unhex;
@@ -47,6 +48,13 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
         Some("f16") => Some(KvFormat::F16),
         Some(other) => return Err(Error::bad_argument("kvCache", format!("there is no KV cache in {other:?}"))),
     };
+    let kernels = match options.kernels.as_deref() {
+        None => None,
+        Some(name) => Some(
+            Kernels::named(name)
+                .ok_or_else(|| Error::bad_argument("kernels", format!("there are no kernels {name:?}")))?,
+        ),
+    };
     let store = if options.store == Some(false) {
         WebStore::memory("the model is not kept, as the caller asked")
     } else {
@@ -62,7 +70,7 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
     };
     let adapter = gpu.as_ref().map(|gpu| gpu.capabilities().clone());
     let tunings = match &adapter {
-        Some(adapter) if options.kernels.is_none() => Some(Tunings::read(adapter).await),
+        Some(adapter) if kernels.is_none() => Some(Tunings::read(adapter).await),
         _ => None,
     };
     let known_tuning = |formats: &str| tunings.as_ref()?.get(formats);
@@ -71,7 +79,7 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
         context: options.context,
         chat_template: options.chat_template,
         run_ahead: options.run_ahead,
-        kernels: options.kernels,
+        kernels,
         kv,
         chunk_bytes: DEFAULT_CHUNK_BYTES,
     };

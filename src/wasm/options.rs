@@ -8,7 +8,6 @@ use super::js::local_secs;
 use crate::error::{Error, Result};
 use crate::generate::GenerateOptions;
 use crate::sampler::SamplerOptions;
-use crate::tune::Kernels;
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
@@ -18,7 +17,7 @@ pub(super) struct WireLoadOptions {
     pub(super) context: Option<u32>,
     pub(super) chat_template: Option<String>,
     pub(super) run_ahead: Option<usize>,
-    pub(super) kernels: Option<Kernels>,
+    pub(super) kernels: Option<String>,
     pub(super) backend: Option<String>,
     pub(super) kv_cache: Option<String>,
     pub(super) store: Option<bool>,

@@ -33,12 +33,7 @@ impl Tunings {
     /// The choice for these formats.
     pub(super) fn get(&self, formats: &str) -> Option<Tuning> {
         let stored = field(&self.document, formats)?;
-        let kernels = match field(&stored, "kernels")?.as_string()?.as_str() {
-            "rows" => Kernels::Rows,
-            "workgroup" => Kernels::Workgroup,
-            "subgroup" => Kernels::Subgroup,
-            _ => return None,
-        };
+        let kernels = Kernels::named(&field(&stored, "kernels")?.as_string()?)?;
         let workgroup = field(&stored, "workgroup")?.as_f64()? as u32;
         let broadcast = field(&stored, "broadcast")?.as_bool()?;
         let half_bits = field(&stored, "halfBits")?.as_bool()?;

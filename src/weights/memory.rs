@@ -14,9 +14,11 @@ pub struct MemoryStore<B> {
     shared: Rc<Shared<B>>,
 }
 
+/// (model, file, index)
+type Key = (String, usize, usize);
+
 struct Shared<B> {
-    /// By (model, file, index).
-    chunks: RefCell<Vec<((String, usize, usize), B)>>,
+    chunks: RefCell<Vec<(Key, B)>>,
     manifests: RefCell<Vec<Manifest>>,
     locked: RefCell<Vec<String>>,
     unlocked: Signal,
@@ -107,7 +109,7 @@ impl<B: Bytes> ChunkStore for MemoryStore<B> {
         if needed_bytes > self.shared.limit_bytes.get() {
             return Err(Error::new(ErrorKind::Quota, "the store is full").with("needed_bytes", bytes.len()));
         }
-        let keep = |chunks: &mut Vec<((String, usize, usize), B)>| match found {
+        let keep = |chunks: &mut Vec<(Key, B)>| match found {
             Some(at) => chunks[at].1 = bytes.clone(),
             None => chunks.push((key, bytes.clone())),
         };
@@ -120,7 +122,7 @@ impl<B: Bytes> ChunkStore for MemoryStore<B> {
     }
 
     async fn chunk(&self, model: &str, file: usize, index: usize) -> Result<Option<B>> {
-        let is_it = |(of, in_file, at): &(String, usize, usize)| of == model && *in_file == file && *at == index;
+        let is_it = |(of, in_file, at): &Key| of == model && *in_file == file && *at == index;
         let chunks = self.shared.chunks.borrow();
         Ok(chunks.iter().find(|(key, _)| is_it(key)).map(|(_, bytes)| bytes.clone()))
     }

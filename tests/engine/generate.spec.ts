@@ -16,7 +16,8 @@ test("greedy text is the reference's, and a token costs one submit of one pass a
       const before = (await engine.stats()).counters;
       await window.read(engine.generate(input, { ...options, maxTokens }));
       const after = (await engine.stats()).counters;
-      return Object.entries(after).map(([name, count]) => [name, count - before[name as keyof typeof before]] as const);
+      const earlier: Record<string, number> = { ...before };
+      return Object.entries({ ...after }).map(([name, count]): [string, number] => [name, count - (earlier[name] ?? 0)]);
     };
     const long = await spent(15);
     const short = Object.fromEntries(await spent(5));
