@@ -34,7 +34,7 @@ export class Connection {
   /** Watches the worker's lock; ended with the worker. */
   readonly #watch = new AbortController();
   #nextId = 1;
-  #greeted = false;
+  #started = false;
   /** Why nothing works any more. */
   #dead: DoranError | undefined;
 
@@ -117,6 +117,9 @@ export class Connection {
 
   #receive(message: FromWorker): void {
     switch (message.type) {
+      case "started":
+        this.#started = true;
+        return;
       case "hello":
         this.#greet(message.version, message.lock);
         return;
@@ -153,7 +156,6 @@ export class Connection {
   }
 
   #greet(version: number, lock: string): void {
-    this.#greeted = true;
     if (version !== PROTOCOL_VERSION) {
       this.close(new DoranError("internal", "index.js and worker.js are of different versions of doran; reload the page or rebuild it"));
       return;
@@ -167,7 +169,7 @@ export class Connection {
 
   #onError(event: ErrorEvent): void {
     event.preventDefault();
-    if (this.#greeted) {
+    if (this.#started) {
       this.close(new DoranError("internal", `the worker failed and was ended; load the model again (${event.message})`));
       return;
     }

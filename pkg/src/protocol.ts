@@ -1,9 +1,10 @@
 /**
  * Every message between the page and the worker. There are no others.
  *
- * The rules: the worker says `hello` once, when its script runs; the page answers with `init`. Each call has an id of the
- * page's and ends with exactly one `reply` or `failed` of that id. A `generate` sends `prefill`s, then `token`s in between, and
- * no more of these than `UNREAD_LIMIT` beyond what the page has said it `read`. `cancel` is a request: the call still ends with its own reply.
+ * The rules: the worker says `started` when its script runs and `hello` when it holds its lock; the page answers with `init`.
+ * Each call has an id of the page's and ends with exactly one `reply` or `failed` of that id. A `generate` sends `prefill`s, then
+ * `token`s in between, and no more of these than `UNREAD_LIMIT` beyond what the page has said it `read`. `cancel` is a request:
+ * the call still ends with its own reply.
  */
 import { isRecord, type WireError } from "./errors.js";
 import type {
@@ -127,7 +128,9 @@ export type ToWorker =
 
 /** From the worker to the page. */
 export type FromWorker =
-  /** The script runs. `lock` is a Web Lock that the worker holds while it lives, or empty where there are none. */
+  /** The script runs: an error from here on is the worker's own. */
+  | { readonly type: "started" }
+  /** Who the worker is. `lock` is a Web Lock that the worker holds while it lives, or empty where there are none. */
   | { readonly type: "hello"; readonly version: number; readonly lock: string }
   | AnyReply
   | { readonly type: "failed"; readonly id: number; readonly error: WireError }
@@ -150,7 +153,7 @@ export type FromWorker =
   | { readonly type: "fetchCancel"; readonly fetchId: number };
 
 const FROM_WORKER: ReadonlySet<unknown> = new Set<FromWorker["type"]>([
-  "hello", "reply", "failed", "dead", "progress", "prefill", "token", "fetch", "fetchPull", "fetchCancel",
+  "started", "hello", "reply", "failed", "dead", "progress", "prefill", "token", "fetch", "fetchPull", "fetchCancel",
 ]);
 const TO_WORKER: ReadonlySet<unknown> = new Set<ToWorker["type"]>([
   "init", "call", "cancel", "read", "fetched", "fetchChunk", "fetchFailed",

@@ -213,6 +213,7 @@ self.addEventListener("message", ({ data }) => {
   if (isToWorker(data)) receive(data);
 });
 
+post({ type: "started" });
 // A lock is let go when its holder dies, however it dies: the page asks for the same lock to learn of it.
 const lock = `doran:worker:${crypto.randomUUID()}`;
 if (navigator.locks === undefined) {
