@@ -60,8 +60,6 @@ pub struct Tuning {
     pub workgroup: u32,
     /// Loads are shared by broadcasts within subgroups of four.
     pub broadcast: bool,
-    /// Half floats are decoded by integer operations.
-    pub half_bits: bool,
     /// What was looked at, in order.
     pub tried: Vec<Trial>,
     /// Milliseconds that the choice took.
@@ -87,14 +85,15 @@ impl Tuning {
             Reduce::Workgroup => Kernels::Workgroup,
             Reduce::Subgroup => Kernels::Subgroup,
         };
-        let Variants { matvec_workgroup, broadcast, half_bits, .. } = *variants;
-        Self { kernels, workgroup: matvec_workgroup, broadcast, half_bits, tried: Vec::new(), ms: 0.0 }
+        let Variants { matvec_workgroup, broadcast, .. } = *variants;
+        Self { kernels, workgroup: matvec_workgroup, broadcast, tried: Vec::new(), ms: 0.0 }
     }
 
     fn name(&self) -> String {
-        let Self { kernels, workgroup, broadcast, half_bits, .. } = self;
+        let Self { kernels, workgroup, broadcast, .. } = self;
         match kernels {
-            Kernels::Rows => format!("rows{}{}", on(*broadcast, "+broadcast"), on(*half_bits, "+halfBits")),
+            Kernels::Rows if *broadcast => "rows, with broadcasts".to_owned(),
+            Kernels::Rows => "rows".to_owned(),
             Kernels::Workgroup => format!("workgroup {workgroup}"),
             Kernels::Subgroup => format!("subgroup {workgroup}"),
         }
@@ -107,13 +106,9 @@ impl Tuning {
             Kernels::Workgroup => Reduce::Workgroup,
             Kernels::Subgroup => Reduce::Subgroup,
         };
-        let Self { workgroup, broadcast, half_bits, .. } = *self;
-        Variants { matvec: reduce, matvec_workgroup: workgroup, broadcast, half_bits, norm: reduce, kv }
+        let Self { workgroup, broadcast, .. } = *self;
+        Variants { matvec: reduce, matvec_workgroup: workgroup, broadcast, norm: reduce, kv }
     }
-}
-
-fn on(yes: bool, name: &'static str) -> &'static str {
-    if yes { name } else { "" }
 }
 
 /// What may be used on the device, the likeliest first.
@@ -123,14 +118,13 @@ fn candidates(gpu: &Gpu, forced: Option<Kernels>) -> Vec<Tuning> {
         matvec: Reduce::None,
         matvec_workgroup: 16,
         broadcast: false,
-        half_bits: false,
         norm: Reduce::None,
         kv: KvFormat::F32,
     };
     let mut all = Vec::new();
     let broadcast = capabilities.subgroup_size == Some(4);
-    for (broadcast, half_bits) in [(broadcast, true), (broadcast, false), (false, false)] {
-        all.push(Tuning::of(&Variants { broadcast, half_bits, ..rows }));
+    for broadcast in [broadcast, false] {
+        all.push(Tuning::of(&Variants { broadcast, ..rows }));
     }
     for matvec_workgroup in [64, 32, 128] {
         if capabilities.subgroups {

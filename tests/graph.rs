@@ -138,14 +138,7 @@ impl<'a> OnGpu<'a> {
 /// The kernels for GPUs that every device runs.
 fn core_variants() -> Variants {
     let reduce = Reduce::Workgroup;
-    Variants {
-        matvec: reduce,
-        matvec_workgroup: 64,
-        broadcast: false,
-        half_bits: false,
-        norm: reduce,
-        kv: KvFormat::F32,
-    }
+    Variants { matvec: reduce, matvec_workgroup: 64, broadcast: false, norm: reduce, kv: KvFormat::F32 }
 }
 
 /// Every value of a step, by name, from the kernels for GPUs; and how many dispatches the step took.
@@ -246,7 +239,7 @@ fn each_rule_for_one_row_keeps_every_value() {
     let gpu = gpu(GpuOptions::default());
     let wanted = last_rows(&wanted);
     let core = core_variants();
-    let on_cpu = Variants { matvec: Reduce::None, norm: Reduce::None, half_bits: true, ..core };
+    let on_cpu = Variants { matvec: Reduce::None, norm: Reduce::None, ..core };
     for (label, rule) in rules {
         for variants in [core, Variants { matvec: Reduce::Subgroup, norm: Reduce::Subgroup, ..core }, on_cpu] {
             compare(&format!("{label} {variants:?}"), &row_by_row(&gpu, name, &rows(), rule, variants).0, &wanted);

@@ -173,7 +173,6 @@ export interface Tuning {
   /** Invocations of a workgroup. */
   readonly workgroup: number;
   readonly broadcast: boolean;
-  readonly halfBits: boolean;
   /** What was looked at, in order. A choice that is remembered from an earlier load says what was looked at then. */
   readonly tried: readonly KernelTrial[];
   /** What choosing took. */

@@ -1,9 +1,9 @@
-// Q4_0 on the GPU: one vec4<u32> of nibbles (lib/nibbles) and one word of scales a sub-block: d in the low half.
+// Q4_0 on the GPU: one vec4<u32> of nibbles (lib/nibbles) and one word of scales a sub-block: the bits of d as an f32.
 #import nibbles
 #import scales
 
 fn scales_of(i: u32) -> Scales {
-    let d = low_halves(scales[i]);
+    let d = bitcast<vec4<f32>>(scales[i]);
     return Scales(d, -8.0 * d);
 }
 

@@ -1,4 +1,4 @@
-// Q8_0 on the GPU: two vec4<u32> of bytes and one word of scales (d in the low half) a sub-block. Word w, byte j is weight
+// Q8_0 on the GPU: two vec4<u32> of bytes and one word of scales (the bits of d as an f32) a sub-block. Word w, byte j is weight
 // 4 w + j. The lower three bytes are stored as q + 128, the top one as the signed q, so that a masked word converts to
 // float without shifts; the activations carry the 256^−j.
 #import scales
@@ -27,7 +27,7 @@ fn bytes_of(word: u32) -> vec4<f32> {
 }
 
 fn scales_of(i: u32) -> Scales {
-    return Scales(low_halves(scales[i]), vec4<f32>(0.0));
+    return Scales(bitcast<vec4<f32>>(scales[i]), vec4<f32>(0.0));
 }
 
 fn row_unpack(i: u32, d: f32, m: f32) -> Block {

@@ -9,5 +9,6 @@ fn repack(row: u32, unit: u32, dst_row: u32) {
     for (var w = 0u; w < 8u; w++) {
         quants[dst * 8u + w] = stored_u32(byte + 2u + w * 4u) ^ 0x00808080u;
     }
-    scales[dst] = stored_u16(byte);
+    // As an f32: kernels have nothing to decode, and the word is there.
+    scales[dst] = bitcast<u32>(unpack2x16float(stored_u16(byte)).x);
 }

@@ -38,7 +38,7 @@ impl Embedding {
                 scale: self.scale,
                 pad: [0; 3],
             };
-            let kernel = ctx.dequantizing(KernelSpec::new("embedding"), weight.format);
+            let kernel = KernelSpec::new("embedding").slot("QUANT", weight.format.shader());
             let buffers =
                 vec![Rc::clone(ctx.step), Rc::clone(&part.quants), Rc::clone(&part.scales), Rc::clone(&y.buffer)];
             let groups = row_blocks.div_ceil(32);

@@ -131,7 +131,7 @@ impl Linear {
             let rows = || x.clone();
             let (grid_rows, weight_rows, work_rows) = (rows(), rows(), rows());
             let grid = Box::new(move |s: &StepShape| tiles.grid(groups, grid_rows.rows_of(s)));
-            let mut spec = dispatch(label, ctx.dequantizing(kernel, weight.format), &params, buffers, grid);
+            let mut spec = dispatch(label, kernel.slot("QUANT", weight.format.shader()), &params, buffers, grid);
             let macs = u64::from(part.rows) * u64::from(weight.cols);
             spec.work = Box::new(move |s| match work_rows.rows_of(s) {
                 n_rows if tiles.count(n_rows) > 0 => macs * u64::from(n_rows),

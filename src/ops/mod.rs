@@ -22,7 +22,6 @@ use crate::gpu::params::ParamsLayout;
 use crate::gpu::replay::Grid;
 use crate::gpu::upload::{GpuMatrix, RepackParams};
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
-use crate::quant::Format;
 
 /// What a model can ask for.
 #[derive(Clone, Debug, PartialEq)]
@@ -194,8 +193,6 @@ pub struct Variants {
     pub matvec_workgroup: u32,
     /// Whether kernels without cooperation share loads by broadcasts within subgroups of exactly four.
     pub broadcast: bool,
-    /// Whether half floats of scales are decoded by integer operations rather than the built-in.
-    pub half_bits: bool,
     /// How norms add up (`None` means one invocation a row).
     pub norm: Reduce,
     /// How keys and values are stored.
@@ -234,14 +231,6 @@ pub struct Lowering<'a> {
     pub partials: &'a Rc<GpuBuffer>,
     /// Rows that this recording is for at most.
     pub max_rows: u32,
-}
-
-impl Lowering<'_> {
-    /// Fills the slots of a kernel that reads weights.
-    fn dequantizing(&self, kernel: KernelSpec, format: Format) -> KernelSpec {
-        let half = if self.variants.half_bits { "half/bits" } else { "half/unpack" };
-        kernel.slot("QUANT", format.shader()).slot("HALF", half)
-    }
 }
 
 /// A dispatch without traffic; ops add theirs.

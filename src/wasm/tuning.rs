@@ -36,10 +36,9 @@ impl Tunings {
         let kernels = Kernels::named(&field(&stored, "kernels")?.as_string()?)?;
         let workgroup = field(&stored, "workgroup")?.as_f64()? as u32;
         let broadcast = field(&stored, "broadcast")?.as_bool()?;
-        let half_bits = field(&stored, "halfBits")?.as_bool()?;
         // No other sizes are ever chosen.
         let known = [16, 32, 64, 128].contains(&workgroup);
-        known.then_some(Tuning { kernels, workgroup, broadcast, half_bits, tried: Vec::new(), ms: 0.0 })
+        known.then_some(Tuning { kernels, workgroup, broadcast, tried: Vec::new(), ms: 0.0 })
     }
 
     /// Keeps a choice. A browser that refuses costs the next load the time to choose again, and nothing else.

@@ -25,31 +25,26 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
     let rows = [("EPILOGUE", "epilogue/rows")];
     let gate = [("EPILOGUE", "epilogue/gate"), ("FUNCTION", Function::SiluMul.file())];
     for format in Format::ALL {
-        let with = |half: &str, more: &[&[(&'static str, &str)]]| {
-            let quant = [("QUANT", format.shader()), ("HALF", half)];
+        let with = |more: &[&[(&'static str, &str)]]| {
+            let quant = [("QUANT", format.shader())];
             let slots = quant.iter().chain(more.iter().copied().flatten());
             slots.map(|(slot, file)| (*slot, (*file).to_owned())).collect::<Slots>()
         };
         for kernel in ["embedding", "matmul_tile", "matvec_batch"] {
-            all.push((kernel, with("half/unpack", &[])));
+            all.push((kernel, with(&[])));
         }
         for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
             let reduce = [("REDUCE", reduce.file()), ("ACT", "act/plain")];
-            all.push(("matvec", with("half/unpack", &[&reduce, &[("INPUT", "input/plain")], &rows])));
-            all.push(("matvec", with("half/unpack", &[&reduce, &[("INPUT", "input/norm")], &gate])));
+            all.push(("matvec", with(&[&reduce, &[("INPUT", "input/plain")], &rows])));
+            all.push(("matvec", with(&[&reduce, &[("INPUT", "input/norm")], &gate])));
         }
-        // The kernels for CPU adapters decode halves either way, where there are any.
-        let halves = if format.is_float() { &["half/unpack"][..] } else { &["half/unpack", "half/bits"] };
-        for half in halves {
-            all.push(("embedding", with(half, &[])));
-            for act in ["act/plain", "act/broadcast4"] {
-                all.push(("matmul_rows", with(half, &[&[("ACT", act)]])));
-                all.push(("matvec_rows", with(half, &[&[("INPUT", "input/plain"), ("ACT", act)], &rows])));
-            }
-            all.push(("matvec_rows", with(half, &[&[("INPUT", "input/norm")], &gate])));
-            all.push(("matvec_rows", with(half, &[&[("INPUT", "input/norm_broadcast4")], &gate])));
-            all.push(("matvec_rows", with(half, &[&[("INPUT", "input/norm_broadcast4")], &rows])));
+        for act in ["act/plain", "act/broadcast4"] {
+            all.push(("matmul_rows", with(&[&[("ACT", act)]])));
+            all.push(("matvec_rows", with(&[&[("INPUT", "input/plain"), ("ACT", act)], &rows])));
         }
+        all.push(("matvec_rows", with(&[&[("INPUT", "input/norm")], &gate])));
+        all.push(("matvec_rows", with(&[&[("INPUT", "input/norm_broadcast4")], &gate])));
+        all.push(("matvec_rows", with(&[&[("INPUT", "input/norm_broadcast4")], &rows])));
     }
     for reduce in reduces {
         all.push(("rms_norm", vec![("REDUCE", reduce.file().into())]));

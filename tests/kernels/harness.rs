@@ -149,11 +149,10 @@ impl Bench {
             matvec: Reduce::None,
             matvec_workgroup: 64,
             broadcast: false,
-            half_bits: false,
             norm: Reduce::None,
             kv: KvFormat::F32,
         };
-        let mut all = vec![plain, Variants { half_bits: true, ..plain }];
+        let mut all = vec![plain];
         for matvec_workgroup in [32, 64, 128] {
             all.push(Variants { matvec: Reduce::Workgroup, norm: Reduce::Workgroup, matvec_workgroup, ..plain });
             if capabilities.subgroups {
