@@ -13,7 +13,8 @@ use doran::generate::{GenerateOptions, Generation, Input, Item};
 use doran::gpu::device::GpuOptions;
 use doran::ops::KvFormat;
 use doran::quant::Format;
-use doran::sampler::SamplerOptions;
+use doran::sampler::{SamplerOptions, sample};
+use doran::session::{Next, Session};
 use doran::tune::{Kernels, Tuning, tune};
 use doran::weights::Cancel;
 
@@ -206,4 +207,97 @@ fn a_remembered_choice_is_taken() {
     assert_eq!(engine.tuning, Some((chosen.0, remembered)));
     assert!(engine.session.backend().decode_labels().iter().any(|label| label.contains("WORKGROUP=32")));
     check("llama", &mut engine);
+}
+
+/// Steps in flight belong to the answer that asked for them: going on otherwise, or drawing otherwise, starts anew.
+#[test]
+fn steps_in_flight_are_forgotten_when_the_caller_goes_on_otherwise() {
+    let file = fixture("arch/llama/model-f32.gguf");
+    let session = || {
+        let options = EngineOptions { run_ahead: Some(4), kv: Some(KvFormat::F32), ..EngineOptions::default() };
+        load(&file, Some(gpu(GpuOptions::default())), options).expect("loads").session
+    };
+    let sampler = |seed: u64| SamplerOptions { temperature: 20.0, seed, ..SamplerOptions::default() };
+    let next = |session: &mut Session, ids: &[u32]| match pollster::block_on(session.next(ids, 100, &Cancel::new()))
+        .expect("runs")
+    {
+        Next::Token(id) => id,
+        Next::Logits(_) => panic!("the GPU draws"),
+    };
+    let alone = |ids: &[u32], seed: u64| {
+        let mut session = session();
+        session.begin(ids, Some(&sampler(seed))).expect("begins");
+        next(&mut session, ids)
+    };
+    let (mut n_otherwise, mut n_drawn_otherwise) = (0, 0);
+    for seed in 0..4 {
+        let mut session = session();
+        let mut ids = vec![3, 1, 4, 1, 5];
+        session.begin(&ids, Some(&sampler(seed))).expect("begins");
+        let drawn = next(&mut session, &ids);
+        // Another token than the one that was drawn, and that the steps in flight compute with.
+        ids.push((drawn + 1) % 250);
+        let got = next(&mut session, &ids);
+        assert_eq!(got, alone(&ids, seed), "seed {seed}");
+        ids.pop();
+        ids.push(drawn);
+        n_otherwise += u32::from(got != alone(&ids, seed));
+        // The token that was drawn, but drawn on from by another seed: a new answer that continues the old one.
+        let session = session_after(&mut session, &ids, &sampler(seed));
+        session.begin(&ids, Some(&sampler(seed + 100))).expect("begins");
+        let got = next(session, &ids);
+        assert_eq!(got, alone(&ids, seed + 100), "seed {seed}");
+        n_drawn_otherwise += u32::from(got != alone(&ids, seed));
+    }
+    // Otherwise the test would see no difference.
+    assert!(n_otherwise > 0 && n_drawn_otherwise > 0);
+}
+
+/// The session once the last of `ids` was drawn by it, with steps in flight.
+fn session_after<'a>(session: &'a mut Session, ids: &[u32], sampler: &SamplerOptions) -> &'a mut Session {
+    session.reset();
+    session.begin(&ids[..ids.len() - 1], Some(sampler)).expect("begins");
+    let drawn = pollster::block_on(session.next(&ids[..ids.len() - 1], 100, &Cancel::new())).expect("runs");
+    assert_eq!(drawn, Next::Token(ids[ids.len() - 1]));
+    session
+}
+
+/// Where the GPU draws some tokens and the CPU others, penalties count all of them, and none that was not taken.
+#[test]
+fn gpu_and_cpu_draw_turn_by_turn() {
+    let file = fixture("arch/llama/model-f32.gguf");
+    let options = EngineOptions { kv: Some(KvFormat::F32), ..EngineOptions::default() };
+    let mut session = load(&file, Some(gpu(GpuOptions::default())), options.clone()).expect("loads").session;
+    let mut reference = load(&file, Some(gpu(GpuOptions::default())), options).expect("loads").session;
+    let (mut on_gpu, mut on_cpu) = (0, 0);
+    for seed in 0..12 {
+        let temperature = 0.5 + seed as f32 * 0.1;
+        let sampler =
+            SamplerOptions { temperature, top_p: 0.97, presence_penalty: 12.0, seed, ..SamplerOptions::default() };
+        let mut ids = vec![3, 1, 4, 1, 5];
+        session.begin(&ids, Some(&sampler)).expect("begins");
+        reference.begin(&ids, None).expect("begins");
+        for _ in 0..24 {
+            let drawn = |logits: &mut [f32]| sample(logits, &sampler, &ids, ids.len() as u32).expect("draws").id;
+            let next = pollster::block_on(session.next(&ids, 100, &Cancel::new())).expect("runs");
+            let Next::Logits(mut logits) = pollster::block_on(reference.next(&ids, 0, &Cancel::new())).expect("runs")
+            else {
+                panic!("nobody told the session how to draw")
+            };
+            let wanted = drawn(&mut logits);
+            let got = match next {
+                Next::Token(id) => {
+                    on_gpu += 1;
+                    id
+                }
+                Next::Logits(mut logits) => {
+                    on_cpu += 1;
+                    drawn(&mut logits)
+                }
+            };
+            assert_eq!(got, wanted, "{sampler:?} after {ids:?}");
+            ids.push(got);
+        }
+    }
+    assert!(on_gpu > 20 && on_cpu > 20, "{on_gpu} on the GPU, {on_cpu} on the CPU");
 }

@@ -33,6 +33,7 @@ export const SUITES = [
   { name: "engine", commands: [["playwright", ["test", "--project=engine"]]] },
   { name: "e2e", commands: [["playwright", ["test", "--project=e2e"]]] },
   { name: "start", commands: [node("tests/start.mjs")] },
+  { name: "bench", commands: [node("tests/bench.mjs")] },
   { name: "docs", commands: [node("scripts/docs.mjs")] },
   { name: "records", commands: [node("scripts/test-long.mjs", "--check")] },
 ];
