@@ -177,7 +177,7 @@ impl Linear {
     /// The kernel for one row.
     fn matvec(&self, ctx: &Lowering<'_>, n_quads: u32) -> Choice {
         let on_cpu = ctx.variants.matvec == Reduce::None;
-        let (shader, workgroup) = if on_cpu { ("matvec_rows", 16) } else { ("matvec", ctx.variants.matvec_workgroup) };
+        let (shader, workgroup) = if on_cpu { ("matvec_rows", 8) } else { ("matvec", ctx.variants.matvec_workgroup) };
         let broadcast = on_cpu && ctx.variants.broadcast;
         let mut kernel = KernelSpec::new(shader).constant("WORKGROUP", workgroup);
         kernel = match (&self.norm, broadcast) {
