@@ -1,5 +1,5 @@
 //! Which kernels fit the device. Each variant that may be used is run on a small case and compared with the reference: some
-//! drivers compute wrongly. On GPUs those that are right are timed, for no longer than [`BUDGET_MS`]; CPU adapters have a
+//! drivers compute wrongly. On GPUs those that are right are timed, for no longer than 300 ms; CPU adapters have a
 //! fixed order, measured beforehand (`docs/performance.md`).
 
 use std::rc::Rc;
