@@ -329,7 +329,7 @@ async fn time(gpu: &Gpu, tuning: &Tuning, format: Format) -> Result<f64> {
     Ok(least * 1000.0 / TIMED_DISPATCHES as f64)
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::gpu::device::GpuOptions;
