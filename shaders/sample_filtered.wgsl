@@ -41,14 +41,6 @@ fn ranked_id(i: u32) -> u32 {
     return list[CANDIDATES + i].x;
 }
 
-fn logit_of(id: u32, first: u32) -> f32 {
-    var count = 0u;
-    if ((sampling.flags & PENALTIES) != 0u) {
-        count = counts[id];
-    }
-    return adjusted(id, x[first + id], count);
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) local: u32) {
     for (var i = local; i < SLICES; i += WORKGROUP) {

@@ -8,14 +8,6 @@
 // [SLICES]: id, bits of the value, flags, bits of Σ exp((logit − best) / temperature)
 @group(0) @binding(6) var<storage, read_write> slices: array<vec4<u32>>;
 
-fn logit_of(id: u32, first: u32) -> f32 {
-    var count = 0u;
-    if ((sampling.flags & PENALTIES) != 0u) {
-        count = counts[id];
-    }
-    return adjusted(id, x[first + id], count);
-}
-
 @compute @workgroup_size(32)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (id.x >= SLICES) {

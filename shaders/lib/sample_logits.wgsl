@@ -15,14 +15,15 @@ struct Params {
 @group(0) @binding(2) var<storage, read> x: array<f32>;       // [outputs, vocab_size]
 @group(0) @binding(3) var<storage, read> bias: array<f32>;    // [vocab_size]
 
-fn adjusted(id: u32, logit: f32, count: u32) -> f32 {
-    var value = logit;
+// Logit `id` of the row that starts `first` floats into x. The kernel declares `counts: [vocab_size]`, to read or to write.
+fn logit_of(id: u32, first: u32) -> f32 {
+    var value = x[first + id];
     if ((sampling.flags & BIAS) != 0u) {
         value += bias[id];
     }
-    if ((sampling.flags & PENALTIES) != 0u && count > 0u) {
+    if ((sampling.flags & PENALTIES) != 0u && counts[id] > 0u) {
         value = select(value * sampling.repetition_penalty, value / sampling.repetition_penalty, value > 0.0);
-        value -= sampling.frequency_penalty * f32(count) + sampling.presence_penalty;
+        value -= sampling.frequency_penalty * f32(counts[id]) + sampling.presence_penalty;
     }
     return value;
 }
