@@ -154,7 +154,11 @@ pub async fn tune(gpu: &Gpu, formats: &[Format], forced: Option<Kernels>) -> Res
     choose(gpu, formats, candidates).await
 }
 
-async fn choose(gpu: &Gpu, formats: &[Format], candidates: Vec<Tuning>) -> Result<Tuning> {
+/// Chooses among `candidates`, as [`tune`] does among those that may be used on the device.
+///
+/// # Errors
+/// As [`tune`].
+pub async fn choose(gpu: &Gpu, formats: &[Format], candidates: Vec<Tuning>) -> Result<Tuning> {
     let started = gpu.now_ms();
     let mut tried = Vec::new();
     let mut best: Option<(f64, Tuning)> = None;
@@ -327,32 +331,4 @@ async fn time(gpu: &Gpu, tuning: &Tuning, format: Format) -> Result<f64> {
         least = least.min(gpu.now_ms() - started);
     }
     Ok(least * 1000.0 / TIMED_DISPATCHES as f64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::gpu::device::GpuOptions;
-
-    /// A kernel that is wrong on this device: it broadcasts within subgroups of four, which lavapipe's are not.
-    #[test]
-    fn a_kernel_that_computes_wrongly_is_not_chosen() {
-        pollster::block_on(async {
-            let gpu = Gpu::open(GpuOptions::default()).await.expect("tests need mesa-vulkan-drivers");
-            assert_ne!(gpu.capabilities().subgroup_size, Some(4), "the test needs an adapter of another subgroup size");
-            let right = candidates(&gpu, Some(Kernels::Rows)).pop().expect("one");
-            let wrong = Tuning { broadcast: true, ..right.clone() };
-            for format in Format::ALL {
-                let chosen = choose(&gpu, &[format], vec![wrong.clone(), right.clone()]).await.expect("one is right");
-                assert_eq!(
-                    chosen.tried.iter().map(|trial| trial.right).collect::<Vec<_>>(),
-                    [false, true],
-                    "{format:?}"
-                );
-                assert!(!chosen.broadcast);
-                let none = choose(&gpu, &[format], vec![wrong.clone()]).await.expect_err("none is right");
-                assert_eq!(none.kind(), ErrorKind::Gpu);
-            }
-        });
-    }
 }

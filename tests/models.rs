@@ -15,7 +15,7 @@ use doran::ops::KvFormat;
 use doran::quant::Format;
 use doran::sampler::{SamplerOptions, sample};
 use doran::session::{Next, Session};
-use doran::tune::{Kernels, Tuning, tune};
+use doran::tune::{Kernels, Tuning, choose, tune};
 use doran::weights::Cancel;
 
 /// Largest absolute error of a logit of the tiny models, in f32 (the goldens' own noise is up to 5e-5).
@@ -193,6 +193,23 @@ fn every_choice_of_kernels_is_right() {
     let refused =
         pollster::block_on(tune(&no_subgroups, &[Format::F32], Some(Kernels::Subgroup))).expect_err("has none");
     assert_eq!(refused.kind(), ErrorKind::Unsupported);
+}
+
+/// A kernel that is wrong on this device: it broadcasts within subgroups of four, which lavapipe's are not.
+#[test]
+fn a_kernel_that_computes_wrongly_is_not_chosen() {
+    let gpu = gpu(GpuOptions::default());
+    assert_ne!(gpu.capabilities().subgroup_size, Some(4), "the test needs an adapter of another subgroup size");
+    let right = Tuning { kernels: Kernels::Rows, workgroup: 16, broadcast: false, tried: Vec::new(), ms: 0.0 };
+    let wrong = Tuning { broadcast: true, ..right.clone() };
+    for format in Format::ALL {
+        let chosen =
+            pollster::block_on(choose(&gpu, &[format], vec![wrong.clone(), right.clone()])).expect("one is right");
+        let found: Vec<_> = chosen.tried.iter().map(|trial| trial.right).collect();
+        assert_eq!((found, chosen.broadcast), (vec![false, true], false), "{format:?}");
+        let none = pollster::block_on(choose(&gpu, &[format], vec![wrong.clone()])).expect_err("none is right");
+        assert_eq!(none.kind(), ErrorKind::Gpu);
+    }
 }
 
 /// What was chosen before is taken without looking again.
