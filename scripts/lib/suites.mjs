@@ -16,7 +16,7 @@ export const SUITES = [
   { name: "clippy native", commands: [cargo("clippy", "--workspace", "--all-targets", "--", "-D", "warnings")] },
   {
     name: "clippy wasm", env: { CLIPPY_CONF_DIR: join(ROOT, ".ci/clippy-wasm") },
-    commands: [cargo("clippy", "--lib", ...WASM, "--", "-D", "warnings")],
+    commands: [cargo("clippy", "--workspace", "--lib", ...WASM, "--", "-D", "warnings")],
   },
   { name: "protocol", quick: true, commands: [["playwright", ["test", "--project=protocol"]]] },
   { name: "packaging of the stand-in", quick: true, commands: [node("tests/packaging/run.mjs", "--fake")] },

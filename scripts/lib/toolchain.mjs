@@ -106,7 +106,7 @@ export async function needNodeModules() {
   }
 }
 
-const RUST_INPUTS = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo", "build.rs", "src", "shaders"];
+const RUST_INPUTS = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo", "build.rs", "src", "shaders", "crates"];
 /** Features that every browser with WebGPU has; named, because wasm-bindgen drops the section that lists them. */
 const WASM_FEATURES = [
   "bulk-memory", "bulk-memory-opt", "mutable-globals", "nontrapping-float-to-int", "sign-ext", "reference-types", "multivalue", "simd",

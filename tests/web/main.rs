@@ -8,6 +8,7 @@ mod attention;
 mod harness;
 #[path = "../kernels/linear.rs"]
 mod linear;
+mod patterns;
 #[path = "../kernels/repack.rs"]
 mod repack;
 #[path = "../kernels/rows.rs"]
