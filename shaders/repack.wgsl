@@ -62,6 +62,11 @@ fn dst_block(row: u32, block: u32) -> u32 {
     return ((row >> 2u) * params.row_blocks + block) * 4u + (row & 3u);
 }
 
+// Word `k` of the `n_words` that stored block `unit` of a row has in `scales`, where words of four rows stand together.
+fn scale_word(dst_row: u32, unit: u32, n_words: u32, k: u32) -> u32 {
+    return (((dst_row >> 2u) * params.row_units + unit) * n_words + k) * 4u + (dst_row & 3u);
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let t = (group.y * 32768u + group.x) * 64u + lane;

@@ -17,8 +17,8 @@ use crate::weights::VecBytes;
 
 /// Timing ends after so long; variants not timed by then are not chosen.
 const BUDGET_MS: f64 = 300.0;
-/// Rows and columns of the case that is checked: more than one workgroup, and sub-blocks that no workgroup divides.
-const CHECK_SHAPE: (u32, u32) = (72, 96);
+/// Rows of the case that is checked, more than one workgroup has, and stored blocks of a row: sub-blocks that no workgroup divides.
+const CHECK_SHAPE: (u32, u32) = (72, 3);
 /// Rows and columns of the case that is timed: a layer of a model of a billion weights.
 const TIMED_SHAPE: (u32, u32) = (2048, 2048);
 /// Dispatches of one timing.
@@ -217,11 +217,12 @@ impl Case {
                 Format::F32 => block.copy_from_slice(&(f32::from(next()) / 65536.0 - 0.5).to_le_bytes()),
                 Format::BF16 => block[1] = [0x3e, 0xbd][i % 2],
                 Format::F16 => block[1] = [0x34, 0xb1, 0x00, 0x83][i % 4],
-                Format::Q4_0 | Format::Q8_0 => block[..2].copy_from_slice(&scale.to_le_bytes()),
-                Format::Q4_1 => {
-                    block[..2].copy_from_slice(&scale.to_le_bytes());
-                    block[2..4].copy_from_slice(&(scale ^ 0x8000).to_le_bytes());
-                }
+                Format::MXFP4 => block[0] = [118, 122][i % 2],
+                _ => {}
+            }
+            // A minimum has the other sign.
+            for (at, sign) in format.spec().halves_at.iter().zip([0, 0x8000]) {
+                block[*at..at + 2].copy_from_slice(&(scale ^ sign).to_le_bytes());
             }
         }
         Ok(Self { format, shape, bytes })
@@ -287,17 +288,18 @@ fn one_row() -> StepShape {
 
 /// Whether a variant computes what the reference does.
 async fn is_right(gpu: &Gpu, tuning: &Tuning, format: Format) -> Result<bool> {
-    let case = Case::new(format, CHECK_SHAPE)?;
+    let (rows, cols) = (CHECK_SHAPE.0, CHECK_SHAPE.1 * format.block_weights().max(32) as u32);
+    let case = Case::new(format, (rows, cols))?;
     let nothing = Rc::new(gpu.create_buffer("tune.nothing", 256, Usage::Storage));
     let matrix = case.upload(gpu, &nothing)?;
-    let x = row(CHECK_SHAPE.1);
+    let x = row(cols);
     let (op, y, specs) = lower(gpu, tuning, &matrix, &operand(gpu, &x), &nothing);
-    let norm = row(CHECK_SHAPE.1);
+    let norm = row(cols);
     let wanted = op.reference(&x, LinearWeights { weight: &case, bias: None, norm: Some(&norm.data) }, None);
     let kernels: Vec<_> = specs.iter().map(|spec| spec.kernel.clone()).collect();
     gpu.compile(&kernels).await?;
     let recording = Recording::new(gpu, "tune", specs)?;
-    let n_bytes = u64::from(CHECK_SHAPE.0) * 4;
+    let n_bytes = u64::from(rows) * 4;
     let readback = gpu.create_buffer("tune.readback", n_bytes, Usage::Readback);
     // Twice: some drivers are right the first time only.
     for _ in 0..2 {

@@ -61,13 +61,26 @@ fn errors_name_what_is_wrong() {
 #[test]
 fn unknown_quantisation_is_named_by_its_ggml_name() {
     let mut file = bytes("bad/control_ok.gguf");
-    // The type of blk.0.attn_q.weight, F16 (1), becomes Q2_K (10): name, 4 bytes of count, two dimensions, then the type.
+    // The type of blk.0.attn_q.weight, F16 (1), becomes another: name, 4 bytes of count, two dimensions, then the type.
     let name = b"blk.0.attn_q.weight";
     let at = file.windows(name.len()).position(|w| w == name).unwrap() + name.len() + 4 + 16;
     assert_eq!(file[at..at + 4], [1, 0, 0, 0]);
-    file[at] = 10;
-    let error = parse_gguf(&file).unwrap_err();
-    assert_eq!((error.kind(), error.data()["what"].as_str()), (ErrorKind::Unsupported, Some("Q2_K")));
+    for (ggml_type, name) in [
+        (15, "Q8_K"),
+        (16, "IQ2_XXS"),
+        (17, "IQ2_XS"),
+        (18, "IQ3_XXS"),
+        (19, "IQ1_S"),
+        (21, "IQ3_S"),
+        (22, "IQ2_S"),
+        (29, "IQ1_M"),
+        (40, "NVFP4"),
+    ] {
+        file[at] = ggml_type;
+        let error = parse_gguf(&file).unwrap_err();
+        assert_eq!((error.kind(), error.data()["what"].as_str()), (ErrorKind::Unsupported, Some(name)));
+        assert_eq!(error.data()["tensor"], "blk.0.attn_q.weight");
+    }
 }
 
 /// The keys of Hugging Face's config that GGUF carries must come out as Hugging Face wrote them.

@@ -3,12 +3,7 @@
 #import scales
 
 fn scales_of(i: u32) -> Scales {
-    let s = scales[i];
-    let a = unpack2x16float(s.x);
-    let b = unpack2x16float(s.y);
-    let c = unpack2x16float(s.z);
-    let d = unpack2x16float(s.w);
-    return Scales(vec4<f32>(a.x, b.x, c.x, d.x), vec4<f32>(a.y, b.y, c.y, d.y));
+    return half_scales(scales[i]);
 }
 
 fn row_unpack(i: u32, d: f32, m: f32) -> Block {

@@ -1,6 +1,7 @@
 // Q8_0 on the GPU: two vec4<u32> of bytes and one word of scales (the bits of d as an f32) a sub-block. Word w, byte j is weight
 // 4 w + j. The lower three bytes are stored as q + 128, the top one as the signed q, so that a masked word converts to
 // float without shifts; the activations carry the 256^−j.
+#import bytes
 #import scales
 
 struct Prepared {
@@ -10,9 +11,6 @@ struct Prepared {
     excess: f32,
 }
 
-const BYTE_MASK: vec4<u32> = vec4<u32>(0xffu, 0xff00u, 0xff0000u, 0xff000000u);
-const BYTE_SCALE: vec4<f32> = vec4<f32>(1.0, 0.00390625, 1.52587890625e-5, 5.9604644775390625e-8);
-
 fn prepare(x: Block) -> Prepared {
     let y = Block(
         x.v0 * BYTE_SCALE, x.v1 * BYTE_SCALE, x.v2 * BYTE_SCALE, x.v3 * BYTE_SCALE,
@@ -20,10 +18,6 @@ fn prepare(x: Block) -> Prepared {
     );
     let all = ((x.v0 + x.v1) + (x.v2 + x.v3)) + ((x.v4 + x.v5) + (x.v6 + x.v7));
     return Prepared(y, 128.0 * (all.x + all.y + all.z));
-}
-
-fn bytes_of(word: u32) -> vec4<f32> {
-    return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) & BYTE_MASK));
 }
 
 fn scales_of(i: u32) -> Scales {
@@ -47,10 +41,4 @@ fn row_dot(i: u32, d: f32, m: f32, x: Prepared) -> f32 {
     let q = word_dot(a.x, x.y.v0) + word_dot(a.y, x.y.v1) + word_dot(a.z, x.y.v2) + word_dot(a.w, x.y.v3)
         + word_dot(b.x, x.y.v4) + word_dot(b.y, x.y.v5) + word_dot(b.z, x.y.v6) + word_dot(b.w, x.y.v7);
     return d * (q - x.excess);
-}
-
-// Σ q y over the four bytes of a word.
-fn word_dot(word: u32, y: vec4<f32>) -> f32 {
-    let q = bytes_of(word);
-    return q.x * y.x + q.y * y.y + q.z * y.z + q.w * y.w;
 }

@@ -22,9 +22,9 @@ pub struct MatrixPart {
     pub first_row: u32,
     /// Rows in this part.
     pub rows: u32,
-    /// `[quads of rows, sub_blocks, 4]` of `quant_vec4s` each (`shaders/lib/quads.wgsl`).
+    /// `[quads of rows, sub_blocks, 4]` of `quant_words / 8` words each (`shaders/lib/quads.wgsl`).
     pub quants: Rc<GpuBuffer>,
-    /// `[quads of rows, sub_blocks, 4]` words, or a buffer that is bound but not read.
+    /// `[quads of rows, sub_blocks, scale_words / 8, 4]` words, or a buffer that is bound but not read.
     pub scales: Rc<GpuBuffer>,
 }
 
@@ -112,7 +112,19 @@ fn repack_file(format: Format) -> &'static str {
         Format::F16 | Format::BF16 => "repack/half",
         Format::Q4_0 => "repack/q4_0",
         Format::Q4_1 => "repack/q4_1",
+        Format::Q5_0 => "repack/q5_0",
+        Format::Q5_1 => "repack/q5_1",
         Format::Q8_0 => "repack/q8_0",
+        Format::Q2_K => "repack/q2_k",
+        Format::Q3_K => "repack/q3_k",
+        Format::Q4_K => "repack/q4_k",
+        Format::Q5_K => "repack/q5_k",
+        Format::Q6_K => "repack/q6_k",
+        Format::IQ4_NL => "repack/iq4_nl",
+        Format::IQ4_XS => "repack/iq4_xs",
+        Format::MXFP4 => "repack/mxfp4",
+        Format::TQ1_0 => "repack/tq1_0",
+        Format::TQ2_0 => "repack/tq2_0",
     }
 }
 

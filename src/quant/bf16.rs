@@ -7,7 +7,8 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     ggml_type: 30,
     block_weights: 1,
     block_bytes: 2,
-    quant_vec4s: 4,
-    has_scales: false,
+    quant_words: 128,
+    scale_words: 0,
+    halves_at: &[],
     dequantize: |bytes, out| out[0] = half::bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
 };

@@ -7,7 +7,8 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     ggml_type: 0,
     block_weights: 1,
     block_bytes: 4,
-    quant_vec4s: 8,
-    has_scales: false,
+    quant_words: 256,
+    scale_words: 0,
+    halves_at: &[],
     dequantize: |bytes, out| out[0] = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
 };

@@ -1,15 +1,27 @@
 //! Weight formats: one file each, and the list.
 //!
 //! A format says how its stored blocks are laid out, what they mean in f32 (the independent reference for every kernel),
-//! and how many words its repacked form takes on the GPU. Kernels see sub-blocks of 32 weights only, through three WGSL
-//! functions in `shaders/quant/<name>.wgsl`: `unpack`, `prepare` and `dot_prepared`; `repack` brings stored bytes there.
+//! and how many words its repacked form takes on the GPU. Kernels see sub-blocks of 32 weights only, through the WGSL
+//! functions in `shaders/quant/<name>.wgsl`; `shaders/repack/<name>.wgsl` brings stored bytes there. Formats may share a form.
 
 mod bf16;
 mod f16;
 mod f32;
+mod iq4_nl;
+mod iq4_xs;
+mod mxfp4;
+mod q2_k;
+mod q3_k;
 mod q4_0;
 mod q4_1;
+mod q4_k;
+mod q5_0;
+mod q5_1;
+mod q5_k;
+mod q6_k;
 mod q8_0;
+mod tq1_0;
+mod tq2_0;
 
 use crate::error::{Error, Result};
 
@@ -26,10 +38,13 @@ pub struct WeightFormat {
     pub block_weights: u64,
     /// Bytes of one stored block.
     pub block_bytes: u64,
-    /// `vec4<u32>`s that 32 weights take on the GPU.
-    pub quant_vec4s: u32,
-    /// Whether each sub-block has a word of scales on the GPU (two halves: scale, and minimum where the format has one).
-    pub has_scales: bool,
+    /// Words that 256 weights take on the GPU in the buffer that a row's part of a sub-block is read from as a whole.
+    pub quant_words: u32,
+    /// The same in the buffer where words of four rows stand together: scales, and what does not fill a `vec4` of a row's own.
+    /// Never more than `quant_words`, by which matrices are split.
+    pub scale_words: u32,
+    /// Where a stored block has half floats (scales and minima), in bytes. The rest of a block may be any bits.
+    pub halves_at: &'static [usize],
     /// One stored block → its weights in f32. `bytes: [block_bytes]`, `out: [block_weights]`.
     pub dequantize: fn(bytes: &[u8], out: &mut [f32]),
 }
@@ -48,13 +63,56 @@ pub enum Format {
     Q4_0,
     /// 4-bit, 32 a block, scale and minimum.
     Q4_1,
+    /// 5-bit, 32 a block, one scale.
+    Q5_0,
+    /// 5-bit, 32 a block, scale and minimum.
+    Q5_1,
     /// 8-bit, 32 a block, one scale.
     Q8_0,
+    /// 2-bit, 256 a block, scale and minimum for 16.
+    Q2_K,
+    /// 3-bit, 256 a block, a scale for 16.
+    Q3_K,
+    /// 4-bit, 256 a block, scale and minimum for 32.
+    Q4_K,
+    /// 5-bit, 256 a block, scale and minimum for 32.
+    Q5_K,
+    /// 6-bit, 256 a block, a scale for 16.
+    Q6_K,
+    /// 4-bit codes of uneven steps, 32 a block, one scale.
+    IQ4_NL,
+    /// 4-bit codes of uneven steps, 256 a block, a scale for 32.
+    IQ4_XS,
+    /// 4-bit floats, 32 a block, a power of two for scale.
+    MXFP4,
+    /// Ternary, five digits a byte, 256 a block, one scale.
+    TQ1_0,
+    /// Ternary, 2-bit, 256 a block, one scale.
+    TQ2_0,
 }
 
 impl Format {
     /// Every format: tests run over this list.
-    pub const ALL: [Self; 6] = [Self::F32, Self::F16, Self::BF16, Self::Q4_0, Self::Q4_1, Self::Q8_0];
+    pub const ALL: [Self; 18] = [
+        Self::F32,
+        Self::F16,
+        Self::BF16,
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Q8_0,
+        Self::Q2_K,
+        Self::Q3_K,
+        Self::Q4_K,
+        Self::Q5_K,
+        Self::Q6_K,
+        Self::IQ4_NL,
+        Self::IQ4_XS,
+        Self::MXFP4,
+        Self::TQ1_0,
+        Self::TQ2_0,
+    ];
 
     /// What the format's own file states.
     pub fn spec(self) -> &'static WeightFormat {
@@ -64,7 +122,19 @@ impl Format {
             Self::BF16 => &bf16::SPEC,
             Self::Q4_0 => &q4_0::SPEC,
             Self::Q4_1 => &q4_1::SPEC,
+            Self::Q5_0 => &q5_0::SPEC,
+            Self::Q5_1 => &q5_1::SPEC,
             Self::Q8_0 => &q8_0::SPEC,
+            Self::Q2_K => &q2_k::SPEC,
+            Self::Q3_K => &q3_k::SPEC,
+            Self::Q4_K => &q4_k::SPEC,
+            Self::Q5_K => &q5_k::SPEC,
+            Self::Q6_K => &q6_k::SPEC,
+            Self::IQ4_NL => &iq4_nl::SPEC,
+            Self::IQ4_XS => &iq4_xs::SPEC,
+            Self::MXFP4 => &mxfp4::SPEC,
+            Self::TQ1_0 => &tq1_0::SPEC,
+            Self::TQ2_0 => &tq2_0::SPEC,
         }
     }
 
@@ -81,7 +151,19 @@ impl Format {
             Self::BF16 => "quant/bf16",
             Self::Q4_0 => "quant/q4_0",
             Self::Q4_1 => "quant/q4_1",
+            Self::Q5_0 => "quant/q5_0",
+            Self::Q5_1 => "quant/q5_1",
             Self::Q8_0 => "quant/q8_0",
+            Self::Q2_K => "quant/q2_k",
+            Self::Q3_K => "quant/q3_k",
+            Self::Q4_K => "quant/q4_k",
+            Self::Q5_K => "quant/q5_k",
+            Self::Q6_K => "quant/q6_k",
+            Self::IQ4_NL => "quant/iq4_nl",
+            Self::IQ4_XS => "quant/iq4_xs",
+            Self::MXFP4 => "quant/mxfp4",
+            Self::TQ1_0 => "quant/tq1_0",
+            Self::TQ2_0 => "quant/tq2_0",
         }
     }
 
@@ -123,7 +205,8 @@ impl Format {
     /// Bytes of one repacked row: (quants, scales).
     pub fn gpu_row_bytes(self, cols: u64) -> (u64, u64) {
         let (spec, blocks) = (self.spec(), self.sub_blocks(cols));
-        (blocks * u64::from(spec.quant_vec4s) * 16, if spec.has_scales { blocks * 4 } else { 0 })
+        // W words of eight sub-blocks are W / 2 bytes of one.
+        (blocks * u64::from(spec.quant_words) / 2, blocks * u64::from(spec.scale_words) / 2)
     }
 
     /// Stored bytes of whole blocks → f32. `out` has exactly the weights of `bytes`.

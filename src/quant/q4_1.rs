@@ -8,8 +8,9 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     ggml_type: 3,
     block_weights: 32,
     block_bytes: 20,
-    quant_vec4s: 1,
-    has_scales: true,
+    quant_words: 32,
+    scale_words: 8,
+    halves_at: &[0, 2],
     dequantize: |bytes, out| {
         let (d, m) = (half_at(bytes, 0), half_at(bytes, 2));
         for i in 0..16 {

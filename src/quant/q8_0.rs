@@ -8,8 +8,9 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     ggml_type: 8,
     block_weights: 32,
     block_bytes: 34,
-    quant_vec4s: 2,
-    has_scales: true,
+    quant_words: 64,
+    scale_words: 8,
+    halves_at: &[0],
     dequantize: |bytes, out| {
         let d = half_at(bytes, 0);
         for i in 0..32 {

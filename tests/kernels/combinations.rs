@@ -61,8 +61,11 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
             all.push(("rope_attention", vec![("KV", kv.file().into()), ("HEADS", heads.into())]));
         }
     }
-    for file in ["repack/word", "repack/half", "repack/q4_0", "repack/q4_1", "repack/q8_0"] {
-        all.push(("repack", vec![("FORMAT", file.into())]));
+    for file in [
+        "word", "half", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl",
+        "iq4_xs", "mxfp4", "tq1_0", "tq2_0",
+    ] {
+        all.push(("repack", vec![("FORMAT", format!("repack/{file}"))]));
     }
     all
 }

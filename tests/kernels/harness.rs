@@ -181,16 +181,15 @@ impl Stored {
         let mut bytes: Vec<u8> = (0..rows * row_bytes).map(|_| random.bits() as u8).collect();
         for block in bytes.chunks_exact_mut(format.block_bytes() as usize) {
             let value = random.unit();
-            let scale = half::f16::from_f32(value * 0.02).to_le_bytes();
             match format {
                 Format::F32 => block.copy_from_slice(&value.to_le_bytes()),
                 Format::F16 => block.copy_from_slice(&half::f16::from_f32(value).to_le_bytes()),
                 Format::BF16 => block.copy_from_slice(&half::bf16::from_f32(value).to_le_bytes()),
-                Format::Q4_0 | Format::Q8_0 => block[..2].copy_from_slice(&scale),
-                Format::Q4_1 => {
-                    block[..2].copy_from_slice(&scale);
-                    block[2..4].copy_from_slice(&half::f16::from_f32(random.unit() * 0.2).to_le_bytes());
-                }
+                Format::MXFP4 => block[0] = 118 + random.bits() as u8 % 6,
+                _ => {}
+            }
+            for (at, scale) in format.spec().halves_at.iter().zip([value * 0.02, random.unit() * 0.2]) {
+                block[*at..at + 2].copy_from_slice(&half::f16::from_f32(scale).to_le_bytes());
             }
         }
         Self { format, rows, cols, bytes }

@@ -11,10 +11,10 @@ use doran::quant::Format;
 
 use crate::harness::{Bench, Random, Stored, assert_close};
 
-/// Rounding of f32 sums of up to 2080 products, relative to the largest result.
+/// Rounding of f32 sums of up to 2304 products, relative to the largest result.
 const TOLERANCE: f32 = 2e-6;
 
-/// (tokens, out_features, in_features): one, odd, not a multiple of four, large, more sub-blocks than a workgroup has lanes.
+/// (tokens, out_features, in_features before they are rounded up to whole blocks): one, odd, not a multiple of four, large, more sub-blocks than a workgroup has lanes.
 const SHAPES: [(usize, usize, usize); 11] = [
     (1, 1, 32),
     (1, 5, 64),
@@ -34,6 +34,7 @@ const ODD_SHAPES: [(usize, usize, usize); 4] = [(1, 3, 1), (1, 9, 33), (3, 5, 50
 
 async fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), label: &str) {
     let (tokens, n, k) = shape;
+    let k = k.next_multiple_of(format.block_weights() as usize);
     let mut random = Random(n as u64 * 31 + k as u64);
     let weight = Stored::random(format, n, k, &mut random);
     // Odd, so that slices begin and end inside rows; large enough that a big matrix comes in some 30 chunks.
@@ -179,8 +180,9 @@ pub async fn embedding_in_every_format() {
     let split = Bench::with(GpuOptions { max_binding_bytes: Some(8192), ..GpuOptions::default() }).await;
     for bench in [&whole, &split] {
         for format in Format::ALL {
-            for (vocab, width) in [(1, 32), (130, 576), (67, 64)] {
+            for (vocab, width) in [(1, 32usize), (130, 576), (67, 64)] {
                 let mut random = Random(width as u64);
+                let width = width.next_multiple_of(format.block_weights() as usize);
                 let table = Stored::random(format, vocab, width, &mut random);
                 let n_blocks = vocab * width / format.block_weights() as usize;
                 let matrix = table.upload(bench, (n_blocks / 30).max(53) | 1);

@@ -9,7 +9,6 @@ use doran::quant::Format;
 
 use crate::harness::{Bench, Place, Random, Stored, assert_close, upload};
 
-const COLS: usize = 96;
 /// Rows of the first tensor: heads of six, one of which lies across row 32, where a part of a split matrix ends.
 const FIRST_ROWS: usize = 42;
 const HEAD_DIM: usize = 6;
@@ -25,10 +24,11 @@ pub async fn pieces_and_interleaved_heads() {
     for (bench, parts) in [(&whole, 1), (&split, 4)] {
         for format in Format::ALL {
             let mut random = Random(format.block_bytes());
-            let first = Stored::random(format, FIRST_ROWS, COLS, &mut random);
-            let second = Stored::random(format, SECOND_ROWS, COLS, &mut random);
+            let cols = 96usize.next_multiple_of(format.block_weights() as usize);
+            let first = Stored::random(format, FIRST_ROWS, cols, &mut random);
+            let second = Stored::random(format, SECOND_ROWS, cols, &mut random);
             let rows = (SECOND_AT + SECOND_ROWS) as u32;
-            let matrix = GpuMatrix::new(&bench.gpu, "weight", format, rows, COLS as u32, &bench.nothing);
+            let matrix = GpuMatrix::new(&bench.gpu, "weight", format, rows, cols as u32, &bench.nothing);
             assert_eq!(matrix.parts.len(), parts, "{format:?}");
             let first_place = Place { stored: &first, row_offset: 0, rope_head_dim: HEAD_DIM as u32 };
             let second_place = Place { stored: &second, row_offset: SECOND_AT as u32, rope_head_dim: 0 };
@@ -36,7 +36,7 @@ pub async fn pieces_and_interleaved_heads() {
 
             // Hugging Face's row j · 3 + i of a head is the stored row 2 i + j.
             let half = HEAD_DIM / 2;
-            let mut wanted = Rows::zeros(FIRST_ROWS + SECOND_ROWS, COLS);
+            let mut wanted = Rows::zeros(FIRST_ROWS + SECOND_ROWS, cols);
             for row in 0..FIRST_ROWS {
                 let (head, r) = (row / HEAD_DIM, row % HEAD_DIM);
                 first.row(head * HEAD_DIM + 2 * (r % half) + r / half, wanted.row_mut(row));
@@ -47,7 +47,7 @@ pub async fn pieces_and_interleaved_heads() {
             let tokens = (0..FIRST_ROWS).chain(SECOND_AT..SECOND_AT + SECOND_ROWS);
             let rows: Vec<_> = tokens.map(|token| StepRow { token: token as u32, slot: 0, position: 0 }).collect();
             let step = bench.write_step(&rows, 1);
-            let y = bench.room(rows.len(), COLS);
+            let y = bench.room(rows.len(), cols);
             let op = Embedding { weight: 0, scale: 1.0 };
             bench.run(op.lower(&bench.lowering(bench.variants()[0], 128), "y", &matrix, &y), &step);
             let label = format!("{format:?} in {parts} parts");

@@ -1,0 +1,2 @@
+// IQ4_XS on the GPU: as IQ4_NL.
+#import quant/iq4_nl

@@ -1,0 +1,35 @@
+//! Q4_K: 256 weights in 144 bytes: scale `d` and minimum `dmin` (halves), 12 bytes of six-bit scales and minima, one of each
+//! for 32 weights, then 128 bytes. Sub-block `s` has the low nibbles (even `s`) or the high ones (odd) of bytes
+//! `32 · (s / 2)` to `+ 31`; `w = d · scale · q − dmin · minimum` (`ggml-quants.c`, `dequantize_row_q4_K`).
+
+use super::{WeightFormat, half_at};
+
+pub(super) const SPEC: WeightFormat = WeightFormat {
+    name: "Q4_K",
+    ggml_type: 12,
+    block_weights: 256,
+    block_bytes: 144,
+    quant_words: 32,
+    scale_words: 4,
+    halves_at: &[0, 2],
+    dequantize: |bytes, out| {
+        for (s, weights) in out.chunks_exact_mut(32).enumerate() {
+            let (d, m) = sub_scales(bytes, s);
+            for (i, weight) in weights.iter_mut().enumerate() {
+                let q = bytes[16 + s / 2 * 32 + i] >> (s % 2 * 4) & 15;
+                *weight = d * f32::from(q) - m;
+            }
+        }
+    },
+};
+
+/// Scale and minimum of sub-block `s`, at the start of a block. The first four pairs are the low six bits of bytes 4 to 11; of
+/// the others, bytes 12 to 15 have the low four bits, and the top two bits of bytes 4 to 11 the rest.
+pub(super) fn sub_scales(bytes: &[u8], s: usize) -> (f32, f32) {
+    let at = |i: usize| bytes[4 + i];
+    let (scale, minimum) = match s {
+        0..4 => (at(s) & 63, at(s + 4) & 63),
+        _ => (at(s + 4) & 15 | at(s - 4) >> 6 << 4, at(s + 4) >> 4 | at(s) >> 6 << 4),
+    };
+    (half_at(bytes, 0) * f32::from(scale), half_at(bytes, 2) * f32::from(minimum))
+}
