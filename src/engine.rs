@@ -19,7 +19,7 @@ use crate::session::Session;
 use crate::text::Text;
 use crate::tokenizer::Tokenizer;
 use crate::tune::{Kernels, Tuning, tune};
-use crate::weights::{ByteSource, Cancel, ChunkStore, Integrity, ModelFiles, Progress};
+use crate::weights::{ByteSource, Cancel, ChunkStore, Integrity, Millis, ModelFiles, Progress};
 
 /// Tokens that a sequence may have where the caller does not say: more costs memory that most chats never use.
 const DEFAULT_CONTEXT: u32 = 4096;
@@ -83,6 +83,25 @@ pub struct LoadInfo {
     pub gpu_bytes: u64,
     /// Of the tokenizer, estimated.
     pub tokenizer_bytes: u64,
+    /// Where the time went.
+    pub times: LoadTimes,
+}
+
+/// Milliseconds that a load waited for each kind of work. Kinds go on at the same time: the sum is longer than the load.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct LoadTimes {
+    /// For the network.
+    pub fetch: f64,
+    /// For hashes of chunks and files.
+    pub hash: f64,
+    /// For the store, read or written.
+    pub store: f64,
+    /// For the way to the GPU.
+    pub upload: f64,
+    /// For the choice of kernels.
+    pub tune: f64,
+    /// For the browser to compile kernels.
+    pub compile: f64,
 }
 
 /// A loaded model.
@@ -146,19 +165,23 @@ impl Engine {
                     let formats = formats(&graph);
                     let names: Vec<_> = formats.iter().map(|format| format.spec().name).collect();
                     let key = names.join(",");
+                    let started = gpu.now_ms();
                     let tuning = match known_tuning(&key) {
                         Some(tuning) => tuning,
                         None => tune(&gpu, &formats, options.kernels).await?,
                     };
+                    let tuned = gpu.now_ms();
                     let planned = PlannedModel::new(&gpu, &graph, &weights, context, tuning.variants(kv)).await?;
+                    let compiling = gpu.now_ms();
                     gpu.compile(&planned.kernels()).await?;
-                    Ok((planned, (key, tuning)))
+                    Ok((planned, (key, tuning), [tuned - started, gpu.now_ms() - compiling]))
                 };
-                let (report, (planned, tuning)) = try_join(streaming, preparing).await?;
+                let (report, (planned, tuning, [tune, compile])) = try_join(streaming, preparing).await?;
                 drop(sink);
                 weights.finish(&gpu);
                 let adapter = gpu.capabilities().clone();
                 let model = GpuModel::new(Rc::clone(&gpu), &graph, planned, weights, options.run_ahead)?;
+                (load.times.tune, load.times.compile) = (tune, compile);
                 load.gpu_bytes = gpu.counts().gpu_bytes;
                 (Backend::Gpu(Box::new(model)), report, Some(adapter), Some(tuning))
             }
@@ -174,6 +197,8 @@ impl Engine {
         load.bytes_downloaded = report.downloaded_bytes;
         load.bytes_from_store = report.from_store_bytes;
         load.chunks_refetched = report.refetched_chunks;
+        let Millis { fetch, hash, store, upload } = report.millis;
+        load.times = LoadTimes { fetch, hash, store, upload, ..load.times };
         let info = ModelInfo {
             architecture: checkpoint.model_type.clone(),
             title: checkpoint.name.clone(),

@@ -130,6 +130,24 @@ export interface LoadFacts {
   readonly tokenizerBytes: number;
   /** How much the WebAssembly heap grew at most; the weights do not pass through it. */
   readonly peakWasmBytesGrown: number;
+  /** Where the time went. */
+  readonly times: LoadTimes;
+}
+
+/** Milliseconds that a load waited for each kind of work. Kinds go on at the same time: the sum is longer than the load. */
+export interface LoadTimes {
+  /** For the network. */
+  readonly fetch: number;
+  /** For hashes of chunks and files. */
+  readonly hash: number;
+  /** For the browser's storage, read or written. */
+  readonly store: number;
+  /** For the way to the GPU. */
+  readonly upload: number;
+  /** For the choice of kernels: they are checked and timed, or remembered. */
+  readonly tune: number;
+  /** For the browser to compile kernels. */
+  readonly compile: number;
 }
 
 /** Exact counts of what the engine asked of the GPU since it was loaded. */

@@ -2,13 +2,13 @@
 //!
 //! What moves the chunks is in `transfer.rs`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::cancel::Cancel;
 use super::download::{Facts, Open, Reader, Remote, is_changed};
 use super::manifest::{Manifest, SCHEMA, hex};
 use super::plan::{self, DEFAULT_CHUNK_BYTES, TensorSpan};
-use super::progress::{Counts, LoadReport, Meter, Phase, Progress};
+use super::progress::{Counts, LoadReport, Meter, Millis, Phase, Progress};
 use super::source::{ByteSource, Bytes};
 use super::store::ChunkStore;
 use super::verify::{FileHash, has_hash};
@@ -57,7 +57,7 @@ pub struct ModelFiles<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> {
     pub(super) remotes: Vec<Remote>,
     pub(super) heads: Vec<RefCell<Head<S>>>,
     pub(super) guard: RefCell<Option<T::Guard>>,
-    counts: Counts,
+    pub(super) counts: Counts,
     warnings: Vec<String>,
 }
 
@@ -240,8 +240,22 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
             from_store_bytes: self.counts.from_store_bytes.get(),
             refetched_chunks: self.counts.refetched_chunks.get(),
             integrity: self.manifest.borrow().integrity(),
+            millis: Millis {
+                fetch: self.counts.fetch_ms.get(),
+                hash: self.counts.hash_ms.get(),
+                store: self.counts.store_ms.get(),
+                upload: self.counts.upload_ms.get(),
+            },
             warnings: self.warnings.clone(),
         })
+    }
+
+    /// Does a part of the load, and counts how long it took.
+    pub(super) async fn timed<R>(&self, ms: &Cell<f64>, work: impl Future<Output = R>) -> R {
+        let started = self.store.now_ms();
+        let result = work.await;
+        ms.set(ms.get() + self.store.now_ms() - started);
+        result
     }
 
     /// Reads on at the end of a file's head until it has `n_bytes`.
@@ -304,8 +318,10 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
             let manifest = self.manifest.borrow();
             (manifest.model.clone(), manifest.files[file].chunks[index].clone())
         };
-        let Some(bytes) = self.store.chunk(&model, file, index).await? else { return Ok(None) };
-        Ok(has_hash(&bytes, chunk.len, chunk.sha256.as_deref()).await?.then_some(bytes))
+        let reading = self.store.chunk(&model, file, index);
+        let Some(bytes) = self.timed(&self.counts.store_ms, reading).await? else { return Ok(None) };
+        let hashing = has_hash(&bytes, chunk.len, chunk.sha256.as_deref());
+        Ok(self.timed(&self.counts.hash_ms, hashing).await?.then_some(bytes))
     }
 
     /// Cuts the files into chunks, unless that was done, and records what is known of them.

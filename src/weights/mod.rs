@@ -37,7 +37,7 @@ pub use load::{LoadOptions, ModelFiles, Sink};
 pub use manifest::{Integrity, Manifest};
 pub use memory::MemoryStore;
 pub use plan::TensorSpan;
-pub use progress::{LoadReport, Phase, Progress};
+pub use progress::{LoadReport, Millis, Phase, Progress};
 pub use source::{Body, ByteSource, Bytes, Reply};
 pub use store::{ChunkStore, Usage, delete_model};
 pub use vec_bytes::VecBytes;

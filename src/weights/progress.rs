@@ -41,8 +41,22 @@ pub struct Progress {
     pub downloaded_bytes: u64,
 }
 
+/// Milliseconds that parts of a load waited for each kind of work. Parts run at the same time, so the sums may be longer
+/// than the load.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Millis {
+    /// For the network.
+    pub fetch: f64,
+    /// For hashes.
+    pub hash: f64,
+    /// For the store, read or written.
+    pub store: f64,
+    /// For the sink: on its way to the GPU.
+    pub upload: f64,
+}
+
 /// What a finished load did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LoadReport {
     /// Bytes that came over the network since the model was opened, those of repeated and skipped reads included.
     pub downloaded_bytes: u64,
@@ -52,6 +66,8 @@ pub struct LoadReport {
     pub refetched_chunks: u64,
     /// Whether the files have the hashes that the caller stated.
     pub integrity: Integrity,
+    /// Where the time went.
+    pub millis: Millis,
     /// What the reader of the page should know, e.g. that nothing will be kept.
     pub warnings: Vec<String>,
 }
@@ -65,6 +81,10 @@ pub(super) struct Counts {
     pub(super) downloaded_bytes: Cell<u64>,
     pub(super) from_store_bytes: Cell<u64>,
     pub(super) refetched_chunks: Cell<u64>,
+    pub(super) fetch_ms: Cell<f64>,
+    pub(super) hash_ms: Cell<f64>,
+    pub(super) store_ms: Cell<f64>,
+    pub(super) upload_ms: Cell<f64>,
 }
 
 /// Counts bytes and tells the caller about them, not at every piece.

@@ -147,8 +147,9 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
         let chunk = self.manifest.borrow().files[file].chunks[index].clone();
         let mut parts = self.head_parts(file, chunk.start, chunk.len);
         for _ in 0..CHUNK_TRIES {
-            let bytes = reader.chunk(chunk.start, chunk.len, end, std::mem::take(&mut parts)).await?;
-            let found = hex(&bytes.sha256().await?);
+            let fetching = reader.chunk(chunk.start, chunk.len, end, std::mem::take(&mut parts));
+            let bytes = self.timed(&self.counts.fetch_ms, fetching).await?;
+            let found = hex(&self.timed(&self.counts.hash_ms, bytes.sha256()).await?);
             if chunk.sha256.as_ref().is_none_or(|expected| *expected == found) {
                 return Ok(Arrived { file, index, start: chunk.start, bytes, unstored: Some(found) });
             }
@@ -191,15 +192,23 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
             });
             let storing = async {
                 match unstored {
-                    Some(sha256) => self.store_chunk(file, index, &bytes, sha256).await,
+                    Some(sha256) => {
+                        let storing = self.store_chunk(file, index, &bytes, sha256);
+                        self.timed(&self.counts.store_ms, storing).await
+                    }
                     None => Ok(()),
                 }
             };
-            let sinking = async { if holds_weights { sink.accept(file, start, bytes.clone()).await } else { Ok(()) } };
+            let sinking = async {
+                if !holds_weights {
+                    return Ok(());
+                }
+                self.timed(&self.counts.upload_ms, sink.accept(file, start, bytes.clone())).await
+            };
             try_join(storing, sinking).await?;
             if let Some(hash) = hashes[file].as_mut() {
                 if hash.next_chunk() == index {
-                    hash.update(&bytes);
+                    self.timed(&self.counts.hash_ms, async { hash.update(&bytes) }).await;
                 } else {
                     early.push((file, index));
                 }

@@ -109,6 +109,7 @@ export class WasmEngine {
     engine.load = {
       ms: performance.now() - begun, bytesDownloaded: source.url ? bytes : 0, bytesFromStore: source.stored ? bytes : 0,
       gpuBytes: bytes, tokenizerBytes: 1000, peakWasmBytesGrown: -1,
+      times: { fetch: 0, hash: 0, store: 0, upload: 0, tune: 0, compile: 0 },
     };
     return engine;
   }
