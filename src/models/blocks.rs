@@ -67,16 +67,15 @@ pub(super) fn fused_gated_mlp(
 }
 
 /// `second(act(first(h)))` (Vaswani et al. 2017, § 3.3), by the modules' names.
-#[expect(dead_code, reason = "for the next family")]
 pub(super) fn mlp(
     g: &mut Recorder<'_>,
-    [first, second]: [&str; 2],
+    [first, second]: [String; 2],
     h: Var,
     act: Function,
     [intermediate_size, hidden_size]: [u32; 2],
     bias: bool,
 ) -> Result<Var> {
-    let h = g.linear(first, h, intermediate_size, bias)?;
+    let h = g.linear(&first, h, intermediate_size, bias)?;
     let h = g.activation(act, h);
-    g.linear(second, h, hidden_size, bias)
+    g.linear(&second, h, hidden_size, bias)
 }

@@ -4,16 +4,26 @@
 //! prefill or decode. `config.rs` reads configurations, `rope.rs` rotary frequencies, `blocks.rs` has what layers share.
 
 mod blocks;
+mod bloom;
 mod cohere;
 mod config;
 mod exaone;
+mod falcon;
 mod gemma;
 mod glm4;
+mod gpt2;
+mod gpt_neo;
+mod gpt_neox;
+mod gptj;
 mod granite;
 mod llama;
 mod olmo;
+mod opt;
+mod phi;
 mod phi3;
 mod rope;
+mod stablelm;
+mod starcoder2;
 
 use crate::error::{Error, Result};
 use crate::format::Checkpoint;
@@ -33,14 +43,20 @@ type Record = fn(&Checkpoint) -> Result<(Graph, Limits)>;
 
 /// Every architecture by Hugging Face's `model_type`.
 const MODELS: &[(&str, Record)] = &[
+    ("bloom", bloom::record),
     ("cohere", cohere::cohere),
     ("cohere2", cohere::cohere2),
     ("exaone", exaone::exaone),
     ("exaone4", exaone::exaone4),
+    ("falcon", falcon::record),
     ("gemma", gemma::gemma),
     ("gemma2", gemma::gemma2),
     ("gemma3_text", gemma::gemma3),
     ("glm4", glm4::record),
+    ("gpt2", gpt2::record),
+    ("gpt_neo", gpt_neo::record),
+    ("gpt_neox", gpt_neox::record),
+    ("gptj", gptj::record),
     ("granite", granite::granite),
     ("hyperclovax", granite::hyperclovax),
     // SOLAR and SmolLM2 say that they are Llamas.
@@ -48,10 +64,14 @@ const MODELS: &[(&str, Record)] = &[
     ("mistral", llama::mistral),
     ("olmo", olmo::olmo),
     ("olmo2", olmo::olmo2),
+    ("opt", opt::record),
+    ("phi", phi::record),
     ("phi3", phi3::record),
     ("qwen2", llama::qwen2),
     ("qwen3", llama::qwen3),
     ("smollm3", llama::smollm3),
+    ("stablelm", stablelm::record),
+    ("starcoder2", starcoder2::record),
 ];
 
 /// Records the checkpoint's architecture.

@@ -27,6 +27,12 @@ const POST_NORMS: Names =
 const SANDWICH: Names = &[("ffn_norm", "pre_feedforward_layernorm")];
 const BIASES: Names = &[("attn_q.bias", "attention_bias"), ("ffn_up.bias", "mlp_bias")];
 
+const GPT2: Names = &[("token_embd", "transformer.wte"), ("output_norm", "transformer.ln_f"), ("output", "lm_head")];
+const BIG: Names =
+    &[("token_embd", "transformer.word_embeddings"), ("output_norm", "transformer.ln_f"), ("output", "lm_head")];
+const BIG_ATTENTION: Names = &[("attn_qkv", "self_attention.query_key_value"), ("attn_output", "self_attention.dense")];
+const BIG_MLP: Names = &[("ffn_up", "mlp.dense_h_to_4h"), ("ffn_down", "mlp.dense_4h_to_h")];
+
 const WINDOW: (&str, &str) = ("attention.sliding_window", "sliding_window");
 
 const LLAMA: Arch = Arch {
@@ -151,4 +157,99 @@ pub(super) const ARCHS: &[Arch] = &[
     },
     COHERE,
     Arch { gguf: "cohere2", model_type: "cohere2", ..COHERE },
+    Arch {
+        gguf: "gpt2",
+        model_type: "gpt2",
+        hidden_act: "gelu_new",
+        layer_norms: true,
+        tensors: &[GPT2, &[("position_embd", "transformer.wpe")]],
+        layers: "transformer.h",
+        layer_tensors: &[&[
+            ("attn_norm", "ln_1"),
+            ("attn_qkv", "attn.c_attn"),
+            ("attn_output", "attn.c_proj"),
+            ("ffn_norm", "ln_2"),
+            ("ffn_up", "mlp.c_fc"),
+            ("ffn_down", "mlp.c_proj"),
+        ]],
+        ..HALVES
+    },
+    Arch {
+        gguf: "gptneox",
+        model_type: "gpt_neox",
+        hidden_act: "gelu",
+        layer_norms: true,
+        tensors: &[&[
+            ("token_embd", "gpt_neox.embed_in"),
+            ("output_norm", "gpt_neox.final_layer_norm"),
+            ("output", "embed_out"),
+        ]],
+        layers: "gpt_neox.layers",
+        layer_tensors: &[
+            &[("attn_qkv", "attention.query_key_value"), ("attn_output", "attention.dense")],
+            BIG_MLP,
+            ATTENTION,
+            MLP_NORM,
+        ],
+        keys: &[("use_parallel_residual", "use_parallel_residual")],
+        flags: &[("attn_qkv.bias", "attention_bias")],
+        ..HALVES
+    },
+    Arch {
+        gguf: "phi2",
+        model_type: "phi",
+        hidden_act: "gelu_new",
+        layer_norms: true,
+        tensors: &[&[("output_norm", "model.final_layernorm")], TENSORS],
+        layer_tensors: &[
+            &[("attn_output", "self_attn.dense"), ("ffn_up", "mlp.fc1"), ("ffn_down", "mlp.fc2")],
+            ATTENTION,
+        ],
+        ..HALVES
+    },
+    Arch {
+        gguf: "stablelm",
+        model_type: "stablelm",
+        layer_norms: true,
+        layer_tensors: &[
+            &[("attn_q_norm", "self_attn.q_layernorm"), ("attn_k_norm", "self_attn.k_layernorm")],
+            ATTENTION,
+            MLP,
+            MLP_NORM,
+        ],
+        keys: &[("use_parallel_residual", "use_parallel_residual")],
+        flags: &[("attn_q.bias", "use_qkv_bias"), ("attn_q_norm.weight", "qk_layernorm")],
+        ..HALVES
+    },
+    Arch {
+        gguf: "starcoder2",
+        model_type: "starcoder2",
+        hidden_act: "gelu_pytorch_tanh",
+        layer_norms: true,
+        layer_tensors: &[&[("ffn_up", "mlp.c_fc"), ("ffn_down", "mlp.c_proj")], ATTENTION, MLP_NORM],
+        flags: &[("attn_q.bias", "use_bias")],
+        ..HALVES
+    },
+    Arch {
+        gguf: "falcon",
+        model_type: "falcon",
+        hidden_act: "gelu",
+        layer_norms: true,
+        tensors: &[BIG],
+        layers: "transformer.h",
+        layer_tensors: &[BIG_ATTENTION, BIG_MLP, ATTENTION, &[("attn_norm_2", "ln_attn")]],
+        // With two norms, or with groups, it is the newer architecture, which reads groups from the file.
+        flags: &[("attn_qkv.weight", "new_decoder_architecture"), ("attn_norm_2.weight", "two_norms")],
+        ..HALVES
+    },
+    Arch {
+        gguf: "bloom",
+        model_type: "bloom",
+        hidden_act: "gelu_pytorch_tanh",
+        layer_norms: true,
+        tensors: &[BIG, &[("token_embd_norm", "transformer.word_embeddings_layernorm")]],
+        layers: "transformer.h",
+        layer_tensors: &[BIG_ATTENTION, BIG_MLP, ATTENTION, MLP_NORM],
+        ..HALVES
+    },
 ];
