@@ -211,7 +211,16 @@ fn main() {
             );
         }
     }
-    let attention = Attention { layer: 0, heads: 9, kv_heads: 3, head_dim: 64, scale: 0.125, mask: Mask::Causal };
+    let attention = Attention {
+        layer: 0,
+        heads: 9,
+        kv_heads: 3,
+        head_dim: 64,
+        scale: 0.125,
+        mask: Mask::Causal,
+        soft_cap: 0.0,
+        alibi: 0.0,
+    };
     let op = RopeAttention { attention, rotary_dim: 0, table: 0 };
     let cache = || Rc::new(bench.gpu.create_buffer("cache", u64::from(3 * POSITIONS * 64) * 4, Usage::Storage));
     let cache = GpuKvLayer { k: cache(), v: cache(), capacity: POSITIONS };

@@ -14,7 +14,10 @@ to=$(dirname "$0")/../tests/fixtures
 rm -rf "$to/bad" "$to/arch" "$to/real" "$to/quants" "$to/kquant_models"
 mkdir -p "$to/arch" "$to/real" "$to/quants"
 cp -R "$from/bad" "$to/bad"
-for arch in llama llama3 llama_bf16 mistral solar hyperclovax_seed; do
+for arch in llama llama3 llama_bf16 mistral solar hyperclovax_seed \
+    cohere cohere2 exaone exaone4 exaone4_64l gemma gemma2 gemma3 glm4 granite hyperclovax mistral_swa olmo olmo2 phi3 \
+    phi3_longrope qwen2 qwen2_f16_sharded qwen3 smollm3 \
+    bloom falcon gpt2 gpt_neox gptj opt phi stablelm starcoder2; do
     cp -R "$from/arch/$arch" "$to/arch/$arch"
 done
 cp "$from"/real/smollm2-135m-instruct-q4_1*.json "$to/real/"

@@ -13,6 +13,7 @@
 #import step
 #import KV
 #import window
+#import SCORE
 
 struct Params {
     heads: u32,
@@ -27,8 +28,9 @@ struct Params {
     q_offset: u32,
     y_stride: u32,
     scale: f32,
-    pad0: u32,
-    pad1: u32,
+    // See score/adjusted.wgsl.
+    soft_cap: f32,
+    alibi: f32,
 }
 
 // Finite, so that no difference of infinities can arise.
@@ -136,12 +138,12 @@ fn write_scores(local: u32) {
 }
 
 // A quartet's scores at a position of the tile, LOWEST for queries that do not look there.
-fn score_at(quartet: u32, i: u32, inside: vec4<bool>) -> vec4<f32> {
+fn score_at(quartet: u32, i: u32, slopes: vec4<f32>, position: vec4<u32>, begin: vec4<u32>, end: vec4<u32>) -> vec4<f32> {
     var s = vec4<f32>(0.0);
     for (var at = i * n_quartets() + quartet; at < 128u; at += n_positions() * n_quartets()) {
         s += scores[at];
     }
-    return select(vec4<f32>(LOWEST), s, inside);
+    return select(vec4<f32>(LOWEST), adjusted(s, slopes, position, end), (position >= begin) & (position < end));
 }
 
 // Query `query` of a KV head is a row by a query head.
@@ -198,6 +200,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let query = first_query + quartet + components * n_quartets();
     let heads = params.heads / params.kv_heads;
     let row = query / heads;
+    let slopes = slopes_of(vec4<u32>(kv_head * heads) + query % heads);
     var maximum = vec4<f32>(LOWEST);
     var sum = vec4<f32>(0.0);
     // For products it works for two quartets, a and b, and one vec4 of the head.
@@ -238,7 +241,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             var weight1 = vec4<f32>(LOWEST);
             for (var i = 0u; i < n_positions(); i++) {
                 let position = vec4<u32>(first + i);
-                let s = score_at(quartet, i, (position >= begin) & (position < end));
+                let s = score_at(quartet, i, slopes, position, begin, end);
                 maximum = max(maximum, s);
                 weight0 = select(weight0, s, i == lane);
                 weight1 = select(weight1, s, i == lane + lanes);

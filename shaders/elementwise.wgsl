@@ -10,7 +10,8 @@ struct Params {
     b_stride: u32,
     b_offset: u32,
     y_stride: u32,
-    pad1: u32,
+    // What functions with a parameter take.
+    value: f32,
     pad0: u32,
 }
 

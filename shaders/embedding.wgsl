@@ -1,4 +1,4 @@
-// y[row, :] = weight[token(row), :] · scale. One invocation a sub-block of 32. Reference: src/ops/embedding.rs.
+// y[row, :] = weight[token(row), :] · scale, or by position. One invocation a sub-block of 32. Reference: src/ops/embedding.rs.
 #import step
 #import quads
 
@@ -10,9 +10,10 @@ struct Params {
     part_end: u32,
     y_stride: u32,  // vec4s
     scale: f32,
+    // Whether rows are taken by position, and the row of position 0.
+    by_position: u32,
+    first_position: u32,
     pad0: u32,
-    pad1: u32,
-    pad2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -25,7 +26,7 @@ struct Params {
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let block = id.x;
     let row = id.y;
-    let token = step.rows[row].x;
+    let token = select(step.rows[row].x, params.first_position + step.rows[row].z, params.by_position != 0u);
     if (block >= params.row_blocks || token < params.part_first || token >= params.part_end) {
         return;
     }

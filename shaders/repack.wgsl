@@ -15,14 +15,28 @@ struct Params {
     row_units: u32,
     // Sub-blocks of one destination row.
     row_blocks: u32,
-    // Destination row of stored row 0, and the rows [part_first, part_end) that this buffer holds.
+    // Destination row of the first row taken, and the rows [part_first, part_end) that this buffer holds.
     row_offset: u32,
     part_first: u32,
     part_end: u32,
-    // Rows of a rotary head whose halves are interleaved in the file, or 0 (format/mod.rs RowMap).
+    // Rows of a rotary head whose pairs stand side by side in the file, or 0 (src/gpu/upload.rs, RowTake).
     rope_head_dim: u32,
     n_units: u32,
+    // The first rows of a head, which do so.
+    rotary_dim: u32,
+    // Of every take_period stored rows, take_each are taken, from take_first on.
+    take_first: u32,
+    take_each: u32,
+    take_period: u32,
+    // Not 0 where stored rows are columns of the matrix, and how those are stored: 0 f32, 1 f16, 2 bf16.
+    by_columns: u32,
+    stored: u32,
+    pad0: u32,
+    pad1: u32,
 }
+
+const NOWHERE: u32 = 0xffffffffu;
+
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> staging: array<u32>;
@@ -46,15 +60,22 @@ fn stored_u32(byte: u32) -> u32 {
     return low | (staging[(byte >> 2u) + 1u] << (32u - shift));
 }
 
-// Stored row → Hugging Face's row.
+// Stored row → row of the matrix, or NOWHERE.
 fn mapped_row(row: u32) -> u32 {
+    let inside = row % params.take_period;
+    if (inside < params.take_first || inside - params.take_first >= params.take_each) {
+        return NOWHERE;
+    }
+    let taken = row / params.take_period * params.take_each + inside - params.take_first;
     let d = params.rope_head_dim;
     if (d == 0u) {
-        return row;
+        return taken;
     }
-    let head = row / d;
-    let r = row - head * d;
-    return head * d + (r & 1u) * (d / 2u) + (r >> 1u);
+    let r = taken % d;
+    if (r >= params.rotary_dim) {
+        return taken;
+    }
+    return taken - r + (r & 1u) * (params.rotary_dim / 2u) + (r >> 1u);
 }
 
 // Where sub-block `block` of destination row `row` is, in sub-blocks (lib/quads.wgsl).
@@ -75,8 +96,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let row = params.first_row + t / params.row_units;
     let unit = t % params.row_units;
-    let dst_row = params.row_offset + mapped_row(row);
-    if (dst_row < params.part_first || dst_row >= params.part_end) {
+    let mapped = mapped_row(select(row, unit, params.by_columns != 0u));
+    let dst_row = params.row_offset + mapped;
+    if (mapped == NOWHERE || dst_row < params.part_first || dst_row >= params.part_end) {
         return;
     }
     repack(row, unit, dst_row - params.part_first);

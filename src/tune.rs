@@ -7,7 +7,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::upload::{GpuMatrix, Slice, Uploader};
+use crate::gpu::upload::{GpuMatrix, RowTake, Slice, Uploader};
 use crate::gpu::{Copy, DispatchSpec, Gpu, GpuBuffer, Recording, StepShape, Usage};
 use crate::ops::linear::{Linear, LinearWeights};
 use crate::ops::rms_norm::RmsNorm;
@@ -232,7 +232,8 @@ impl Case {
         let (rows, cols) = self.shape;
         let matrix = GpuMatrix::new(gpu, "tune.weight", self.format, rows, cols, nothing);
         let end = self.bytes.len() as u64 / self.format.block_bytes();
-        let slice = Slice { chunk_byte: 0, first: 0, end, row_offset: 0, rope_head_dim: 0 };
+        let slice =
+            Slice { chunk_byte: 0, first: 0, end, row_offset: 0, take: RowTake::all(rows), stored: self.format };
         let uploader = Uploader::new(gpu, self.bytes.len() as u64);
         uploader.upload(gpu, &VecBytes::from(self.bytes.clone()), &[(matrix.clone(), slice)])?;
         Ok(matrix)

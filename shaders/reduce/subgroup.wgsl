@@ -7,6 +7,11 @@ alias Sums = mat3x4<f32>;
 
 var<workgroup> partials: array<Sums, WORKGROUP>;
 
+// Before the next sum: no invocation writes while another still reads.
+fn settle() {
+    workgroupBarrier();
+}
+
 fn reduce(value: Sums, local: u32) -> Sums {
     let size = subgroupAdd(1u);
     partials[local / size] = Sums(subgroupAdd(value[0]), subgroupAdd(value[1]), subgroupAdd(value[2]));

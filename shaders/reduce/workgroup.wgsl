@@ -3,6 +3,11 @@ alias Sums = mat3x4<f32>;
 
 var<workgroup> partials: array<Sums, WORKGROUP>;
 
+// Before the next sum: no invocation writes while another still reads.
+fn settle() {
+    workgroupBarrier();
+}
+
 fn reduce(value: Sums, local: u32) -> Sums {
     partials[local] = value;
     workgroupBarrier();

@@ -5,6 +5,7 @@
 //! counts against the bytes there are, offsets against the file, hyperparameters against each other.
 
 mod arch;
+mod archs;
 mod container;
 mod metadata;
 mod vocab;
@@ -92,9 +93,9 @@ fn checkpoint(container: Container<'_>, file_bytes: u64) -> Result<Checkpoint> {
     }
     super::check_overlap(&infos)?;
 
-    let embedding = infos
-        .iter()
-        .find(|info| info.name == "model.embed_tokens.weight")
+    let index_of = |name: &str| tensors.iter().position(|tensor| tensor.name == name);
+    let embedding = index_of("token_embd.weight")
+        .map(|i| &infos[i])
         .ok_or_else(|| Error::bad_file("the token embedding is missing"))?;
     let vocab_size = embedding.shape[0];
     if (tokenizer.tokens.len() as u64) > vocab_size {
@@ -102,8 +103,11 @@ fn checkpoint(container: Container<'_>, file_bytes: u64) -> Result<Checkpoint> {
         return Err(Error::bad_file(message));
     }
     config.insert("vocab_size".into(), vocab_size.into());
-    let tied = !infos.iter().any(|info| info.name == "lm_head.weight");
-    config.insert("tie_word_embeddings".into(), tied.into());
+    config.insert("tie_word_embeddings".into(), index_of("output.weight").is_none().into());
+    for (tensor, key) in arch.flags {
+        let there = index_of(&format!("blk.0.{tensor}")).is_some();
+        config.insert((*key).into(), there.into());
+    }
     let generation = vocab::generation(&tokenizer);
     Ok(Checkpoint {
         model_type: arch.model_type.to_owned(),

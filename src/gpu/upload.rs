@@ -74,6 +74,55 @@ impl GpuMatrix {
     }
 }
 
+/// Which rows of a stored tensor go into a matrix (or which entries into a vector), and in which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RowTake {
+    /// Of every `period` stored rows, those from `first` on …
+    pub first: u32,
+    /// … this many.
+    pub each: u32,
+    /// See `first`.
+    pub period: u32,
+    /// Rows of a rotary head whose pairs stand side by side, or 0: of the rows taken, row `2 i + j` of a head becomes row
+    /// `j · rotary_dim / 2 + i`.
+    pub head_dim: u32,
+    /// The first rows of a head, which are so ordered; the others stay.
+    pub rotary_dim: u32,
+    /// Length of a stored row if the tensor is stored by columns (`[cols, rows]`), so that its "rows" are columns; 0 otherwise.
+    pub by_columns: u32,
+}
+
+impl RowTake {
+    /// All of `rows` rows, as they are.
+    pub fn all(rows: u32) -> Self {
+        Self { each: rows, period: rows, ..Self::default() }
+    }
+
+    /// Where stored row `row` goes.
+    pub fn place_of(&self, row: usize) -> Option<usize> {
+        let [first, each, period, head_dim, rotary_dim] =
+            [self.first, self.each, self.period, self.head_dim, self.rotary_dim].map(|n| n as usize);
+        let taken = row / period * each + (row % period).checked_sub(first).filter(|r| *r < each)?;
+        if head_dim == 0 || taken % head_dim >= rotary_dim {
+            return Some(taken);
+        }
+        let r = taken % head_dim;
+        Some(taken - r + r % 2 * (rotary_dim / 2) + r / 2)
+    }
+
+    /// The stored row that goes to `row`.
+    pub fn stored(&self, row: usize) -> usize {
+        let [first, each, period, head_dim, rotary_dim] =
+            [self.first, self.each, self.period, self.head_dim, self.rotary_dim].map(|n| n as usize);
+        let mut taken = row;
+        if head_dim != 0 && row % head_dim < rotary_dim {
+            let (r, half) = (row % head_dim, rotary_dim / 2);
+            taken = row - r + 2 * (r % half) + r / half;
+        }
+        taken / each * period + first + taken % each
+    }
+}
+
 /// A slice of one stored tensor inside a chunk, and where it goes.
 #[derive(Clone, Debug)]
 pub struct Slice {
@@ -83,10 +132,12 @@ pub struct Slice {
     pub first: u64,
     /// See `first`.
     pub end: u64,
-    /// Row of the matrix where the tensor's row 0 goes.
+    /// Row of the matrix where the first of the tensor's rows goes.
     pub row_offset: u32,
-    /// Rows of a rotary head whose halves are interleaved in the file, or 0.
-    pub rope_head_dim: u32,
+    /// Which of the tensor's rows.
+    pub take: RowTake,
+    /// How a tensor that is stored by columns is stored; the matrix is in f32 then. Others are stored as the matrix is.
+    pub stored: Format,
 }
 
 params! {
@@ -103,6 +154,14 @@ params! {
         part_end: u32,
         rope_head_dim: u32,
         n_units: u32,
+        rotary_dim: u32,
+        take_first: u32,
+        take_each: u32,
+        take_period: u32,
+        by_columns: u32,
+        stored: u32,
+        pad0: u32,
+        pad1: u32,
     }
 }
 
@@ -151,7 +210,12 @@ impl Uploader {
         let mut specs = Vec::new();
         for (matrix, slice) in slices {
             let units = if matrix.format == Format::F16 || matrix.format == Format::BF16 { 2 } else { 1 };
-            let row_elements = u64::from(matrix.cols) / matrix.format.block_weights();
+            let take = &slice.take;
+            let row_elements = match take.by_columns {
+                0 => u64::from(matrix.cols) / matrix.format.block_weights(),
+                n => u64::from(n),
+            };
+            let file = if take.by_columns == 0 { repack_file(matrix.format) } else { "repack/by_columns" };
             let row_units = row_elements.div_ceil(units);
             let first_row = slice.first / row_elements;
             let last_row = (slice.end - 1) / row_elements;
@@ -168,13 +232,25 @@ impl Uploader {
                     row_offset: slice.row_offset,
                     part_first: part.first_row,
                     part_end: part.first_row + part.rows,
-                    rope_head_dim: slice.rope_head_dim,
+                    rope_head_dim: take.head_dim,
                     n_units: n_units as u32,
+                    rotary_dim: take.rotary_dim,
+                    take_first: take.first,
+                    take_each: take.each,
+                    take_period: take.period,
+                    by_columns: take.by_columns,
+                    stored: match slice.stored {
+                        Format::F16 => 1,
+                        Format::BF16 => 2,
+                        _ => 0,
+                    },
+                    pad0: 0,
+                    pad1: 0,
                 };
                 let groups = n_units.div_ceil(64) as u32;
                 specs.push(DispatchSpec {
                     label: part.quants.label().to_owned(),
-                    kernel: KernelSpec::new("repack").slot("FORMAT", repack_file(matrix.format)),
+                    kernel: KernelSpec::new("repack").slot("FORMAT", file),
                     params: bytemuck::bytes_of(&params).to_vec(),
                     buffers: vec![Rc::clone(&self.staging), Rc::clone(&part.quants), Rc::clone(&part.scales)],
                     grid: Box::new(move |_| [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), 1]),

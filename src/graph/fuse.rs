@@ -70,13 +70,13 @@ fn merge(graph: &mut Graph, group: &[usize]) {
     }
     let name = names.join("+");
     graph.values.push(Value { name: name.clone(), width: rows, outputs, view: None });
-    let weight = Weight { name: format!("{name}.weight"), rows, cols, format, vector: false, pieces };
+    let weight = Weight { name: format!("{name}.weight"), rows, cols, format, vector: false, plus: 0.0, pieces };
     graph.weights.push(weight);
     let weight = graph.weights.len() - 1;
     let bias = has_bias.then(|| {
         let format = crate::quant::Format::F32;
         let name = format!("{name}.bias");
-        graph.weights.push(Weight { name, rows: 1, cols: rows, format, vector: true, pieces: bias_pieces });
+        graph.weights.push(Weight { name, rows: 1, cols: rows, format, vector: true, plus: 0.0, pieces: bias_pieces });
         graph.weights.len() - 1
     });
     let input = graph.nodes[group[0]].inputs[0];
@@ -85,20 +85,21 @@ fn merge(graph: &mut Graph, group: &[usize]) {
     graph.nodes.drain(group[0] + 1..group[0] + group.len());
 }
 
-/// `silu(gate) · up` becomes one op.
+/// `act(gate) · up` becomes one op.
 pub fn gate(graph: &mut Graph) {
     let mut at = 0;
     while at < graph.nodes.len() {
         let node = &graph.nodes[at];
         if node.op == Op::Elementwise(Function::Mul) {
-            let silu = graph
-                .nodes
-                .iter()
-                .position(|n| n.op == Op::Elementwise(Function::Silu) && n.output == Some(node.inputs[0]));
-            if let Some(silu) = silu.filter(|_| graph.n_readers(node.inputs[0]) == 1) {
-                let inputs = vec![graph.nodes[silu].inputs[0], node.inputs[1]];
-                graph.nodes[at] = Node { op: Op::Elementwise(Function::SiluMul), inputs, output: node.output };
-                graph.nodes.remove(silu);
+            let gated = |(i, n): (usize, &Node)| match n.op {
+                Op::Elementwise(act) if n.output == Some(node.inputs[0]) => Some((i, act.gated()?)),
+                _ => None,
+            };
+            let found = graph.nodes.iter().enumerate().find_map(gated);
+            if let Some((act, function)) = found.filter(|_| graph.n_readers(node.inputs[0]) == 1) {
+                let inputs = vec![graph.nodes[act].inputs[0], node.inputs[1]];
+                graph.nodes[at] = Node { op: Op::Elementwise(function), inputs, output: node.output };
+                graph.nodes.remove(act);
                 continue;
             }
         }

@@ -3,7 +3,6 @@
 
 use super::{Graph, Node, Value};
 use crate::ops::Op;
-use crate::ops::elementwise::Function;
 use crate::ops::linear::{Gate, Linear};
 use crate::ops::rope_attention::RopeAttention;
 
@@ -55,7 +54,7 @@ fn fold_norms_where(graph: &mut Graph, takes: impl Fn(&Value) -> bool) {
     }
 }
 
-/// `silu(gate) · up` of the two halves of one linear goes into it.
+/// `act(gate) · up` of the two halves of one linear goes into it.
 pub fn fold_gates(graph: &mut Graph, max_part_bytes: u64) {
     let mut at = 0;
     while at < graph.nodes.len() {
@@ -76,7 +75,7 @@ pub fn fold_gates(graph: &mut Graph, max_part_bytes: u64) {
 fn gated_linear(graph: &Graph, at: usize, max_part_bytes: u64) -> Option<(usize, Gate)> {
     let node = &graph.nodes[at];
     let function = match node.op {
-        Op::Elementwise(function @ Function::SiluMul) => function,
+        Op::Elementwise(function) if function.is_gate() => function,
         _ => return None,
     };
     let (owner, first) = graph.owner(node.inputs[0]);
@@ -133,7 +132,7 @@ fn attention_of(graph: &Graph, at: usize) -> Option<(Vec<usize>, Node)> {
         (None, None) => (vec![write], 0, 0, node.inputs[0], k),
         _ => return None,
     };
-    if !RopeAttention::takes(attention.head_dim, rotary_dim) {
+    if !RopeAttention::takes(attention, rotary_dim) {
         return None;
     }
     let op = Op::RopeAttention(RopeAttention { attention: attention.clone(), rotary_dim, table });

@@ -183,11 +183,12 @@ fn lower_node(
 ) -> Result<Vec<DispatchSpec>> {
     let y = || output.ok_or_else(|| Error::internal(format!("{label} has no output")));
     let weights = bind.weights;
+    let vector = |weight: Option<usize>| weight.map(|weight| weights.vector(weight)).transpose();
     Ok(match op {
         Op::Embedding(op) => op.lower(ctx, label, weights.matrix(op.weight)?, y()?),
         Op::RmsNorm(op) => op.lower(ctx, label, weights.vector(op.weight)?, &inputs[0], y()?),
+        Op::Norm(op) => op.lower(ctx, label, vector(op.weight)?, vector(op.bias)?, (&inputs[0], y()?)),
         Op::Linear(op) => {
-            let vector = |weight: Option<usize>| weight.map(|weight| weights.vector(weight)).transpose();
             let norm = vector(op.norm.as_ref().map(|norm| norm.weight))?;
             let read = LinearWeights { weight: weights.matrix(op.weight)?, bias: vector(op.bias)?, norm };
             op.lower(ctx, label, read, (&inputs[0], op.residual.then(|| &inputs[1])), y()?)

@@ -11,6 +11,7 @@ pub mod record;
 pub mod reference;
 pub mod weights;
 
+use crate::gpu::upload::RowTake;
 use crate::ops::Op;
 use crate::quant::Format;
 
@@ -45,8 +46,10 @@ pub struct Piece {
     pub tensor: usize,
     /// Row of the weight where the tensor's row 0 stands.
     pub row_offset: u32,
-    /// Rows of the tensor.
+    /// Rows that it gives.
     pub rows: u32,
+    /// Which rows of the tensor, and in which order.
+    pub take: RowTake,
 }
 
 /// A weight that an op reads: one tensor, or several with their rows one after the other.
@@ -62,6 +65,8 @@ pub struct Weight {
     pub format: Format,
     /// Whether it is a vector (norm weight, bias): unpacked to f32, of `cols` values.
     pub vector: bool,
+    /// Added to every value of a vector.
+    pub plus: f32,
     /// What it is made of.
     pub pieces: Vec<Piece>,
 }
@@ -75,6 +80,8 @@ pub struct RopeTable {
     pub divisors: Option<usize>,
     /// Factor on cos and sin.
     pub attention_factor: f64,
+    /// Sequences of more tokens than the first take the table of the second index in its place.
+    pub long: Option<(u32, usize)>,
 }
 
 /// One layer's need of cache.

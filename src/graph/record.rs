@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use super::{CacheLayer, Graph, Node, Piece, RopeTable, Value, Weight};
 use crate::error::{Error, Result};
-use crate::format::Checkpoint;
+use crate::format::{Checkpoint, RowMap};
+use crate::gpu::upload::RowTake;
 use crate::ops::Op;
 use crate::ops::attention::{Attention, MAX_HEAD_DIM, Mask};
 use crate::ops::elementwise::Function;
 use crate::ops::embedding::Embedding;
 use crate::ops::kv_write::KvWrite;
 use crate::ops::linear::Linear;
+use crate::ops::norm::Norm;
 use crate::ops::rms_norm::RmsNorm;
 use crate::ops::rope::Rope;
 use crate::quant::Format;
@@ -30,15 +32,20 @@ pub struct Var(usize);
 pub struct Recorder<'a> {
     checkpoint: &'a Checkpoint,
     by_name: HashMap<&'a str, usize>,
-    weights: HashMap<String, usize>,
+    weights: HashMap<(usize, RowTake), usize>,
     graph: Graph,
+    /// Added to every norm's weight: 1 where a checkpoint stores what it differs from 1 by.
+    pub norm_weights_plus: f32,
+    /// Whether linears are stored as `[in_features, out_features]` (Hugging Face's `Conv1D`).
+    pub by_columns: bool,
 }
 
 impl<'a> Recorder<'a> {
     /// An empty graph.
     pub fn new(checkpoint: &'a Checkpoint) -> Self {
         let by_name = checkpoint.tensors.iter().enumerate().map(|(i, tensor)| (tensor.name.as_str(), i)).collect();
-        Self { checkpoint, by_name, weights: HashMap::new(), graph: Graph::default() }
+        let (weights, graph) = (HashMap::new(), Graph::default());
+        Self { checkpoint, by_name, weights, graph, norm_weights_plus: 0.0, by_columns: false }
     }
 
     /// Whether the checkpoint has a tensor of this name.
@@ -51,8 +58,29 @@ impl<'a> Recorder<'a> {
     /// # Errors
     /// `bad_file` if `{module}.weight` is missing or not `[vocab_size, hidden_size]`.
     pub fn embedding(&mut self, module: &str, vocab_size: u32, hidden_size: u32) -> Result<Var> {
-        let weight = self.matrix(&format!("{module}.weight"), vocab_size, hidden_size)?;
-        Ok(self.push(Op::Embedding(Embedding { weight, scale: 1.0 }), &[], short(module), hidden_size, false))
+        self.scaled_embedding(module, vocab_size, hidden_size, 1.0)
+    }
+
+    /// The same, times `scale`.
+    ///
+    /// # Errors
+    /// As [`Recorder::embedding`].
+    pub fn scaled_embedding(&mut self, module: &str, vocab_size: u32, hidden_size: u32, scale: f32) -> Result<Var> {
+        self.rows_of(module, vocab_size, hidden_size, scale, None)
+    }
+
+    /// Learned embeddings of the step's positions, the first in row `first` of a table of `rows` → `[tokens, hidden_size]`.
+    ///
+    /// # Errors
+    /// `bad_file` if `{module}.weight` is missing or not `[rows, hidden_size]`.
+    pub fn positions(&mut self, module: &str, rows: u32, hidden_size: u32, first: u32) -> Result<Var> {
+        self.rows_of(module, rows, hidden_size, 1.0, Some(first))
+    }
+
+    fn rows_of(&mut self, module: &str, rows: u32, cols: u32, scale: f32, first: Option<u32>) -> Result<Var> {
+        let weight = self.weight(&format!("{module}.weight"), rows, cols, RowTake::all(rows), false)?;
+        let op = Op::Embedding(Embedding { weight, scale, first_position: first });
+        Ok(self.push(op, &[], short(module), cols, false))
     }
 
     /// Root-mean-square norm. `x: [tokens, width]` → the same.
@@ -61,9 +89,60 @@ impl<'a> Recorder<'a> {
     /// `bad_file` if `{module}.weight` is missing or not `[width]`.
     pub fn rms_norm(&mut self, module: &str, x: Var, eps: f32) -> Result<Var> {
         let width = self.width(x);
-        let weight = self.vector(&format!("{module}.weight"), width)?;
+        let weight = self.norm_weight(module, width)?;
         let outputs = self.graph.values[x.0].outputs;
         Ok(self.push(Op::RmsNorm(RmsNorm { weight, eps }), &[x], short(module), width, outputs))
+    }
+
+    /// Layer norm. `x: [tokens, width]` → the same.
+    ///
+    /// # Errors
+    /// `bad_file` if `{module}.weight` or, with `bias`, `{module}.bias` is missing or not `[width]`.
+    pub fn layer_norm(&mut self, module: &str, x: Var, eps: f32, bias: bool) -> Result<Var> {
+        self.norm(module, x, NormSpec { bias, ..NormSpec::layer(eps) })
+    }
+
+    /// Norm of each head. `x: [tokens, heads · head_dim]` → the same.
+    ///
+    /// # Errors
+    /// `bad_file` if `{module}.weight` or `{module}.bias` is wanted and missing, or has another shape than `spec` says.
+    pub fn norm(&mut self, module: &str, x: Var, spec: NormSpec) -> Result<Var> {
+        let width = self.width(x);
+        let NormSpec { heads, centred, shared, weight, bias, rotary_dim, eps } = spec;
+        let (len, head_dim) = (if shared { width / heads } else { width }, width / heads);
+        let order = RowTake { head_dim: if rotary_dim == 0 { 0 } else { head_dim }, rotary_dim, ..RowTake::all(len) };
+        let mut vector = |part: &str, wanted: bool| {
+            let name = format!("{module}.{part}");
+            wanted.then(|| self.weight(&name, 1, len, order, true)).transpose()
+        };
+        let (weight, bias) = (vector("weight", weight)?, vector("bias", bias)?);
+        if let Some(weight) = weight {
+            self.graph.weights[weight].plus = self.norm_weights_plus;
+        }
+        let outputs = self.graph.values[x.0].outputs;
+        let op = Op::Norm(Norm { heads, centred, shared, weight, bias, eps });
+        Ok(self.push(op, &[x], short(module), width, outputs))
+    }
+
+    /// Norm of each head by a weight of its own, `{module}.{head}.weight`: `[head_dim]`. `x: [tokens, heads · head_dim]` → the
+    /// same.
+    ///
+    /// # Errors
+    /// `bad_file` if a weight is missing or has another shape.
+    pub fn norm_by_heads(&mut self, module: &str, x: Var, spec: NormSpec) -> Result<Var> {
+        let NormSpec { heads, centred, eps, .. } = spec;
+        let width = self.width(x);
+        let rows = width / heads;
+        let mut pieces = Vec::new();
+        for head in 0..heads {
+            let weight = self.norm_weight(&format!("{module}.{head}"), rows)?;
+            pieces.push(Piece { row_offset: head * rows, ..self.graph.weights[weight].pieces[0].clone() });
+        }
+        let (name, format, plus) = (format!("{module}.weight"), Format::F32, self.norm_weights_plus);
+        self.graph.weights.push(Weight { name, rows: 1, cols: width, format, vector: true, plus, pieces });
+        let weight = Some(self.graph.weights.len() - 1);
+        let op = Op::Norm(Norm { heads, centred, shared: false, weight, bias: None, eps });
+        Ok(self.push(op, &[x], short(module), width, false))
     }
 
     /// `x · weightᵀ + bias`. `x: [tokens, in]` → `[tokens, out_features]`.
@@ -71,11 +150,58 @@ impl<'a> Recorder<'a> {
     /// # Errors
     /// `bad_file` if `{module}.weight` is missing or not `[out_features, in]`, or if `bias` and `{module}.bias` is missing.
     pub fn linear(&mut self, module: &str, x: Var, out_features: u32, bias: bool) -> Result<Var> {
-        let weight = self.matrix(&format!("{module}.weight"), out_features, self.width(x))?;
-        let bias = if bias { Some(self.vector(&format!("{module}.bias"), out_features)?) } else { None };
+        self.linear_of(module, "", x, out_features, RowTake::all(out_features), bias)
+    }
+
+    /// A linear of heads whose first `rotary_dim` values rotate as pairs that stand side by side: its rows are put into the
+    /// order of [`Recorder::rope`], where the two halves pair. With 0 they stand so already.
+    ///
+    /// # Errors
+    /// As [`Recorder::linear`].
+    pub fn linear_rotated(
+        &mut self,
+        module: &str,
+        x: Var,
+        (n_heads, head_dim): (u32, u32),
+        rotary_dim: u32,
+        bias: bool,
+    ) -> Result<Var> {
+        let rows = n_heads * head_dim;
+        let order = RowTake { head_dim: if rotary_dim == 0 { 0 } else { head_dim }, rotary_dim, ..RowTake::all(rows) };
+        self.linear_of(module, "", x, rows, order, bias)
+    }
+
+    /// Several linears of `out_features` each, whose rows stand in one tensor: in each of `groups` groups the first's, then
+    /// the second's, … The values are called `{module}.0`, `.1`, …
+    ///
+    /// # Errors
+    /// As [`Recorder::linear`].
+    pub fn linears<const N: usize>(
+        &mut self,
+        module: &str,
+        x: Var,
+        groups: u32,
+        out_features: [u32; N],
+        bias: bool,
+    ) -> Result<[Var; N]> {
+        let period = out_features.iter().sum::<u32>() / groups;
+        let (mut first, mut outputs) = (0, [x; N]);
+        for (i, out_features) in out_features.into_iter().enumerate() {
+            let take = RowTake { first, each: out_features / groups, period, ..RowTake::default() };
+            outputs[i] = self.linear_of(module, &format!(".{i}"), x, out_features, take, bias)?;
+            first += take.each;
+        }
+        Ok(outputs)
+    }
+
+    fn linear_of(&mut self, module: &str, suffix: &str, x: Var, out: u32, take: RowTake, bias: bool) -> Result<Var> {
+        let name = format!("{module}.weight");
+        let by_columns = if self.by_columns { out / take.each * take.period } else { 0 };
+        let weight = self.weight(&name, out, self.width(x), RowTake { by_columns, ..take }, false)?;
+        let bias = bias.then(|| self.weight(&format!("{module}.bias"), 1, out, take, true)).transpose()?;
         let outputs = self.graph.values[x.0].outputs;
         let op = Op::Linear(Linear { weight, bias, ..Linear::default() });
-        Ok(self.push(op, &[x], short(module), out_features, outputs))
+        Ok(self.push(op, &[x], short(module) + suffix, out, outputs))
     }
 
     /// Declares a rotary table.
@@ -84,11 +210,19 @@ impl<'a> Recorder<'a> {
     /// `bad_file` if `divisors` names a tensor that is missing or not `[inv_freq.len()]`.
     pub fn rope_table(&mut self, inv_freq: Vec<f64>, attention_factor: f64, divisors: Option<&str>) -> Result<usize> {
         let divisors = match divisors {
-            Some(name) => Some(self.vector(name, inv_freq.len() as u32)?),
+            Some(name) => {
+                let len = inv_freq.len() as u32;
+                Some(self.weight(name, 1, len, RowTake::all(len), true)?)
+            }
             None => None,
         };
-        self.graph.rope_tables.push(RopeTable { inv_freq, divisors, attention_factor });
+        self.graph.rope_tables.push(RopeTable { inv_freq, divisors, attention_factor, long: None });
         Ok(self.graph.rope_tables.len() - 1)
+    }
+
+    /// Says that sequences of more than `positions` tokens take `long` in the place of `table`.
+    pub fn rope_table_for_long(&mut self, table: usize, positions: u32, long: usize) {
+        self.graph.rope_tables[table].long = Some((positions, long));
     }
 
     /// Rotary position embedding of `n_heads` heads by `table`. `x: [tokens, n_heads · head_dim]` → the same.
@@ -105,7 +239,7 @@ impl<'a> Recorder<'a> {
     /// # Errors
     /// `unsupported` for heads that no kernel takes, longer or more of them.
     pub fn attention(&mut self, name: &str, qkv: [Var; 3], spec: AttentionSpec) -> Result<Var> {
-        let AttentionSpec { heads, kv_heads, head_dim, scale, mask } = spec;
+        let AttentionSpec { heads, kv_heads, head_dim, scale, mask, soft_cap, alibi } = spec;
         if head_dim > MAX_HEAD_DIM {
             return Err(Error::unsupported(
                 format!("head_dim {head_dim}"),
@@ -123,14 +257,34 @@ impl<'a> Recorder<'a> {
         self.graph.caches.push(CacheLayer { kv_heads, head_dim });
         let write = Op::KvWrite(KvWrite { layer, kv_heads, head_dim });
         self.graph.nodes.push(Node { op: write, inputs: vec![k.0, v.0], output: None });
-        let op = Op::Attention(Attention { layer, heads, kv_heads, head_dim, scale, mask });
+        let op = Op::Attention(Attention { layer, heads, kv_heads, head_dim, scale, mask, soft_cap, alibi });
         let width = self.width(q);
         Ok(self.push(op, &[q], short(name), width, false))
     }
 
-    /// `x · sigmoid(x)`.
-    pub fn silu(&mut self, x: Var) -> Var {
-        self.elementwise(Function::Silu, &[x], "act")
+    /// An activation, `function(x)`.
+    pub fn activation(&mut self, function: Function, x: Var) -> Var {
+        self.elementwise(function, &[x], "act")
+    }
+
+    /// `x · factor`.
+    pub fn scale(&mut self, x: Var, factor: f32) -> Var {
+        if factor == 1.0 { x } else { self.elementwise(Function::Scale(factor), &[x], "scale") }
+    }
+
+    /// `cap · tanh(x / cap)`.
+    pub fn soft_cap(&mut self, x: Var, cap: f32) -> Var {
+        self.elementwise(Function::SoftCap(cap), &[x], "soft_cap")
+    }
+
+    /// `x` within `[−limit, limit]`.
+    pub fn clamp(&mut self, x: Var, limit: f32) -> Var {
+        self.elementwise(Function::Clamp(limit), &[x], "clamp")
+    }
+
+    /// `a + b · factor`.
+    pub fn add_scaled(&mut self, a: Var, b: Var, factor: f32) -> Var {
+        if factor == 1.0 { self.add(a, b) } else { self.elementwise(Function::AddScaled(factor), &[a, b], "add") }
     }
 
     /// `a · b`.
@@ -149,16 +303,24 @@ impl<'a> Recorder<'a> {
         self.push(Op::SelectRows, &[x], "outputs".to_owned(), width, true)
     }
 
-    /// Ends the graph: `x: [outputs, hidden_size]` → logits `[outputs, vocab_size]` by `{module}.weight`.
+    /// `x · weightᵀ + bias`, with the whole names of weight and bias: `[outputs, hidden_size]` → `[outputs, vocab_size]`. A
+    /// tied head takes the embedding's rows, and may have a bias of its own.
     ///
     /// # Errors
     /// As [`Recorder::linear`].
-    pub fn finish(mut self, module: &str, x: Var, vocab_size: u32) -> Result<Graph> {
-        let bias = self.has(&format!("{module}.bias"));
-        let logits = self.linear(module, x, vocab_size, bias)?;
+    pub fn logits(&mut self, weight: &str, bias: Option<&str>, x: Var, vocab_size: u32) -> Result<Var> {
+        let all = RowTake::all(vocab_size);
+        let weight = self.weight(weight, vocab_size, self.width(x), all, false)?;
+        let bias = bias.map(|bias| self.weight(bias, 1, vocab_size, all, true)).transpose()?;
+        let op = Op::Linear(Linear { weight, bias, ..Linear::default() });
+        Ok(self.push(op, &[x], "lm_head", vocab_size, true))
+    }
+
+    /// Ends the graph, whose logits are `logits: [outputs, vocab_size]`.
+    pub fn finish(mut self, logits: Var) -> Graph {
         self.graph.values[logits.0].name = "logits".to_owned();
         self.graph.logits = logits.0;
-        Ok(self.graph)
+        self.graph
     }
 
     fn elementwise(&mut self, function: Function, inputs: &[Var], suffix: &str) -> Var {
@@ -180,54 +342,100 @@ impl<'a> Recorder<'a> {
         self.graph.values[x.0].width
     }
 
-    fn matrix(&mut self, name: &str, rows: u32, cols: u32) -> Result<usize> {
-        self.weight(name, rows, cols, &[u64::from(rows), u64::from(cols)], false)
+    fn norm_weight(&mut self, module: &str, len: u32) -> Result<usize> {
+        let weight = self.weight(&format!("{module}.weight"), 1, len, RowTake::all(len), true)?;
+        self.graph.weights[weight].plus = self.norm_weights_plus;
+        Ok(weight)
     }
 
-    fn vector(&mut self, name: &str, len: u32) -> Result<usize> {
-        self.weight(name, 1, len, &[u64::from(len)], true)
-    }
-
-    fn weight(&mut self, name: &str, rows: u32, cols: u32, shape: &[u64], vector: bool) -> Result<usize> {
-        if let Some(index) = self.weights.get(name) {
-            let known = &self.graph.weights[*index];
-            if known.rows == rows && known.cols == cols {
-                return Ok(*index);
-            }
-        }
+    /// A matrix `[rows, cols]`, or a vector `[cols]`, of the rows (the entries) that `take` takes of tensor `name`.
+    fn weight(&mut self, name: &str, rows: u32, cols: u32, take: RowTake, vector: bool) -> Result<usize> {
         let tensor = *self
             .by_name
             .get(name)
             .ok_or_else(|| Error::bad_file(format!("the file has no tensor {name}")).with("tensor", name))?;
         let info = &self.checkpoint.tensors[tensor];
-        if info.shape != shape {
+        // Rows of the tensor, or entries of the vector.
+        let taken = if vector { cols } else { rows };
+        let stored = u64::from(taken / take.each.max(1)) * u64::from(take.period);
+        let shape = match (vector, take.by_columns) {
+            (true, _) => vec![stored],
+            (false, 0) => vec![stored, u64::from(cols)],
+            (false, n) => vec![u64::from(cols), u64::from(n)],
+        };
+        // Weights of several heads may be stored as a matrix.
+        let of_heads = vector && info.shape.len() == 2 && info.shape.iter().product::<u64>() == stored;
+        if info.shape != shape && !of_heads {
             return Err(Error::bad_file(format!(
                 "tensor {name} has the shape {:?}, the configuration makes it {shape:?}",
                 info.shape
             ))
             .with("tensor", name));
         }
+        // What the file's own order asks for, unless the model knows one.
+        let take = match info.row_map {
+            RowMap::RopeInterleaved { head_dim } if take.head_dim == 0 => {
+                RowTake { head_dim, rotary_dim: head_dim, ..take }
+            }
+            _ => take,
+        };
+        if let Some(index) = self.weights.get(&(tensor, take)) {
+            return Ok(*index);
+        }
         // Repacking counts stored blocks in 32 bits (`shaders/repack.wgsl`).
-        let blocks = u64::from(rows) * u64::from(cols) / info.format.block_weights();
-        if rows > MAX_DIM || cols > MAX_DIM || blocks > u64::from(u32::MAX) {
+        let blocks = stored * u64::from(cols) / info.format.block_weights();
+        if stored > u64::from(3 * MAX_DIM) || rows > MAX_DIM || cols > MAX_DIM || blocks > u64::from(u32::MAX) {
             return Err(Error::unsupported(
                 format!("a tensor of {rows} × {cols}"),
                 format!("tensor {name} of {rows} × {cols} weights is larger than doran takes"),
             )
             .with("tensor", name));
         }
-        if vector && !info.format.is_float() {
+        if (vector || take.by_columns > 0) && !info.format.is_float() {
             return Err(Error::unsupported(
                 format!("{name} in {}", info.format.spec().name),
-                format!("the vector {name} is quantised; doran takes norm weights and biases as floats only"),
+                format!(
+                    "{name} is quantised; doran takes norm weights, biases and what is stored by columns as floats only"
+                ),
             ));
         }
-        info.format.row_bytes(u64::from(cols)).map_err(|error| error.during(name))?;
-        let format = if vector { Format::F32 } else { info.format };
-        let pieces = vec![Piece { tensor, row_offset: 0, rows }];
-        self.graph.weights.push(Weight { name: name.to_owned(), rows, cols, format, vector, pieces });
-        self.weights.insert(name.to_owned(), self.graph.weights.len() - 1);
+        info.format.row_bytes(shape[shape.len() - 1]).map_err(|error| error.during(name))?;
+        let format = if vector || take.by_columns > 0 { Format::F32 } else { info.format };
+        let pieces = vec![Piece { tensor, row_offset: 0, rows: taken, take }];
+        self.graph.weights.push(Weight { name: name.to_owned(), rows, cols, format, vector, plus: 0.0, pieces });
+        self.weights.insert((tensor, take), self.graph.weights.len() - 1);
         Ok(self.graph.weights.len() - 1)
+    }
+}
+
+/// What a norm does.
+#[derive(Clone, Copy, Debug)]
+pub struct NormSpec {
+    /// Heads that are normed each by itself; 1 for the whole row.
+    pub heads: u32,
+    /// Whether the mean is taken away.
+    pub centred: bool,
+    /// Whether heads share the weight: `[head_dim]`, and not `[heads, head_dim]`.
+    pub shared: bool,
+    /// Whether there is a weight.
+    pub weight: bool,
+    /// Whether there is a bias.
+    pub bias: bool,
+    /// As in [`Recorder::linear_rotated`], for what norms its output.
+    pub rotary_dim: u32,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+impl NormSpec {
+    /// Layer norm of a row, without bias.
+    pub fn layer(eps: f32) -> Self {
+        Self { heads: 1, centred: true, shared: true, weight: true, bias: false, rotary_dim: 0, eps }
+    }
+
+    /// Root-mean-square norm of each head, by one weight for all.
+    pub fn rms_of_heads(heads: u32, eps: f32) -> Self {
+        Self { heads, centred: false, ..Self::layer(eps) }
     }
 }
 
@@ -244,6 +452,10 @@ pub struct AttentionSpec {
     pub scale: f32,
     /// Which positions count.
     pub mask: Mask,
+    /// See [`Attention::soft_cap`].
+    pub soft_cap: f32,
+    /// See [`Attention::alibi`].
+    pub alibi: f32,
 }
 
 /// `model.layers.3.mlp.up_proj` → `layers.3.mlp.up_proj`.

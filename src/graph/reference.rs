@@ -54,13 +54,14 @@ impl ReferenceModel {
     pub fn step_values(&mut self, rows: &[StepRow], n_outputs: usize) -> Result<HashMap<String, Rows>> {
         let Self { graph, weights, caches, rope_tables, .. } = self;
         let mut values: Vec<Option<Rows>> = vec![None; graph.values.len()];
+        let vector = |weight: Option<usize>| weight.map(|weight| weights.vector(weight));
         for node in &graph.nodes {
             let inputs = node.inputs.iter().map(|input| read(graph, &values, *input)).collect::<Result<Vec<_>>>()?;
             let result = match &node.op {
                 Op::Embedding(op) => op.reference(&weights.matrix(op.weight), rows),
                 Op::RmsNorm(op) => op.reference(&inputs[0], weights.vector(op.weight)),
+                Op::Norm(op) => op.reference(&inputs[0], vector(op.weight), vector(op.bias)),
                 Op::Linear(op) => {
-                    let vector = |weight: Option<usize>| weight.map(|weight| weights.vector(weight));
                     let norm = vector(op.norm.as_ref().map(|norm| norm.weight));
                     let weight: &dyn CpuMatrix = &weights.matrix(op.weight);
                     let read = LinearWeights { weight, bias: vector(op.bias), norm };

@@ -3,9 +3,9 @@
 use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 
-use super::{Graph, Weight};
+use super::{Graph, Piece, Weight};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{Checkpoint, RowMap, TensorInfo};
+use crate::format::{Checkpoint, TensorInfo};
 use crate::gpu::upload::{GpuMatrix, Slice, Uploader};
 use crate::gpu::{Gpu, GpuBuffer, Usage};
 use crate::ops::CpuMatrix;
@@ -21,18 +21,6 @@ pub fn spans(checkpoint: &Checkpoint) -> Vec<TensorSpan> {
         block_bytes: tensor.format.block_bytes(),
     };
     checkpoint.tensors.iter().map(span).collect()
-}
-
-/// Stored row → Hugging Face's row (see [`RowMap`]).
-fn mapped_row(map: RowMap, row: usize) -> usize {
-    match map {
-        RowMap::Identity => row,
-        RowMap::RopeInterleaved { head_dim } => {
-            let head_dim = head_dim as usize;
-            let (head, r) = (row / head_dim, row % head_dim);
-            head * head_dim + (r % 2) * (head_dim / 2) + r / 2
-        }
-    }
 }
 
 /// `len` zeros, where the heap has room for them: a length that a file states must not end the program.
@@ -71,9 +59,9 @@ impl Vectors {
         for (weight, room) in graph.weights.iter().zip(&mut self.values).filter(|(weight, _)| weight.vector) {
             for piece in weight.pieces.iter().filter(|piece| piece.tensor == tensor_index) {
                 for (i, value) in values.iter().enumerate() {
-                    let to = piece.row_offset as usize + mapped_row(tensor.row_map, first + i);
-                    if let Some(place) = room.get_mut(to) {
-                        *place = *value;
+                    let to = piece.take.place_of(first + i).map(|row| piece.row_offset as usize + row);
+                    if let Some(place) = to.and_then(|to| room.get_mut(to)) {
+                        *place = value + weight.plus;
                     }
                 }
             }
@@ -200,6 +188,7 @@ fn used_weights(graph: &Graph) -> Vec<bool> {
         match &node.op {
             Op::Embedding(op) => used[op.weight] = true,
             Op::RmsNorm(op) => used[op.weight] = true,
+            Op::Norm(op) => [op.weight, op.bias].into_iter().flatten().for_each(|weight| used[weight] = true),
             Op::Linear(op) => {
                 used[op.weight] = true;
                 if let Some(bias) = op.bias {
@@ -239,24 +228,26 @@ impl<B: Bytes> Sink<B> for GpuSink<'_> {
         let mut slices = Vec::new();
         for (index, tensor) in self.checkpoint.tensors.iter().enumerate() {
             let Some((range, first, end)) = overlap(tensor, file, offset, bytes.len()) else { continue };
-            if tensor.shape.len() < 2 {
-                if !is_vector(self.graph, index) {
-                    continue;
-                }
+            if is_vector(self.graph, index) {
                 let part = bytes.slice(range.start, range.end).to_vec();
                 self.weights.cpu_vectors.borrow_mut().fill(self.graph, index, tensor, first as usize, &part);
-                continue;
             }
             for (matrix, weight) in self.weights.matrices.iter().zip(&self.graph.weights) {
                 let Some(matrix) = matrix else { continue };
                 for piece in weight.pieces.iter().filter(|piece| piece.tensor == index) {
-                    let rope_head_dim = match tensor.row_map {
-                        RowMap::Identity => 0,
-                        RowMap::RopeInterleaved { head_dim } => head_dim,
-                    };
-                    let row_offset = piece.row_offset;
-                    let slice = Slice { chunk_byte: range.start, first, end, row_offset, rope_head_dim };
-                    slices.push((matrix.clone(), slice));
+                    let Piece { row_offset, take, .. } = *piece;
+                    let (mut begin, mut end) = (first, end);
+                    if take.by_columns == 0 && piece.rows == take.each {
+                        // One run of rows: what lies around it is not looked at.
+                        let row_blocks = u64::from(weight.cols) / tensor.format.block_weights();
+                        begin = begin.max(u64::from(take.first) * row_blocks);
+                        end = end.min(u64::from(take.first + take.each) * row_blocks);
+                    }
+                    if begin < end {
+                        let chunk_byte = range.start + (begin - first) * tensor.format.block_bytes();
+                        let slice = Slice { chunk_byte, first: begin, end, row_offset, take, stored: tensor.format };
+                        slices.push((matrix.clone(), slice));
+                    }
                 }
             }
         }
@@ -312,7 +303,7 @@ impl<B: Bytes> Sink<B> for CpuSink<'_> {
             let part = bytes.slice(range.start, range.end);
             let at = (first * tensor.format.block_bytes()) as usize;
             part.copy_to(&mut room[at..at + part.len() as usize]);
-            if tensor.shape.len() < 2 {
+            if is_vector(self.graph, index) {
                 let tensor = tensor.clone();
                 self.weights.vectors.fill(self.graph, index, &tensor, first as usize, &part.to_vec());
             }
@@ -334,20 +325,19 @@ impl CpuMatrix for CpuWeight<'_> {
 
     fn row(&self, row: usize, out: &mut [f32]) {
         out.fill(0.0);
-        let inside = |p: &&super::Piece| (p.row_offset..p.row_offset + p.rows).contains(&(row as u32));
+        let inside = |p: &&Piece| (p.row_offset..p.row_offset + p.rows).contains(&(row as u32));
         let Some(piece) = self.weight.pieces.iter().find(inside) else { return };
         let (tensor, bytes) = &self.tensors[piece.tensor];
-        let row = row - piece.row_offset as usize;
-        // The stored row that maps to this one.
-        let stored = match tensor.row_map {
-            RowMap::Identity => row,
-            RowMap::RopeInterleaved { head_dim } => {
-                let head_dim = head_dim as usize;
-                let (head, r) = (row / head_dim, row % head_dim);
-                head * head_dim + 2 * (r % (head_dim / 2)) + r / (head_dim / 2)
+        let stored = piece.take.stored(row - piece.row_offset as usize);
+        if piece.take.by_columns > 0 {
+            let n_bytes = tensor.format.block_bytes() as usize;
+            for (i, value) in out.iter_mut().enumerate() {
+                let at = (i * piece.take.by_columns as usize + stored) * n_bytes;
+                tensor.format.dequantize(&bytes[at..at + n_bytes], std::slice::from_mut(value));
             }
-        };
-        let row_bytes = bytes.len() / piece.rows as usize;
+            return;
+        }
+        let row_bytes = bytes.len() / tensor.shape[0] as usize;
         tensor.format.dequantize(&bytes[stored * row_bytes..][..row_bytes], out);
     }
 }

@@ -1,80 +1,323 @@
-//! What configurations have in common: reading them, and rotary frequencies with their scalings.
+//! What configurations have in common: reading `config.json`'s keys, and the dimensions, masks and activations that they state.
+//! Defaults are those of transformers' `configuration_*.py`, and stand where a model reads the key.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::Limits;
 use crate::error::{Error, Result};
+use crate::format::Checkpoint;
+use crate::graph::Graph;
+use crate::graph::record::{AttentionSpec, Recorder, Var};
+use crate::ops::attention::Mask;
+use crate::ops::elementwise::Function;
 
-/// Reads an architecture's configuration out of `config.json`'s keys.
-///
-/// # Errors
-/// `bad_file` naming what is missing or of the wrong type.
-pub fn parse<T: DeserializeOwned>(config: &Map<String, Value>) -> Result<T> {
-    serde_json::from_value(Value::Object(config.clone()))
-        .map_err(|error| Error::bad_file(format!("the model's configuration: {error}")))
+/// Other names of a key, as transformers' `attribute_map` has them.
+const ALIASES: &[(&str, &[&str])] = &[
+    ("hidden_size", &["n_embd", "n_embed"]),
+    ("intermediate_size", &["n_inner", "ffn_dim", "ffn_hidden_size"]),
+    ("num_hidden_layers", &["n_layer", "num_layers"]),
+    ("num_attention_heads", &["n_head", "num_heads"]),
+    ("num_key_value_heads", &["num_kv_heads", "n_head_kv"]),
+    ("max_position_embeddings", &["n_positions", "seq_length"]),
+    ("hidden_act", &["activation_function", "activation"]),
+    ("layer_norm_eps", &["layer_norm_epsilon", "norm_epsilon"]),
+    ("rms_norm_eps", &["layer_norm_epsilon"]),
+];
+
+/// `config.json`, or the same keys translated from GGUF.
+#[derive(Clone, Copy)]
+pub(super) struct Config<'a>(&'a Map<String, Value>);
+
+/// Dimensions that every decoder has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dims {
+    pub vocab_size: u32,
+    pub hidden_size: u32,
+    pub layers: u32,
+    pub heads: u32,
+    pub kv_heads: u32,
+    pub head_dim: u32,
+    pub max_position_embeddings: u32,
 }
 
-/// Hugging Face's `rope_scaling`.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-pub struct RopeScaling {
-    /// Which scaling; old files say `type`.
-    #[serde(alias = "type")]
-    pub rope_type: String,
-    /// Every other key, read by the scaling that needs it.
-    #[serde(flatten)]
-    pub parameters: Map<String, Value>,
-}
+impl<'a> Config<'a> {
+    pub fn new(checkpoint: &'a Checkpoint) -> Self {
+        Self(&checkpoint.config)
+    }
 
-impl RopeScaling {
-    fn number(&self, key: &str) -> Result<f64> {
-        self.parameters
-            .get(key)
-            .and_then(Value::as_f64)
-            .filter(|value| value.is_finite() && *value > 0.0)
-            .ok_or_else(|| Error::bad_file(format!("rope_scaling {:?} needs a positive {key}", self.rope_type)))
+    /// Whether the key is there, be it null.
+    pub fn has(self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// The value of a key or of another name of it. Null is nothing.
+    pub fn get(self, key: &str) -> Option<&'a Value> {
+        let others = ALIASES.iter().find(|(name, _)| *name == key).map_or(&[][..], |(_, others)| others);
+        let values = std::iter::once(&key).chain(others).filter_map(|key| self.0.get(*key));
+        values.into_iter().find(|value| !value.is_null())
+    }
+
+    /// The numbers of a nested object.
+    pub fn object(self, key: &str) -> Option<Config<'a>> {
+        self.get(key).and_then(Value::as_object).map(Config)
+    }
+
+    fn read<T>(self, key: &str, what: &str, read: fn(&'a Value) -> Option<T>) -> Result<Option<T>> {
+        let wrong = |value: &Value| Error::bad_file(format!("{key} must be {what}, not {value}")).with("key", key);
+        self.get(key).map(|value| read(value).ok_or_else(|| wrong(value))).transpose()
+    }
+
+    pub fn optional(self, key: &str) -> Result<Option<u32>> {
+        self.read(key, "an integer of at most 32 bits, not negative", |v| v.as_u64().and_then(|n| n.try_into().ok()))
+    }
+
+    pub fn u32(self, key: &str) -> Result<u32> {
+        self.optional(key)?.ok_or_else(|| Error::bad_file(format!("the configuration has no {key}")).with("key", key))
+    }
+
+    pub fn u32_or(self, key: &str, default: u32) -> Result<u32> {
+        Ok(self.optional(key)?.unwrap_or(default))
+    }
+
+    pub fn optional_f64(self, key: &str) -> Result<Option<f64>> {
+        self.read(key, "a finite number", |v| v.as_f64().filter(|x| x.is_finite()))
+    }
+
+    pub fn f64_or(self, key: &str, default: f64) -> Result<f64> {
+        Ok(self.optional_f64(key)?.unwrap_or(default))
+    }
+
+    pub fn f32_or(self, key: &str, default: f32) -> Result<f32> {
+        Ok(self.optional_f64(key)?.map_or(default, |x| x as f32))
+    }
+
+    pub fn bool_or(self, key: &str, default: bool) -> Result<bool> {
+        Ok(self.read(key, "true or false", Value::as_bool)?.unwrap_or(default))
+    }
+
+    pub fn str_or(self, key: &str, default: &'a str) -> Result<&'a str> {
+        Ok(self.read(key, "a string", Value::as_str)?.unwrap_or(default))
+    }
+
+    pub fn list(self, key: &str) -> Result<Option<&'a Vec<Value>>> {
+        self.read(key, "a list", Value::as_array)
+    }
+
+    /// A list of numbers, none of them 0.
+    pub fn numbers(self, key: &str) -> Result<Vec<f64>> {
+        let list = self.list(key)?.map_or(&[][..], |list| list);
+        let number = |v: &Value| v.as_f64().filter(|x| x.is_finite() && *x != 0.0);
+        let numbers: Option<Vec<f64>> = list.iter().map(number).collect();
+        numbers.ok_or_else(|| Error::bad_file(format!("{key} must be a list of numbers")).with("key", key))
+    }
+
+    /// Whether the checkpoint was a GGUF file, whose layout differs from Hugging Face's: norm weights have Gemma's 1 added,
+    /// `Conv1D` is transposed, and q, k and v of all heads stand one after the other.
+    pub fn is_gguf(self) -> Result<bool> {
+        self.bool_or("gguf", false)
+    }
+
+    /// The dimensions. `kv_heads` and `head_dim` are what a configuration means that does not have the key: `None` as many
+    /// as heads, and the hidden size divided among them.
+    pub fn dims(self, kv_heads: Option<u32>, head_dim: Option<u32>) -> Result<Dims> {
+        let heads = self.u32("num_attention_heads")?;
+        let unsaid = |key: &str, default: Option<u32>| default.filter(|_| !self.has(key));
+        let kv_heads = self.optional("num_key_value_heads")?.or(unsaid("num_key_value_heads", kv_heads));
+        let head_dim = self.optional("head_dim")?.or(unsaid("head_dim", head_dim));
+        let hidden_size = self.u32("hidden_size")?;
+        let dims = Dims {
+            vocab_size: self.u32("vocab_size")?,
+            hidden_size,
+            layers: self.u32("num_hidden_layers")?,
+            heads,
+            kv_heads: kv_heads.unwrap_or(heads),
+            head_dim: head_dim.unwrap_or(hidden_size / heads.max(1)),
+            max_position_embeddings: self.u32_or("max_position_embeddings", 2048)?,
+        };
+        dims.check()?;
+        if head_dim.is_none() && hidden_size % heads != 0 {
+            return Err(Error::bad_file(format!("a hidden_size of {hidden_size} cannot be shared by {heads} heads")));
+        }
+        Ok(dims)
+    }
+
+    /// `hidden_act`, or what stands for it.
+    pub fn activation(self, default: &'a str) -> Result<Function> {
+        activation(self.str_or("hidden_act", default)?)
+    }
+
+    /// Which layers slide, by `layer_types` or where that is not said by `default`.
+    pub fn sliding_layers(self, dims: &Dims, default: impl Fn(u32) -> bool) -> Result<Vec<bool>> {
+        let Some(types) = self.list("layer_types")? else { return Ok((0..dims.layers).map(default).collect()) };
+        if types.len() != dims.layers as usize {
+            let message = format!("{} layer_types for {} layers", types.len(), dims.layers);
+            return Err(Error::bad_file(message).with("key", "layer_types"));
+        }
+        let slides = |kind: &Value| match kind.as_str() {
+            Some("sliding_attention") => Ok(true),
+            Some("full_attention") => Ok(false),
+            _ => Err(unsupported(format!("layer type {kind}"))),
+        };
+        types.iter().map(slides).collect()
+    }
+
+    /// Ends a decoder: the norm of its last layer's output is `x: [outputs, hidden_size]`; `tied` is what
+    /// `tie_word_embeddings` means where it is not said.
+    pub fn finish(self, mut g: Recorder<'_>, dims: &Dims, x: Var, head: Head<'_>) -> Result<(Graph, Limits)> {
+        let Head { embedding, module, bias, tied, soft_cap } = head;
+        let tied = self.bool_or("tie_word_embeddings", tied)?;
+        let weight = format!("{}.weight", if tied { embedding } else { module });
+        let name = format!("{module}.bias");
+        let mut logits = g.logits(&weight, bias.then_some(name.as_str()), x, dims.vocab_size)?;
+        if let Some(cap) = soft_cap {
+            logits = g.soft_cap(logits, cap);
+        }
+        let limits = Limits { vocab_size: dims.vocab_size, max_position_embeddings: dims.max_position_embeddings };
+        Ok((g.finish(logits), limits))
     }
 }
 
-/// Radians a position for each of `rotary_dim / 2` pairs (Su et al. 2021, § 3.2.2), scaled as the configuration says.
-///
-/// # Errors
-/// `unsupported` for a scaling that doran does not know; `bad_file` for one without its numbers.
-pub fn rope_inv_freq(rotary_dim: u32, rope_theta: f64, scaling: Option<&RopeScaling>) -> Result<Vec<f64>> {
-    let plain: Vec<f64> =
-        (0..rotary_dim / 2).map(|i| rope_theta.powf(-2.0 * f64::from(i) / f64::from(rotary_dim))).collect();
-    let Some(scaling) = scaling else { return Ok(plain) };
-    match scaling.rope_type.as_str() {
-        "default" => Ok(plain),
-        "linear" => {
-            let factor = scaling.number("factor")?;
-            Ok(plain.into_iter().map(|inv_freq| inv_freq / factor).collect())
+/// How logits come of the last norm.
+pub(super) struct Head<'a> {
+    /// The module of the token embedding, and of the head where it is not tied to it.
+    pub embedding: &'a str,
+    pub module: &'a str,
+    pub bias: bool,
+    pub tied: bool,
+    pub soft_cap: Option<f32>,
+}
+
+impl Head<'static> {
+    /// The usual names, neither tied nor biased.
+    pub const USUAL: Self =
+        Self { embedding: "model.embed_tokens", module: "lm_head", bias: false, tied: false, soft_cap: None };
+}
+
+impl Dims {
+    fn check(&self) -> Result<()> {
+        let Self { vocab_size, hidden_size, layers, heads, kv_heads, head_dim, .. } = *self;
+        if [vocab_size, hidden_size, layers, heads, kv_heads, head_dim].contains(&0) {
+            return Err(Error::bad_file("the model's configuration has a dimension of 0"));
         }
-        "llama3" => {
-            // Long wavelengths are stretched by `factor`, short ones kept, those between blended
-            // (Hugging Face `modeling_rope_utils.py`, `_compute_llama3_parameters`).
-            let factor = scaling.number("factor")?;
-            let (low, high) = (scaling.number("low_freq_factor")?, scaling.number("high_freq_factor")?);
-            let original = scaling.number("original_max_position_embeddings")?;
-            if low >= high {
-                return Err(Error::bad_file("rope_scaling \"llama3\" needs a low_freq_factor below high_freq_factor"));
-            }
-            let stretch = |inv_freq: f64| {
-                let wavelength = 2.0 * std::f64::consts::PI / inv_freq;
-                if wavelength < original / high {
-                    inv_freq
-                } else if wavelength > original / low {
-                    inv_freq / factor
-                } else {
-                    let smooth = (original / wavelength - low) / (high - low);
-                    (1.0 - smooth) * inv_freq / factor + smooth * inv_freq
-                }
-            };
-            Ok(plain.into_iter().map(stretch).collect())
+        if !heads.is_multiple_of(kv_heads) {
+            return Err(Error::bad_file(format!("{heads} attention heads cannot share {kv_heads} key/value heads")));
         }
-        other => Err(Error::unsupported(
-            format!("rope_scaling {other}"),
-            format!("doran does not know the rope scaling {other:?}"),
-        )),
+        // Three times as many values as queries have, side by side, must be countable.
+        if heads.checked_mul(head_dim).and_then(|n| n.checked_mul(4)).is_none() {
+            return Err(Error::bad_file(format!(
+                "{heads} attention heads of {head_dim} values are more than a model can have"
+            )));
+        }
+        Ok(())
+    }
+
+    pub fn q_width(&self) -> u32 {
+        self.heads * self.head_dim
+    }
+
+    pub fn kv_width(&self) -> u32 {
+        self.kv_heads * self.head_dim
+    }
+
+    /// Causal attention with scores divided by the root of the head's length (Vaswani et al. 2017, eq. 1).
+    pub fn attention(&self) -> AttentionSpec {
+        let Self { heads, kv_heads, head_dim, .. } = *self;
+        let scale = f64::from(head_dim).powf(-0.5) as f32;
+        AttentionSpec { heads, kv_heads, head_dim, scale, mask: Mask::Causal, soft_cap: 0.0, alibi: 0.0 }
+    }
+
+    /// The mask of a layer that looks back over `window` positions, itself included.
+    pub fn window(&self, window: Option<u32>) -> Mask {
+        window.filter(|n| (1..self.max_position_embeddings).contains(n)).map_or(Mask::Causal, Mask::Window)
+    }
+
+    /// `int(head_dim · factor)`; a factor that was written as a quotient may lie a rounding below it.
+    pub fn rotary_dim(&self, factor: f64) -> Result<u32> {
+        if !(0.0..=1.0).contains(&factor) {
+            return Err(Error::bad_file(format!("partial_rotary_factor must be between 0 and 1, not {factor}")));
+        }
+        let rotary_dim = (f64::from(self.head_dim) * factor + 1e-6) as u32;
+        if !rotary_dim.is_multiple_of(2) {
+            let what = format!("{rotary_dim} rotary dimensions in heads of {}", self.head_dim);
+            return Err(Error::unsupported(what.clone(), format!("{what}: doran rotates values in pairs")));
+        }
+        Ok(rotary_dim)
+    }
+}
+
+/// What transformers' `ACT2FN` calls `name`.
+pub(super) fn activation(name: &str) -> Result<Function> {
+    Ok(match name {
+        "silu" | "swish" => Function::Silu,
+        "gelu" | "gelu_python" => Function::Gelu,
+        "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" | "gelu_python_tanh" => Function::GeluTanh,
+        "quick_gelu" => Function::QuickGelu,
+        "relu" => Function::Relu,
+        other => return Err(unsupported(format!("hidden_act {other}"))),
+    })
+}
+
+/// The error for a variant that no model file knows.
+pub(super) fn unsupported(what: String) -> Error {
+    let message = format!("doran does not run models with {what}");
+    Error::unsupported(what, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn dims(changes: &Value) -> Result<Dims> {
+        let mut config = json!({
+            "vocab_size": 100, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1,
+            "num_attention_heads": 4, "max_position_embeddings": 128, "rms_norm_eps": 1e-5,
+        });
+        for (key, value) in changes.as_object().expect("an object") {
+            config[key] = value.clone();
+        }
+        Config(config.as_object().expect("an object")).dims(None, None)
+    }
+
+    #[test]
+    fn a_rotary_part_is_counted_as_it_was_meant() {
+        // 2 / 98 · 98 lies below 2 in f64.
+        for (rotary_dim, head_dim) in [(2, 98), (32, 128), (16, 16), (0, 16), (4, 15)] {
+            let dims = dims(&json!({ "head_dim": head_dim })).expect("valid");
+            assert_eq!(dims.rotary_dim(f64::from(rotary_dim) / f64::from(head_dim)), Ok(rotary_dim));
+        }
+    }
+
+    #[test]
+    fn what_no_kernel_can_do_is_refused() {
+        let kind = |changes: Value| dims(&changes).map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(kind(json!({})), Ok(()));
+        assert_eq!(kind(json!({ "num_attention_heads": 65_536, "head_dim": 65_536 })), Err(ErrorKind::BadFile));
+        assert_eq!(kind(json!({ "num_key_value_heads": 3 })), Err(ErrorKind::BadFile));
+        assert_eq!(kind(json!({ "num_attention_heads": 3 })), Err(ErrorKind::BadFile));
+        assert_eq!(kind(json!({ "vocab_size": 0 })), Err(ErrorKind::BadFile));
+        assert_eq!(kind(json!({ "vocab_size": 4_294_967_296u64 })), Err(ErrorKind::BadFile));
+        let rotary = |head_dim: u32, factor: f64| {
+            let dims = dims(&json!({ "head_dim": head_dim })).expect("valid");
+            dims.rotary_dim(factor).map_err(|error| error.kind())
+        };
+        assert_eq!(rotary(15, 1.0), Err(ErrorKind::Unsupported));
+        assert_eq!(rotary(1, 1.0), Err(ErrorKind::Unsupported));
+        assert_eq!(rotary(16, 0.2), Err(ErrorKind::Unsupported));
+        assert_eq!(rotary(16, 4.0), Err(ErrorKind::BadFile));
+        assert_eq!(rotary(16, -1.0), Err(ErrorKind::BadFile));
+        assert_eq!(activation("wobble").map_err(|error| error.kind()), Err(ErrorKind::Unsupported));
+    }
+
+    #[test]
+    fn a_key_has_other_names_and_null_is_nothing() {
+        let config = json!({ "n_embd": 32, "n_inner": null, "num_key_value_heads": null, "n_head": 4 });
+        let config = Config(config.as_object().expect("an object"));
+        assert_eq!(config.u32("hidden_size"), Ok(32));
+        assert_eq!(config.optional("intermediate_size"), Ok(None));
+        assert!(config.has("num_key_value_heads") && !config.has("head_dim"));
+        assert_eq!(config.u32("vocab_size").map_err(|error| error.kind()), Err(ErrorKind::BadFile));
     }
 }

@@ -1,10 +1,29 @@
-//! Architectures: one file each, and the list.
+//! Architectures: one file a family, and the list.
 //!
 //! A model file records its layers on a graph, in the paper's order. It knows nothing of quantisation, devices, fusion,
-//! prefill or decode.
+//! prefill or decode. `config.rs` reads configurations, `rope.rs` rotary frequencies, `blocks.rs` has what layers share.
 
-pub mod config;
-pub mod llama;
+mod blocks;
+mod bloom;
+mod cohere;
+mod config;
+mod exaone;
+mod falcon;
+mod gemma;
+mod glm4;
+mod gpt2;
+mod gpt_neo;
+mod gpt_neox;
+mod gptj;
+mod granite;
+mod llama;
+mod olmo;
+mod opt;
+mod phi;
+mod phi3;
+mod rope;
+mod stablelm;
+mod starcoder2;
 
 use crate::error::{Error, Result};
 use crate::format::Checkpoint;
@@ -19,20 +38,47 @@ pub struct Limits {
     pub max_position_embeddings: u32,
 }
 
-/// Records one architecture: its file's `record`.
+/// Records one architecture.
 type Record = fn(&Checkpoint) -> Result<(Graph, Limits)>;
 
 /// Every architecture by Hugging Face's `model_type`.
 const MODELS: &[(&str, Record)] = &[
-    ("llama", llama::record),
-    // Mistral without a sliding window and SOLAR are Llama blocks; SOLAR says so itself.
-    ("mistral", llama::record),
+    ("bloom", bloom::record),
+    ("cohere", cohere::cohere),
+    ("cohere2", cohere::cohere2),
+    ("exaone", exaone::exaone),
+    ("exaone4", exaone::exaone4),
+    ("falcon", falcon::record),
+    ("gemma", gemma::gemma),
+    ("gemma2", gemma::gemma2),
+    ("gemma3_text", gemma::gemma3),
+    ("glm4", glm4::record),
+    ("gpt2", gpt2::record),
+    ("gpt_neo", gpt_neo::record),
+    ("gpt_neox", gpt_neox::record),
+    ("gptj", gptj::record),
+    ("granite", granite::granite),
+    ("hyperclovax", granite::hyperclovax),
+    // SOLAR and SmolLM2 say that they are Llamas.
+    ("llama", llama::llama),
+    ("mistral", llama::mistral),
+    ("olmo", olmo::olmo),
+    ("olmo2", olmo::olmo2),
+    ("opt", opt::record),
+    ("phi", phi::record),
+    ("phi3", phi3::record),
+    ("qwen2", llama::qwen2),
+    ("qwen3", llama::qwen3),
+    ("smollm3", llama::smollm3),
+    ("stablelm", stablelm::record),
+    ("starcoder2", starcoder2::record),
 ];
 
 /// Records the checkpoint's architecture.
 ///
 /// # Errors
-/// `unsupported` for an architecture that is not in the list; `bad_file` where tensors do not fit the configuration.
+/// `unsupported` for an architecture that is not in the list, or weights that are quantised in a way of their own; `bad_file`
+/// where tensors do not fit the configuration.
 pub fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let known = MODELS.iter().find(|(model_type, _)| *model_type == checkpoint.model_type);
     let (_, record) = known.ok_or_else(|| {
@@ -41,5 +87,9 @@ pub fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
             format!("doran does not know the architecture {:?}", checkpoint.model_type),
         )
     })?;
+    if let Some(quantisation) = checkpoint.config.get("quantization_config").filter(|value| !value.is_null()) {
+        let method = quantisation.get("quant_method").and_then(|method| method.as_str()).unwrap_or("unnamed");
+        return Err(config::unsupported(format!("quantization_config {method}")));
+    }
     record(checkpoint)
 }

@@ -37,9 +37,27 @@ pub struct Attention {
     pub scale: f32,
     /// Which positions count.
     pub mask: Mask,
+    /// Scores become `cap · tanh(score / cap)` (Gemma Team 2024, § 2); 0 for none.
+    pub soft_cap: f32,
+    /// What attention with linear biases (Press et al. 2022) is multiplied by, 1 as a rule; 0 for none.
+    pub alibi: f32,
 }
 
 impl Attention {
+    /// Whether scores are what `q · k · scale` gives.
+    pub fn scores_are_plain(&self) -> bool {
+        self.soft_cap == 0.0 && self.alibi == 0.0
+    }
+
+    /// What a position's distance is multiplied by: powers of `2^(−8 / heads)`, between which every second of the next finer
+    /// ones goes where the heads are no power of two (Press et al. 2022, § 3 and their code).
+    fn slope(&self, head: u32) -> f64 {
+        let n = f64::from(1u32 << self.heads.ilog2());
+        let h = f64::from(head);
+        let exponent = if h < n { -8.0 / n * (h + 1.0) } else { -4.0 / n * (2.0 * (h - n) + 1.0) };
+        f64::from(self.alibi) * exponent.exp2()
+    }
+
     fn window(&self) -> u32 {
         match self.mask {
             Mask::Causal => 0,
@@ -58,10 +76,12 @@ impl Attention {
                 let kv_head = head / (heads / kv_heads);
                 let base = (row.slot as usize * kv_heads + kv_head) * cache.capacity * dim;
                 let query = &q.row(i)[head * dim..(head + 1) * dim];
+                let (slope, cap) = (self.slope(head as u32), f64::from(self.soft_cap));
                 let score = |position: usize| {
                     let key = &cache.k[base + position * dim..][..dim];
                     let product: f64 = query.iter().zip(key).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-                    product * f64::from(self.scale)
+                    let score = product * f64::from(self.scale) - slope * (end - 1 - position) as f64;
+                    if cap == 0.0 { score } else { cap * (score / cap).tanh() }
                 };
                 let scores: Vec<f64> = (begin..end).map(score).collect();
                 let maximum = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -85,7 +105,7 @@ impl Attention {
         q: &Operand,
         y: &Operand,
     ) -> Vec<DispatchSpec> {
-        if let Some(scores) = ctx.scores.filter(|_| self.head_dim.is_multiple_of(4)) {
+        if let Some(scores) = ctx.scores.filter(|_| self.head_dim.is_multiple_of(4) && self.scores_are_plain()) {
             return self.lower_rows(ctx, label, cache, scores, q, y);
         }
         let head_quads = self.head_dim.div_ceil(4);
@@ -100,7 +120,8 @@ impl Attention {
             q_offset: q.offset,
             y_stride: y.stride,
             scale: self.scale,
-            pad: [0; 2],
+            soft_cap: self.soft_cap,
+            alibi: self.alibi,
         };
         let buffers = vec![
             Rc::clone(ctx.step),
@@ -111,6 +132,7 @@ impl Attention {
         ];
         let kernel = KernelSpec::new("attention_tile")
             .slot("KV", ctx.variants.kv.file())
+            .slot("SCORE", if self.scores_are_plain() { "score/plain" } else { "score/adjusted" })
             .constant("QUADS", tile_quads(self.head_dim));
         let tiles = Tiles::new(self);
         let grid = Box::new(move |s: &StepShape| [tiles.kv_heads, tiles.count(s), 1]);
@@ -252,7 +274,8 @@ params! {
         q_offset: u32,
         y_stride: u32,
         scale: f32,
-        pad: [u32; 2],
+        soft_cap: f32,
+        alibi: f32,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, KernelSpec};
 
 /// A function of one or two values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Function {
     /// `a + b`
     Add,
@@ -17,15 +17,77 @@ pub enum Function {
     Silu,
     /// `silu(a) · b`, the gate of a gated MLP (Shazeer 2020, eq. 6)
     SiluMul,
+    /// `a · Φ(a)` with the normal distribution's Φ (Hendrycks & Gimpel 2016), exact
+    Gelu,
+    /// `gelu(a) · b`
+    GeluMul,
+    /// GELU by tanh (Hendrycks & Gimpel 2016, § 2)
+    GeluTanh,
+    /// `gelu_tanh(a) · b`
+    GeluTanhMul,
+    /// `a · sigmoid(1.702 a)` (Hendrycks & Gimpel 2016, § 2)
+    QuickGelu,
+    /// `max(a, 0)`
+    Relu,
+    /// `a · x`
+    Scale(f32),
+    /// `a + b · x`
+    AddScaled(f32),
+    /// `x · tanh(a / x)` (Gemma Team 2024, § 2)
+    SoftCap(f32),
+    /// `a` within `[−x, x]`
+    Clamp(f32),
 }
 
 impl Function {
     /// Every function: tests run over this list.
-    pub const ALL: [Self; 4] = [Self::Add, Self::Mul, Self::Silu, Self::SiluMul];
+    pub const ALL: [Self; 14] = [
+        Self::Add,
+        Self::Mul,
+        Self::Silu,
+        Self::SiluMul,
+        Self::Gelu,
+        Self::GeluMul,
+        Self::GeluTanh,
+        Self::GeluTanhMul,
+        Self::QuickGelu,
+        Self::Relu,
+        Self::Scale(0.3),
+        Self::AddScaled(1.5),
+        Self::SoftCap(5.0),
+        Self::Clamp(0.5),
+    ];
 
     /// Number of inputs.
     pub fn arity(self) -> usize {
-        if self == Self::Silu { 1 } else { 2 }
+        match self {
+            Self::Add | Self::Mul | Self::AddScaled(_) => 2,
+            _ if self.is_gate() => 2,
+            _ => 1,
+        }
+    }
+
+    /// `self(a) · b` as one function.
+    pub fn gated(self) -> Option<Self> {
+        match self {
+            Self::Silu => Some(Self::SiluMul),
+            Self::Gelu => Some(Self::GeluMul),
+            Self::GeluTanh => Some(Self::GeluTanhMul),
+            _ => None,
+        }
+    }
+
+    /// Whether it is what some function becomes by [`Function::gated`].
+    pub fn is_gate(self) -> bool {
+        matches!(self, Self::SiluMul | Self::GeluMul | Self::GeluTanhMul)
+    }
+
+    /// The number that it takes, or 0.
+    fn parameter(self) -> f32 {
+        match self {
+            Self::Scale(x) | Self::AddScaled(x) | Self::SoftCap(x) | Self::Clamp(x) => x,
+            _ => 0.0,
+        }
     }
 
     /// The WGSL file for a FUNCTION slot.
@@ -35,16 +97,42 @@ impl Function {
             Self::Mul => "elementwise/mul",
             Self::Silu => "elementwise/silu",
             Self::SiluMul => "elementwise/silu_mul",
+            Self::Gelu => "elementwise/gelu",
+            Self::GeluMul => "elementwise/gelu_mul",
+            Self::GeluTanh => "elementwise/gelu_tanh",
+            Self::GeluTanhMul => "elementwise/gelu_tanh_mul",
+            Self::QuickGelu => "elementwise/quick_gelu",
+            Self::Relu => "elementwise/relu",
+            Self::Scale(_) => "elementwise/scale",
+            Self::AddScaled(_) => "elementwise/add_scaled",
+            Self::SoftCap(_) => "elementwise/soft_cap",
+            Self::Clamp(_) => "elementwise/clamp",
         }
     }
 
     fn value(self, a: f32, b: f32) -> f32 {
         let silu = |x: f32| (f64::from(x) / (1.0 + (-f64::from(x)).exp())) as f32;
+        let gelu = |x: f32| (0.5 * f64::from(x) * (1.0 + erf(f64::from(x) / std::f64::consts::SQRT_2))) as f32;
+        let gelu_tanh = |x: f32| {
+            let x = f64::from(x);
+            let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
+            (0.5 * x * (1.0 + inner.tanh())) as f32
+        };
         match self {
             Self::Add => a + b,
             Self::Mul => a * b,
             Self::Silu => silu(a),
             Self::SiluMul => silu(a) * b,
+            Self::Gelu => gelu(a),
+            Self::GeluMul => gelu(a) * b,
+            Self::GeluTanh => gelu_tanh(a),
+            Self::GeluTanhMul => gelu_tanh(a) * b,
+            Self::QuickGelu => (f64::from(a) / (1.0 + (-1.702 * f64::from(a)).exp())) as f32,
+            Self::Relu => a.max(0.0),
+            Self::Scale(x) => a * x,
+            Self::AddScaled(x) => a + b * x,
+            Self::SoftCap(x) => x * (a / x).tanh(),
+            Self::Clamp(x) => a.clamp(-x, x),
         }
     }
 
@@ -63,7 +151,8 @@ impl Function {
             b_stride: b.stride_quads(),
             b_offset: b.offset_quads(),
             y_stride: y.stride_quads(),
-            pad: [0; 2],
+            value: self.parameter(),
+            pad: 0,
         };
         let kernel = KernelSpec::new("elementwise").slot("FUNCTION", self.file());
         let buffers = vec![Rc::clone(&a.buffer), Rc::clone(&b.buffer), Rc::clone(&y.buffer)];
@@ -81,6 +170,21 @@ params! {
         b_stride: u32,
         b_offset: u32,
         y_stride: u32,
-        pad: [u32; 2],
+        value: f32,
+        pad: u32,
     }
+}
+
+/// The error function, by a series of positive terms: `2/√π · exp(−x²) · Σ 2ⁿ x²ⁿ⁺¹ / (2n + 1)!!` (DLMF 7.6.2).
+fn erf(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum, mut n) = (x, x, 1.0);
+    while term.abs() > 1e-17 * sum.abs() {
+        n += 2.0;
+        term *= 2.0 * x * x / n;
+        sum += term;
+    }
+    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
 }

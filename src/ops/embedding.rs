@@ -1,4 +1,4 @@
-//! `y[row] = weight[token(row)] · scale`.
+//! `y[row] = weight[token(row)] · scale`, or rows by position.
 
 use std::rc::Rc;
 
@@ -6,13 +6,15 @@ use super::{CpuMatrix, Lowering, Matrix, Operand, Rows, StepRow, dispatch};
 use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, KernelSpec};
 
-/// Rows of `weight: [vocab_size, hidden_size]` by token id.
+/// Rows of `weight: [vocab_size, hidden_size]` by token id, or of `[positions, hidden_size]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embedding {
     /// Index of the weight in the graph.
     pub weight: usize,
     /// Factor on every value.
     pub scale: f32,
+    /// Rows are taken by position, the first from this row on, and not by token.
+    pub first_position: Option<u32>,
 }
 
 impl Embedding {
@@ -20,7 +22,8 @@ impl Embedding {
     pub fn reference(&self, weight: &dyn CpuMatrix, rows: &[StepRow]) -> Rows {
         let mut y = Rows::zeros(rows.len(), weight.shape().1);
         for (i, row) in rows.iter().enumerate() {
-            weight.row(row.token as usize, y.row_mut(i));
+            let at = self.first_position.map_or(row.token, |first| first + row.position);
+            weight.row(at as usize, y.row_mut(i));
             y.row_mut(i).iter_mut().for_each(|value| *value *= self.scale);
         }
         y
@@ -36,7 +39,9 @@ impl Embedding {
                 part_end: part.first_row + part.rows,
                 y_stride: y.stride_quads(),
                 scale: self.scale,
-                pad: [0; 3],
+                by_position: u32::from(self.first_position.is_some()),
+                first_position: self.first_position.unwrap_or(0),
+                pad: 0,
             };
             let kernel = KernelSpec::new("embedding").slot("QUANT", weight.format.shader());
             let buffers =
@@ -58,6 +63,8 @@ params! {
         part_end: u32,
         y_stride: u32,
         scale: f32,
-        pad: [u32; 3],
+        by_position: u32,
+        first_position: u32,
+        pad: u32,
     }
 }

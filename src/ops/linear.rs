@@ -32,7 +32,7 @@ pub struct Linear {
 }
 
 /// `function(product[.., i], product[.., offset + i])` for `i < width`: a gated MLP (Shazeer 2020, eq. 5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gate {
     /// Of the two.
     pub function: Function,

@@ -8,6 +8,7 @@ pub mod elementwise;
 pub mod embedding;
 pub mod kv_write;
 pub mod linear;
+pub mod norm;
 pub mod rms_norm;
 pub mod rope;
 pub mod rope_attention;
@@ -30,6 +31,8 @@ pub enum Op {
     Embedding(embedding::Embedding),
     /// Root-mean-square norm.
     RmsNorm(rms_norm::RmsNorm),
+    /// Layer norm, and norm of each head.
+    Norm(norm::Norm),
     /// `x · wᵀ`, with bias and residual.
     Linear(linear::Linear),
     /// Rotary position embedding.
@@ -267,6 +270,7 @@ pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("matvec", linear::Params::LAYOUT),
     ("matvec_batch", linear::Params::LAYOUT),
     ("matvec_rows", linear::Params::LAYOUT),
+    ("norm", norm::Params::LAYOUT),
     ("repack", RepackParams::LAYOUT),
     ("rms_norm", rms_norm::Params::LAYOUT),
     ("rope", rope::Params::LAYOUT),

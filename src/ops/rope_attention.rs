@@ -31,9 +31,9 @@ pub struct RopeAttention {
 }
 
 impl RopeAttention {
-    /// Whether the kernels take heads of these sizes: whole vec4s rotate with whole vec4s.
-    pub fn takes(head_dim: u32, rotary_dim: u32) -> bool {
-        head_dim.is_multiple_of(4) && rotary_dim.is_multiple_of(8)
+    /// Whether the kernels take this attention: whole vec4s rotate with whole vec4s, and scores are plain.
+    pub fn takes(attention: &Attention, rotary_dim: u32) -> bool {
+        attention.head_dim.is_multiple_of(4) && rotary_dim.is_multiple_of(8) && attention.scores_are_plain()
     }
 
     /// CPU reference: the three ops one after the other. `q: [rows, heads · head_dim]`, `k, v: [rows, kv_heads · head_dim]`,

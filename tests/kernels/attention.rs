@@ -57,7 +57,7 @@ impl<'a> Both<'a> {
 
     fn attention(&self) -> Attention {
         let Case { heads, kv_heads, head_dim, mask, .. } = self.case;
-        Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask }
+        Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap: 0.0, alibi: 0.0 }
     }
 
     fn kv_width(&self) -> usize {
@@ -248,7 +248,7 @@ async fn check_splits(bench: &Bench, case: &Case, rotary_dim: u32, kv: KvFormat,
         Usage::Storage,
     ));
     let ctx = Lowering { partials: &room, ..bench.lowering(variants, 1) };
-    let attention = Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask };
+    let attention = Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap: 0.0, alibi: 0.0 };
     let op = RopeAttention { attention, rotary_dim, table: 0 };
     let (cpu_table, gpu_table) = ((rotary_dim > 0).then_some(&table[..]), (rotary_dim > 0).then_some(&gpu_table));
     for position in start..start + length {

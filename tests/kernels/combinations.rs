@@ -24,6 +24,7 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
     let reduces = [Reduce::None, Reduce::Workgroup, Reduce::Subgroup];
     let rows = [("EPILOGUE", "epilogue/rows")];
     let gate = [("EPILOGUE", "epilogue/gate"), ("FUNCTION", Function::SiluMul.file())];
+    let gates = [Function::GeluMul, Function::GeluTanhMul].map(|function| [gate[0], ("FUNCTION", function.file())]);
     for format in Format::ALL {
         let with = |more: &[&[(&'static str, &str)]]| {
             let quant = [("QUANT", format.shader())];
@@ -36,7 +37,9 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
             let reduce = [("REDUCE", reduce.file()), ("ACT", "act/plain")];
             all.push(("matvec", with(&[&reduce, &[("INPUT", "input/plain")], &rows])));
-            all.push(("matvec", with(&[&reduce, &[("INPUT", "input/norm")], &gate])));
+            for gate in [gate, gates[0], gates[1]] {
+                all.push(("matvec", with(&[&reduce, &[("INPUT", "input/norm")], &gate])));
+            }
         }
         for act in ["act/plain", "act/broadcast4"] {
             all.push(("matmul_rows", with(&[&[("ACT", act)]])));
@@ -47,6 +50,7 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         all.push(("matvec_rows", with(&[&[("INPUT", "input/norm_broadcast4")], &rows])));
     }
     for reduce in reduces {
+        all.push(("norm", vec![("REDUCE", reduce.file().into())]));
         all.push(("rms_norm", vec![("REDUCE", reduce.file().into())]));
     }
     for function in Function::ALL {
@@ -54,7 +58,10 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
     }
     for kv in [KvFormat::F32, KvFormat::F16] {
         all.push(("kv_write", vec![("KV", kv.file().into())]));
-        for kernel in ["attention_scores", "attention_tile", "attention_values", "rope_attention_rows"] {
+        for score in ["score/plain", "score/adjusted"] {
+            all.push(("attention_tile", vec![("KV", kv.file().into()), ("SCORE", score.into())]));
+        }
+        for kernel in ["attention_scores", "attention_values", "rope_attention_rows"] {
             all.push((kernel, vec![("KV", kv.file().into())]));
         }
         for heads in ["heads/1", "heads/2", "heads/4", "heads/8"] {
@@ -62,8 +69,24 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         }
     }
     for file in [
-        "word", "half", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl",
-        "iq4_xs", "mxfp4", "tq1_0", "tq2_0",
+        "by_columns",
+        "word",
+        "half",
+        "q4_0",
+        "q4_1",
+        "q5_0",
+        "q5_1",
+        "q8_0",
+        "q2_k",
+        "q3_k",
+        "q4_k",
+        "q5_k",
+        "q6_k",
+        "iq4_nl",
+        "iq4_xs",
+        "mxfp4",
+        "tq1_0",
+        "tq2_0",
     ] {
         all.push(("repack", vec![("FORMAT", format!("repack/{file}"))]));
     }

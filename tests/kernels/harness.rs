@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use doran::gpu::device::GpuOptions;
-use doran::gpu::upload::{GpuMatrix, Slice, Uploader};
+use doran::gpu::upload::{GpuMatrix, RowTake, Slice, Uploader};
 use doran::gpu::{DispatchSpec, Draw, Gpu, GpuBuffer, Recording, StepShape, Usage};
 use doran::ops::{CpuMatrix, KvFormat, Lowering, Operand, Reduce, Rows, StepRow, Variants, row_stride};
 use doran::quant::Format;
@@ -199,7 +199,7 @@ impl Stored {
     pub fn upload(&self, bench: &Bench, chunk_blocks: usize) -> GpuMatrix {
         let (rows, cols) = (self.rows as u32, self.cols as u32);
         let matrix = GpuMatrix::new(&bench.gpu, "weight", self.format, rows, cols, &bench.nothing);
-        let place = Place { stored: self, row_offset: 0, rope_head_dim: 0 };
+        let place = Place { stored: self, row_offset: 0, take: RowTake::all(self.rows as u32) };
         upload(bench, &matrix, &[place], chunk_blocks);
         matrix
     }
@@ -210,8 +210,8 @@ pub struct Place<'a> {
     pub stored: &'a Stored,
     /// Row of the matrix where the tensor's row 0 goes.
     pub row_offset: u32,
-    /// Rows of a rotary head whose halves are interleaved, or 0.
-    pub rope_head_dim: u32,
+    /// Which of its rows.
+    pub take: RowTake,
 }
 
 /// Uploads tensors as if they stood one after the other in a file that is cut every `chunk_blocks` blocks: the end of one
@@ -241,8 +241,9 @@ pub fn upload(bench: &Bench, matrix: &GpuMatrix, places: &[Place<'_>], chunk_blo
             chunk.resize(chunk.len() + 1 + i % 4, 0xAB);
             let chunk_byte = chunk.len() as u64;
             chunk.extend_from_slice(&place.stored.bytes[first * block_bytes..end * block_bytes]);
-            let Place { row_offset, rope_head_dim, .. } = *place;
-            let slice = Slice { chunk_byte, first: first as u64, end: end as u64, row_offset, rope_head_dim };
+            let Place { row_offset, take, stored } = *place;
+            let slice =
+                Slice { chunk_byte, first: first as u64, end: end as u64, row_offset, take, stored: stored.format };
             slices.push((matrix.clone(), slice));
         }
         uploader.upload(&bench.gpu, &VecBytes::from(chunk), &slices).expect("uploads");

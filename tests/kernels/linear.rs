@@ -191,7 +191,7 @@ pub async fn embedding_in_every_format() {
                     .enumerate()
                     .map(|(i, token)| StepRow { token: *token, slot: 0, position: i as u32 })
                     .collect();
-                let op = Embedding { weight: 0, scale: 1.5 };
+                let op = Embedding { weight: 0, scale: 1.5, first_position: None };
                 let wanted: Rows = op.reference(&table, &rows);
                 let step = bench.write_step(&rows, 1);
                 let y = bench.room(rows.len(), width);

@@ -1,7 +1,7 @@
 //! Repacking where it is not plain: several tensors in one matrix, rotary heads whose halves are interleaved in the file.
 
 use doran::gpu::device::GpuOptions;
-use doran::gpu::upload::GpuMatrix;
+use doran::gpu::upload::{GpuMatrix, RowTake};
 use doran::ops::StepRow;
 use doran::ops::embedding::Embedding;
 use doran::ops::{CpuMatrix, Rows};
@@ -30,8 +30,11 @@ pub async fn pieces_and_interleaved_heads() {
             let rows = (SECOND_AT + SECOND_ROWS) as u32;
             let matrix = GpuMatrix::new(&bench.gpu, "weight", format, rows, cols as u32, &bench.nothing);
             assert_eq!(matrix.parts.len(), parts, "{format:?}");
-            let first_place = Place { stored: &first, row_offset: 0, rope_head_dim: HEAD_DIM as u32 };
-            let second_place = Place { stored: &second, row_offset: SECOND_AT as u32, rope_head_dim: 0 };
+            let head_dim = HEAD_DIM as u32;
+            let interleaved = RowTake { head_dim, rotary_dim: head_dim, ..RowTake::all(FIRST_ROWS as u32) };
+            let first_place = Place { stored: &first, row_offset: 0, take: interleaved };
+            let second_place =
+                Place { stored: &second, row_offset: SECOND_AT as u32, take: RowTake::all(SECOND_ROWS as u32) };
             upload(bench, &matrix, &[first_place, second_place], if format.is_float() { 1001 } else { 41 });
 
             // Hugging Face's row j · 3 + i of a head is the stored row 2 i + j.
@@ -48,7 +51,7 @@ pub async fn pieces_and_interleaved_heads() {
             let rows: Vec<_> = tokens.map(|token| StepRow { token: token as u32, slot: 0, position: 0 }).collect();
             let step = bench.write_step(&rows, 1);
             let y = bench.room(rows.len(), cols);
-            let op = Embedding { weight: 0, scale: 1.0 };
+            let op = Embedding { weight: 0, scale: 1.0, first_position: None };
             bench.run(op.lower(&bench.lowering(bench.variants()[0], 128), "y", &matrix, &y), &step);
             let label = format!("{format:?} in {parts} parts");
             assert_close(&label, &bench.read(&y, rows.len()).await, &wanted, 2e-7);

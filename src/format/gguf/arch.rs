@@ -1,14 +1,17 @@
-//! What GGUF calls things, per architecture, and what Hugging Face calls them: the one table.
+//! What GGUF calls things, per architecture, becomes what Hugging Face calls them.
 //!
 //! Sources: llama.cpp `gguf-py/gguf/constants.py` and `tensor_mapping.py` for the GGUF side, the `transformers`
-//! implementation of each `model_type` for the other. Another architecture with these hyperparameters is one more
-//! [`Arch`] and its names.
+//! implementation of each `model_type` for the other; the tables themselves are in `archs.rs`.
 
 use serde_json::{Map, Value, json};
 
+use super::archs::ARCHS;
 use super::metadata::Metadata;
 use crate::error::{Error, Result};
 use crate::format::RowMap;
+
+/// Pairs of names: GGUF's and Hugging Face's.
+pub(super) type Names = &'static [(&'static str, &'static str)];
 
 /// One architecture of `general.architecture`.
 pub(super) struct Arch {
@@ -17,39 +20,22 @@ pub(super) struct Arch {
     /// Hugging Face's `model_type`.
     pub model_type: &'static str,
     /// `hidden_act`, which GGUF leaves unsaid.
-    hidden_act: &'static str,
-    /// Whole names, outside the layers.
-    tensors: &'static [(&'static str, &'static str)],
-    /// Stems inside `blk.N.` and inside `model.layers.N.`, each followed by `.weight` or `.bias`.
-    layer_tensors: &'static [(&'static str, &'static str)],
-    /// Stems inside `blk.N.` whose rows are interleaved for GGUF's rope.
-    rope_interleaved: &'static [&'static str],
+    pub hidden_act: &'static str,
+    /// Whether norms are layer norms: which key has their epsilon.
+    pub layer_norms: bool,
+    /// Stems outside the layers, each followed by `.weight` or `.bias`.
+    pub tensors: &'static [Names],
+    /// Where Hugging Face's names of a layer's tensors begin.
+    pub layers: &'static str,
+    /// Stems inside `blk.N.` and inside a layer, likewise; the first that fits counts.
+    pub layer_tensors: &'static [Names],
+    /// Whether rows of `attn_q` and `attn_k` are interleaved for GGUF's rope where Hugging Face's are not.
+    pub rope_interleaved: bool,
+    /// More hyperparameters, after `{gguf}.`.
+    pub keys: Names,
+    /// Tensors of the first layer, and the keys that say whether they are there.
+    pub flags: Names,
 }
-
-const ARCHS: &[Arch] = &[Arch {
-    gguf: "llama",
-    model_type: "llama",
-    hidden_act: "silu",
-    tensors: &[
-        ("token_embd.weight", "model.embed_tokens.weight"),
-        ("output_norm.weight", "model.norm.weight"),
-        ("output.weight", "lm_head.weight"),
-        // Frequency divisors of Llama 3's rope, head_dim / 2 values: Hugging Face computes them from `rope_scaling`.
-        ("rope_freqs.weight", "rope_freqs.weight"),
-    ],
-    layer_tensors: &[
-        ("attn_norm", "input_layernorm"),
-        ("attn_q", "self_attn.q_proj"),
-        ("attn_k", "self_attn.k_proj"),
-        ("attn_v", "self_attn.v_proj"),
-        ("attn_output", "self_attn.o_proj"),
-        ("ffn_norm", "post_attention_layernorm"),
-        ("ffn_gate", "mlp.gate_proj"),
-        ("ffn_up", "mlp.up_proj"),
-        ("ffn_down", "mlp.down_proj"),
-    ],
-    rope_interleaved: &["attn_q", "attn_k"],
-}];
 
 /// The architecture that GGUF calls `name`.
 ///
@@ -70,23 +56,25 @@ pub(super) struct Dims {
 impl Arch {
     /// Hugging Face's name of a tensor and how its rows are stored, or `None` for a tensor that this architecture has not.
     pub fn tensor(&self, gguf_name: &str, dims: &Dims) -> Option<(String, RowMap)> {
-        if let Some((_, name)) = self.tensors.iter().find(|(gguf, _)| *gguf == gguf_name) {
-            return Some(((*name).to_owned(), RowMap::Identity));
+        let (stem, part) = gguf_name.rsplit_once('.').filter(|(_, part)| matches!(*part, "weight" | "bias"))?;
+        let find = |names: &[Names], stem: &str| {
+            names.iter().copied().flatten().find(|(gguf, _)| *gguf == stem).map(|(_, name)| *name)
+        };
+        if let Some(name) = find(self.tensors, stem) {
+            return Some((format!("{name}.{part}"), RowMap::Identity));
         }
-        let (layer, rest) = gguf_name.strip_prefix("blk.")?.split_once('.')?;
-        let (stem, part) = rest.rsplit_once('.')?;
+        let (layer, stem) = stem.strip_prefix("blk.")?.split_once('.')?;
         let number: u32 = layer.parse().ok()?;
         // One spelling a layer: "blk.00." would give a second tensor the same name.
-        if number >= dims.num_hidden_layers || number.to_string() != layer || !matches!(part, "weight" | "bias") {
+        if number >= dims.num_hidden_layers || number.to_string() != layer {
             return None;
         }
-        let (_, name) = self.layer_tensors.iter().find(|(gguf, _)| *gguf == stem)?;
-        let row_map = if self.rope_interleaved.contains(&stem) {
-            RowMap::RopeInterleaved { head_dim: dims.head_dim }
-        } else {
-            RowMap::Identity
+        let name = find(self.layer_tensors, stem)?;
+        let row_map = match stem {
+            "attn_q" | "attn_k" if self.rope_interleaved => RowMap::RopeInterleaved { head_dim: dims.head_dim },
+            _ => RowMap::Identity,
         };
-        Some((format!("model.layers.{number}.{name}.{part}"), row_map))
+        Some((format!("{}.{number}.{name}.{part}", self.layers), row_map))
     }
 
     /// `config.json`, translated. `vocab_size` and `tie_word_embeddings` come from the tensors and are added by the caller.
@@ -117,9 +105,10 @@ impl Arch {
         if meta.u32(&key("expert_count"))?.unwrap_or(0) > 0 {
             return Err(Error::unsupported("mixture of experts", "mixtures of experts cannot be run"));
         }
-        let eps_key = key("attention.layer_norm_rms_epsilon");
-        let rms_norm_eps = meta.f64(&eps_key)?.ok_or_else(|| Metadata::missing(&eps_key))?;
-        if !(0.0..1.0).contains(&rms_norm_eps) {
+        let eps_key =
+            key(if self.layer_norms { "attention.layer_norm_epsilon" } else { "attention.layer_norm_rms_epsilon" });
+        let eps = meta.f64(&eps_key)?.ok_or_else(|| Metadata::missing(&eps_key))?;
+        if !(0.0..1.0).contains(&eps) {
             return Err(bad_value(&eps_key, "must be at least 0 and less than 1"));
         }
         let theta_key = key("rope.freq_base");
@@ -136,12 +125,13 @@ impl Arch {
         config.insert("num_key_value_heads".into(), kv_heads.into());
         config.insert("head_dim".into(), head_dim.into());
         config.insert("hidden_act".into(), self.hidden_act.into());
-        config.insert("rms_norm_eps".into(), rms_norm_eps.into());
+        config.insert(if self.layer_norms { "layer_norm_eps" } else { "rms_norm_eps" }.into(), eps.into());
+        config.insert("gguf".into(), true.into());
         config.insert("rope_theta".into(), rope_theta.into());
         let context = meta.count(&key("context_length"), None, u32::MAX)?;
         config.insert("max_position_embeddings".into(), context.into());
         if let Some(rotary) = meta.u32(&key("rope.dimension_count"))?
-            && rotary != head_dim
+            && (rotary != head_dim || self.gguf != "llama")
         {
             if rotary == 0 || rotary > head_dim || rotary % 2 != 0 {
                 return Err(bad_value(
@@ -154,6 +144,20 @@ impl Arch {
         if let Some(scaling) = self.rope_scaling(meta)? {
             config.insert("rope_scaling".into(), scaling);
         }
+        for (stem, name) in self.keys {
+            if let Some(value) = meta.json(&key(stem))? {
+                config.insert((*name).into(), value);
+            }
+        }
+        let pattern_key = key("attention.sliding_window_pattern");
+        if let Some(slides) = meta.bools(&pattern_key)? {
+            let name = |slides: &bool| if *slides { "sliding_attention" } else { "full_attention" };
+            config.insert("layer_types".into(), slides.iter().map(name).collect::<Vec<_>>().into());
+        }
+        // What these files leave unsaid (llama.cpp `llama-model.cpp`): the largest of each divide by the heads' share of the
+        // hidden size, and not by the heads' length.
+        let largest = matches!((self.gguf, num_hidden_layers), ("gemma2", 46) | ("gemma3", 62));
+        config.insert("query_pre_attn_scalar".into(), if largest { hidden_size / heads } else { head_dim }.into());
         Ok((config, Dims { num_hidden_layers, head_dim }))
     }
 

@@ -255,6 +255,14 @@ impl<'a> Reader<'a> {
 }
 
 impl<'a> Array<'a> {
+    /// The values of an array of true or false.
+    pub fn bools(&self, key: &str) -> Result<Vec<bool>> {
+        if self.kind != 7 {
+            return Err(Error::bad_file(format!("{key} must be an array of true or false")).with("key", key));
+        }
+        Ok(self.bytes.iter().map(|byte| *byte != 0).collect())
+    }
+
     /// Number of values.
     pub fn len(&self) -> u64 {
         self.len

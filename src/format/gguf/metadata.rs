@@ -59,6 +59,24 @@ impl<'a> Metadata<'a> {
         }
     }
 
+    /// A number, or true or false, as JSON has it.
+    pub fn json(&self, key: &str) -> Result<Option<serde_json::Value>> {
+        Ok(match self.0.get(key) {
+            None => None,
+            Some(Value::Bool(flag)) => Some((*flag).into()),
+            Some(Value::F32(_) | Value::F64(_)) => self.f64(key)?.map(Into::into),
+            Some(_) => self.u32(key)?.map(Into::into),
+        })
+    }
+
+    /// An array of true or false; nothing where another value has the key.
+    pub fn bools(&self, key: &str) -> Result<Option<Vec<bool>>> {
+        match self.0.get(key) {
+            Some(Value::Array(array)) => array.bools(key).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     pub fn array(&self, key: &str) -> Result<Option<Array<'a>>> {
         match self.0.get(key) {
             None => Ok(None),

@@ -1,0 +1,6 @@
+// gelu_tanh(a) · b, the gate of a gated MLP (Shazeer 2020, eq. 6).
+#import gelu_tanh
+
+fn f(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    return gelu_tanh(a) * b;
+}

@@ -1,0 +1,4 @@
+// a · value; b is not used.
+fn f(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    return a * params.value;
+}
