@@ -3,6 +3,8 @@
 //! `gpt2` vocabularies are byte-level BPE with merges by rank. `llama` vocabularies are SentencePiece BPE: scores rank the
 //! pieces, and the merges follow from them.
 
+use std::collections::HashSet;
+
 use tokenizers::models::bpe::{Merges, Vocab};
 use tokenizers::normalizers::{Prepend, Replace, Sequence as NormalizerSequence};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -16,6 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::GgufTokenizer;
 
 /// `llama_token_type` (llama.cpp `llama.h`).
+const TYPE_NORMAL: i32 = 1;
 const TYPE_UNKNOWN: i32 = 2;
 const TYPE_CONTROL: i32 = 3;
 const TYPE_USER_DEFINED: i32 = 4;
@@ -105,10 +108,16 @@ fn finish(
     add_bos: bool,
     n_merges: usize,
 ) -> Result<Tokenizer> {
+    // Merges start from characters that are pieces. Gemma has "\n\n" where "\n" may be none: SentencePiece takes such a piece
+    // as it stands.
+    let single = |text: &String| text.chars().next().filter(|c| c.len_utf8() == text.len());
+    let alphabet: HashSet<char> = source.tokens.iter().filter_map(single).collect();
+    let unreachable = |text: &str| text.chars().any(|c| !alphabet.contains(&c)) && text.chars().count() > 1;
     let added = source.tokens.iter().zip(&source.token_types).filter_map(|(text, kind)| {
         let special = match *kind {
             TYPE_UNKNOWN | TYPE_CONTROL => true,
             TYPE_USER_DEFINED => false,
+            TYPE_NORMAL if matches!(style, Style::SentencePiece { .. }) && unreachable(text) => false,
             _ => return None,
         };
         Some(AddedToken::from(text.as_str(), special).normalized(false))
