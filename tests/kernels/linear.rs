@@ -14,6 +14,12 @@ use crate::harness::{Bench, Random, Stored, assert_close};
 /// Rounding of f32 sums of up to 2304 products, relative to the largest result.
 const TOLERANCE: f32 = 2e-6;
 
+/// Kernels sum up Q6_K's codes as they are stored, 0 to 63, and take 32 times the sum of x off: the sums that are rounded are
+/// larger than the result (off by 5.9e-6 of a row of 256 on SwiftShader).
+fn tolerance(format: Format) -> f32 {
+    if format == Format::Q6_K { 4.0 * TOLERANCE } else { TOLERANCE }
+}
+
 /// (tokens, out_features, in_features before they are rounded up to whole blocks): one, odd, not a multiple of four, large, more sub-blocks than a workgroup has lanes.
 const SHAPES: [(usize, usize, usize); 11] = [
     (1, 1, 32),
@@ -80,7 +86,7 @@ async fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), labe
             let gpu = LinearWeights { weight: &matrix, bias: has_bias.then_some(&gpu_bias), norm };
             bench.run(op.lower(&ctx, "y", gpu, inputs, &gpu_y), &step);
             let label = format!("{label} {format:?} {shape:?} {variants:?} {op:?}");
-            assert_close(&label, &bench.read(&gpu_y, tokens).await, &wanted, TOLERANCE);
+            assert_close(&label, &bench.read(&gpu_y, tokens).await, &wanted, tolerance(format));
             if variants.matvec != Reduce::None {
                 bench.assert_untouched_after(&label, &gpu_y, tokens).await;
             }
