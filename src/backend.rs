@@ -75,6 +75,22 @@ impl Backend {
         }
     }
 
+    /// Sequences of more tokens than this take other rotary tables ([`Backend::use_rope_tables`]).
+    pub fn long_from(&self) -> Option<u32> {
+        match self {
+            Self::Gpu(model) => model.long_from(),
+            Self::Reference(model) => model.long_from(),
+        }
+    }
+
+    /// Changes to the rotary tables of long sequences, or back to those of others. What is cached is of no use then.
+    pub fn use_rope_tables(&mut self, long: bool) {
+        match self {
+            Self::Gpu(model) => model.use_rope_tables(long),
+            Self::Reference(model) => model.exchange_rope_tables(),
+        }
+    }
+
     /// The dispatches of one decoded token, value and kernel; none on the CPU.
     pub fn decode_labels(&self) -> Vec<String> {
         match self {

@@ -158,7 +158,7 @@ impl Engine {
                 drop(sink);
                 weights.finish(&gpu);
                 let adapter = gpu.capabilities().clone();
-                let model = GpuModel::new(Rc::clone(&gpu), &graph, planned, weights, options.run_ahead)?;
+                let model = GpuModel::new(Rc::clone(&gpu), planned, weights, options.run_ahead)?;
                 load.gpu_bytes = gpu.counts().gpu_bytes;
                 (Backend::Gpu(Box::new(model)), report, Some(adapter), Some(tuning))
             }

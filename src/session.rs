@@ -16,6 +16,9 @@ pub struct Session {
     draws: Option<SamplerOptions>,
     /// Whether the backend counts a token that was not taken.
     miscounted: bool,
+    /// Sequences of more tokens than this have other rotary angles, at all positions, and whether this one has.
+    long_from: usize,
+    is_long: bool,
     capacity: usize,
     vocab_size: usize,
 }
@@ -33,7 +36,9 @@ impl Session {
     /// An empty sequence with room for `capacity` tokens.
     pub fn new(backend: Backend, capacity: u32, vocab_size: u32) -> Self {
         let (capacity, vocab_size) = (capacity as usize, vocab_size as usize);
-        Self { backend, cached: Vec::new(), draws: None, miscounted: false, capacity, vocab_size }
+        let long_from = backend.long_from().map_or(usize::MAX, |n| n as usize);
+        let (cached, draws) = (Vec::new(), None);
+        Self { backend, cached, draws, miscounted: false, long_from, is_long: false, capacity, vocab_size }
     }
 
     /// Tokens that fit.
@@ -61,6 +66,7 @@ impl Session {
         if let Some(options) = options {
             options.check_ids(self.vocab_size)?;
         }
+        self.take_length(ids.len());
         self.draws = options.filter(|options| self.backend.begin(options, ids)).cloned();
         self.miscounted = false;
         let common = self.cached.iter().zip(ids).take_while(|(a, b)| a == b).count();
@@ -99,9 +105,16 @@ impl Session {
         if ids.len() > self.capacity {
             return Err(overflow(ids.len(), self.capacity));
         }
+        if self.take_length(ids.len()) {
+            self.miscounted = true;
+            while self.has_to_feed(ids) {
+                self.feed(ids, cancel).await?;
+            }
+        }
         let rows = self.rows(&ids[self.cached.len()..]);
-        // Past the last position there is no place to compute ahead.
-        let ahead = ahead.min(self.capacity - ids.len());
+        // Past the last position there is no place to compute ahead, nor where angles become others.
+        let end = if self.is_long { self.capacity } else { self.capacity.min(self.long_from) };
+        let ahead = ahead.min(end - ids.len());
         if let Some(options) = &self.draws {
             if self.miscounted {
                 self.backend.begin(options, ids);
@@ -129,6 +142,7 @@ impl Session {
         mut visit: impl FnMut(usize, &[f32]),
     ) -> Result<()> {
         self.check(ids)?;
+        self.take_length(ids.len());
         self.reset();
         for chunk in ids.chunks(MAX_OUTPUTS) {
             let rows = self.rows(chunk);
@@ -142,6 +156,18 @@ impl Session {
             self.cached.extend_from_slice(chunk);
         }
         Ok(())
+    }
+
+    /// Sees to it that angles are those of a sequence of `len` tokens. Gives whether they were others: nothing is cached then.
+    fn take_length(&mut self, len: usize) -> bool {
+        let is_long = len > self.long_from;
+        if is_long == self.is_long {
+            return false;
+        }
+        self.is_long = is_long;
+        self.backend.use_rope_tables(is_long);
+        self.cached.clear();
+        true
     }
 
     fn rows(&self, ids: &[u32]) -> Vec<StepRow> {

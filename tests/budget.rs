@@ -109,7 +109,7 @@ fn measure(gpu: &Rc<Gpu>, checkpoint: &Checkpoint, kernels: Kernels) -> Measured
         let formats = doran::graph::weights::formats(&graph);
         let variants = tune(gpu, &formats, Some(kernels)).await.expect("a choice").variants(KvFormat::F16);
         let planned = PlannedModel::new(gpu, &graph, &weights, CONTEXT, variants).await.expect("room");
-        let model = GpuModel::new(Rc::clone(gpu), &graph, planned, weights, Some(0)).expect("made");
+        let model = GpuModel::new(Rc::clone(gpu), planned, weights, Some(0)).expect("made");
         let loaded = gpu.counts();
         let matrices: u64 =
             graph.weights.iter().enumerate().filter(|(i, _)| is_used(&graph, *i)).map(|(_, w)| gpu_bytes(w)).sum();

@@ -341,6 +341,62 @@ fn folder(arch: &str, config: &str) -> Folder {
     }
 }
 
+/// Whichever version of transformers wrote a configuration, the model is the same.
+#[test]
+fn both_spellings_of_config_json_give_the_same_graph() {
+    let mut n_compared = 0;
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/arch")).unwrap() {
+        let folder = entry.unwrap().path();
+        if !folder.join("config.v5.json").exists() || !folder.join("model.safetensors").exists() {
+            continue;
+        }
+        let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+        let weights = read("model.safetensors");
+        let record = |config: &str| {
+            let safetensors::Parsed::Done(tensors) = safetensors::parse(&weights, weights.len() as u64, 0).unwrap()
+            else {
+                panic!("the whole file is there")
+            };
+            let config = String::from_utf8(read(config)).unwrap();
+            let texts = Folder { config, ..Folder::default() };
+            doran::models::record(&hf_config::checkpoint(&texts, tensors).unwrap())
+        };
+        let (four, five) = (record("config.json").unwrap(), record("config.v5.json").unwrap());
+        assert_eq!(four.1, five.1, "{}", folder.display());
+        assert!(four.0 == five.0, "{}", folder.display());
+        n_compared += 1;
+    }
+    assert!(n_compared > 30, "{n_compared} folders");
+}
+
+/// Any value under any key of any architecture's configuration gives a graph or a typed error.
+#[test]
+fn no_configuration_makes_a_model_file_panic() {
+    let values =
+        [json!(0), json!(1), json!(3), json!(-1), json!(u32::MAX), json!(0.3), json!("x"), json!([]), Value::Null];
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/arch")).unwrap() {
+        let folder = entry.unwrap().path();
+        let Ok(weights) = std::fs::read(folder.join("model.safetensors")) else { continue };
+        let config: Value = serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
+        for (key, value) in config.as_object().unwrap().keys().flat_map(|key| values.iter().map(move |v| (key, v))) {
+            let safetensors::Parsed::Done(tensors) = safetensors::parse(&weights, weights.len() as u64, 0).unwrap()
+            else {
+                panic!("the whole file is there")
+            };
+            let mut changed = config.clone();
+            changed[key] = value.clone();
+            let texts = Folder { config: changed.to_string(), ..Folder::default() };
+            let result =
+                hf_config::checkpoint(&texts, tensors).and_then(|checkpoint| doran::models::record(&checkpoint));
+            if let Err(error) = result {
+                let kind = error.kind();
+                let typed = matches!(kind, ErrorKind::BadFile | ErrorKind::Unsupported);
+                assert!(typed, "{}: {key} = {value}: {error}", folder.display());
+            }
+        }
+    }
+}
+
 /// transformers 4 and 5 spell one model differently; a checkpoint does not.
 #[test]
 fn both_spellings_of_config_json_give_the_same_keys() {

@@ -51,6 +51,7 @@ const TINY: &[(&str, Option<&str>)] = &[
     ("opt", None),
     ("phi", F32),
     ("phi3", F32),
+    ("phi3_longrope", F32),
     ("qwen2", F32),
     ("qwen2_f16_sharded", Some("model-f16.gguf")),
     ("qwen3", F32),
@@ -127,13 +128,33 @@ fn tiny_models_on_the_gpu() {
     let plain = GpuOptions { no_subgroups: true, ..GpuOptions::default() };
     // A binding of 64 KiB splits the larger matrices into parts, and has room for a layer's cache.
     let split = GpuOptions { max_binding_bytes: Some(64 << 10), ..GpuOptions::default() };
-    for options in [GpuOptions::default(), plain, split] {
+    // Left to themselves, CPU adapters take the kernels without cooperation.
+    for (options, kernels) in [(GpuOptions::default(), None), (plain, Some(Kernels::Workgroup)), (split, None)] {
         for (name, path) in tiny() {
             let (label, gpu) = (path.display(), gpu(options));
             // Some do not say how long a text they take; the goldens are short.
-            let engine_options = EngineOptions { context: Some(256), ..EngineOptions::default() };
+            let engine_options = EngineOptions { context: Some(256), kernels, ..EngineOptions::default() };
             let mut engine = load(&path, Some(gpu), engine_options).unwrap_or_else(|error| panic!("{label}: {error}"));
             check(name, &mut engine);
+        }
+    }
+}
+
+/// LongRoPE has other angles for texts of more than 24 tokens here, at all positions: an answer that grows past them goes on as
+/// if it had been longer from the beginning, also where the GPU runs ahead.
+#[test]
+fn an_answer_that_becomes_long_is_that_of_a_long_text() {
+    for gpu in [None, Some(gpu(GpuOptions::default()))] {
+        let options = EngineOptions { run_ahead: Some(4), context: Some(256), ..EngineOptions::default() };
+        let mut engine = load(&fixture("arch/phi3_longrope/"), gpu, options).expect("loads");
+        let mut ids: Vec<u32> = (0..18).map(|i| i * 13 % 250).collect();
+        let answer = greedy(&mut engine, &ids, 12);
+        for token in answer {
+            let mut best = 0;
+            let visit = |_: usize, logits: &[f32]| best = argmax(logits) as u32;
+            pollster::block_on(engine.session.all_logits(&ids, &Cancel::new(), visit)).expect("runs");
+            assert_eq!(token, best, "after {} tokens", ids.len());
+            ids.push(token);
         }
     }
 }

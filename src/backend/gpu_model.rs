@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::pace::Pace;
-use super::planned::PlannedModel;
+use super::planned::{PlannedModel, RopeTables};
 use super::{MAX_OUTPUTS, PREFILL_ROWS, non_finite};
 use crate::error::{Error, Result};
 use crate::gpu::{Copy, Draw, Gpu, GpuBuffer, PendingRead, StepShape, Usage};
-use crate::graph::Graph;
 use crate::graph::lower::Lowered;
 use crate::graph::weights::GpuWeights;
 use crate::ops::StepRow;
@@ -48,7 +47,8 @@ pub struct GpuModel {
     ahead_is_fixed: bool,
     readbacks: Vec<GpuBuffer>,
     logits_readback: GpuBuffer,
-    _weights: GpuWeights,
+    rope_tables: RopeTables,
+    weights: GpuWeights,
 }
 
 impl GpuModel {
@@ -57,15 +57,9 @@ impl GpuModel {
     ///
     /// # Errors
     /// `gpu`.
-    pub fn new(
-        gpu: Rc<Gpu>,
-        graph: &Graph,
-        planned: PlannedModel,
-        weights: GpuWeights,
-        run_ahead: Option<usize>,
-    ) -> Result<Self> {
-        planned.write_rope_tables(&gpu, graph, &weights);
-        let PlannedModel { decode, prefill, step, sampling, .. } = planned;
+    pub fn new(gpu: Rc<Gpu>, planned: PlannedModel, weights: GpuWeights, run_ahead: Option<usize>) -> Result<Self> {
+        let PlannedModel { decode, prefill, step, sampling, rope_tables } = planned;
+        rope_tables.write(&gpu, &weights, false);
         let (decode, prefill) = (decode.record(&gpu)?, prefill.record(&gpu)?);
         let logits_bytes = MAX_OUTPUTS as u64 * u64::from(prefill.logits.stride) * 4;
         let readback = |i| gpu.create_buffer(&format!("drawn.readback.{i}"), RESULT_BYTES, Usage::Readback);
@@ -86,13 +80,22 @@ impl GpuModel {
             ahead_is_fixed: run_ahead.is_some(),
             readbacks,
             logits_readback,
-            _weights: weights,
+            rope_tables,
+            weights,
         })
     }
 
     /// The device.
     pub fn gpu(&self) -> &Rc<Gpu> {
         &self.gpu
+    }
+
+    pub(super) fn long_from(&self) -> Option<u32> {
+        self.rope_tables.long_from()
+    }
+
+    pub(super) fn use_rope_tables(&self, long: bool) {
+        self.rope_tables.write(&self.gpu, &self.weights, long);
     }
 
     pub(super) fn decode_labels(&self) -> Vec<String> {

@@ -9,7 +9,7 @@ use crate::gpu::{Gpu, GpuBuffer, KernelSpec, Usage};
 use crate::graph::fuse_one_row::{fold_output_norms, fuse_one_row};
 use crate::graph::lower::{Bindings, Bucket, Planned, activation_bytes, lower};
 use crate::graph::weights::GpuWeights;
-use crate::graph::{CacheLayer, Graph};
+use crate::graph::{CacheLayer, Graph, RopeTable};
 use crate::ops::sample::Sampling;
 use crate::ops::{GpuKvLayer, Reduce, Variants};
 
@@ -22,7 +22,14 @@ pub struct PlannedModel {
     pub(super) prefill: Planned,
     pub(super) step: Rc<GpuBuffer>,
     pub(super) sampling: Sampling,
-    rope_tables: Vec<Rc<GpuBuffer>>,
+    pub(super) rope_tables: RopeTables,
+}
+
+/// Rotary tables on the GPU: `[positions, rotary_dim / 2]` of (cos, sin).
+pub(super) struct RopeTables {
+    tables: Vec<RopeTable>,
+    /// By table; of those that only stand in for others, nothing.
+    buffers: Vec<Rc<GpuBuffer>>,
     capacity: u32,
 }
 
@@ -52,18 +59,13 @@ impl PlannedModel {
             graph.caches.iter().enumerate().map(cache).collect::<Vec<_>>()
         };
         let caches = gpu.guarded("making room for the KV cache", needed, make_caches).await?;
-        let rope_table = |table: &crate::graph::RopeTable| {
-            let bytes = u64::from(capacity) * table.inv_freq.len() as u64 * 8;
-            gpu.check_fits("a table of rotary angles", bytes)?;
-            Ok(Rc::new(gpu.create_buffer("rope_table", bytes, Usage::Storage)))
-        };
-        let rope_tables = graph.rope_tables.iter().map(rope_table).collect::<Result<Vec<_>>>()?;
+        let rope_tables = RopeTables::new(gpu, graph, weights, capacity)?;
         let step = Rc::new(gpu.create_buffer("step", 16 + 16 * PREFILL_ROWS as u64, Usage::Storage));
         let sampling = Sampling::new(gpu, graph.values[graph.logits].width);
         let bindings = Bindings {
             weights,
             caches: &caches,
-            rope_tables: &rope_tables,
+            rope_tables: &rope_tables.buffers,
             step: &step,
             sampling: &sampling,
             variants,
@@ -81,23 +83,48 @@ impl PlannedModel {
             Ok((decode, lower(gpu, &several, &bindings, prefill_bucket, false)?))
         };
         let (decode, prefill) = gpu.guarded("making room for a step", needed, lower_both).await??;
-        Ok(Self { decode, prefill, step, sampling, rope_tables, capacity })
+        Ok(Self { decode, prefill, step, sampling, rope_tables })
     }
 
     /// The kernels that steps need.
     pub fn kernels(&self) -> Vec<KernelSpec> {
         self.decode.kernels().chain(self.prefill.kernels()).cloned().collect()
     }
+}
 
-    /// Writes the rotary tables in pieces: a long context's table must not stand whole in the wasm heap.
-    pub(super) fn write_rope_tables(&self, gpu: &Gpu, graph: &Graph, weights: &GpuWeights) {
-        for (i, buffer) in self.rope_tables.iter().enumerate() {
-            let spec = &graph.rope_tables[i];
-            let divisors = spec.divisors.map(|weight| weights.cpu_vector(weight));
-            let position_bytes = spec.inv_freq.len() as u64 * 8;
+impl RopeTables {
+    fn new(gpu: &Gpu, graph: &Graph, weights: &GpuWeights, capacity: u32) -> Result<Self> {
+        let tables = graph.rope_tables.clone();
+        let stands_in = |i: usize| tables.iter().any(|table| table.long.is_some_and(|(_, long)| long == i));
+        let buffer = |(i, table): (usize, &RopeTable)| {
+            if stands_in(i) {
+                return Ok(Rc::clone(&weights.nothing));
+            }
+            let bytes = u64::from(capacity) * table.inv_freq.len() as u64 * 8;
+            gpu.check_fits("a table of rotary angles", bytes)?;
+            Ok(Rc::new(gpu.create_buffer("rope_table", bytes, Usage::Storage)))
+        };
+        let buffers = tables.iter().enumerate().map(buffer).collect::<Result<_>>()?;
+        Ok(Self { tables, buffers, capacity })
+    }
+
+    /// Sequences of more tokens than this take other tables.
+    pub(super) fn long_from(&self) -> Option<u32> {
+        self.tables.iter().find_map(|table| Some(table.long?.0))
+    }
+
+    /// Writes the tables, for long sequences or for others, in pieces: a long context's must not stand whole in the wasm heap.
+    pub(super) fn write(&self, gpu: &Gpu, weights: &GpuWeights, long: bool) {
+        for (table, buffer) in self.tables.iter().zip(&self.buffers) {
+            if Rc::ptr_eq(buffer, &weights.nothing) {
+                continue;
+            }
+            let table = table.long.filter(|_| long).map_or(table, |(_, other)| &self.tables[other]);
+            let divisors = table.divisors.map(|weight| weights.cpu_vector(weight));
+            let position_bytes = table.inv_freq.len() as u64 * 8;
             for first in (0..self.capacity).step_by(ROPE_POSITIONS) {
                 let last = self.capacity.min(first + ROPE_POSITIONS as u32);
-                let angles = graph.rope_angles(i, first..last, divisors.as_deref());
+                let angles = table.angles(first..last, divisors.as_deref());
                 gpu.write(buffer, u64::from(first) * position_bytes, bytemuck::cast_slice(&angles));
             }
         }

@@ -84,6 +84,21 @@ pub struct RopeTable {
     pub long: Option<(u32, usize)>,
 }
 
+impl RopeTable {
+    /// These positions: (cos, sin) a pair. `divisors` as [`RopeTable::divisors`] names them.
+    pub fn angles(&self, positions: std::ops::Range<u32>, divisors: Option<&[f32]>) -> Vec<[f32; 2]> {
+        let mut angles = Vec::with_capacity(positions.len() * self.inv_freq.len());
+        for position in positions {
+            for (i, inv_freq) in self.inv_freq.iter().enumerate() {
+                let divisor = divisors.and_then(|d| d.get(i)).map_or(1.0, |d| f64::from(*d));
+                let (sin, cos) = (f64::from(position) * inv_freq / divisor).sin_cos();
+                angles.push([(cos * self.attention_factor) as f32, (sin * self.attention_factor) as f32]);
+            }
+        }
+        angles
+    }
+}
+
 /// One layer's need of cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheLayer {
@@ -134,15 +149,11 @@ impl Graph {
         positions: std::ops::Range<u32>,
         divisors: Option<&[f32]>,
     ) -> Vec<[f32; 2]> {
-        let table = &self.rope_tables[table];
-        let mut angles = Vec::with_capacity(positions.len() * table.inv_freq.len());
-        for position in positions {
-            for (i, inv_freq) in table.inv_freq.iter().enumerate() {
-                let divisor = divisors.and_then(|d| d.get(i)).map_or(1.0, |d| f64::from(*d));
-                let (sin, cos) = (f64::from(position) * inv_freq / divisor).sin_cos();
-                angles.push([(cos * table.attention_factor) as f32, (sin * table.attention_factor) as f32]);
-            }
-        }
-        angles
+        self.rope_tables[table].angles(positions, divisors)
+    }
+
+    /// Sequences of more tokens than this take other rotary tables.
+    pub fn long_from(&self) -> Option<u32> {
+        self.rope_tables.iter().find_map(|table| Some(table.long?.0))
     }
 }

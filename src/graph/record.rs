@@ -1,10 +1,12 @@
 //! The words in which a model file speaks: each call checks shapes against the checkpoint and appends one op.
 
+mod tensors;
+
 use std::collections::HashMap;
 
 use super::{CacheLayer, Graph, Node, Piece, RopeTable, Value, Weight};
 use crate::error::{Error, Result};
-use crate::format::{Checkpoint, RowMap};
+use crate::format::Checkpoint;
 use crate::gpu::upload::RowTake;
 use crate::ops::Op;
 use crate::ops::attention::{Attention, MAX_HEAD_DIM, Mask};
@@ -17,10 +19,6 @@ use crate::ops::rms_norm::RmsNorm;
 use crate::ops::rope::Rope;
 use crate::quant::Format;
 
-/// The longest side of a matrix, and the widest value: what grids of 65,535 workgroups (WebGPU
-/// `maxComputeWorkgroupsPerDimension`) take by every kernel, with room for three matrices side by side. The largest
-/// published vocabularies have a quarter of it.
-const MAX_DIM: u32 = 1 << 20;
 /// Most heads: attention has a workgroup for each.
 const MAX_HEADS: u32 = 65_535;
 
@@ -184,7 +182,9 @@ impl<'a> Recorder<'a> {
         out_features: [u32; N],
         bias: bool,
     ) -> Result<[Var; N]> {
-        let period = out_features.iter().sum::<u32>() / groups;
+        let sum = out_features.iter().try_fold(0u32, |sum, n| sum.checked_add(*n));
+        let period =
+            sum.ok_or_else(|| Error::bad_file(format!("{module} has more rows than can be counted")))? / groups;
         let (mut first, mut outputs) = (0, [x; N]);
         for (i, out_features) in out_features.into_iter().enumerate() {
             let take = RowTake { first, each: out_features / groups, period, ..RowTake::default() };
@@ -195,6 +195,9 @@ impl<'a> Recorder<'a> {
     }
 
     fn linear_of(&mut self, module: &str, suffix: &str, x: Var, out: u32, take: RowTake, bias: bool) -> Result<Var> {
+        if take.each == 0 {
+            return Err(Error::bad_file(format!("{module} has no rows")));
+        }
         let name = format!("{module}.weight");
         let by_columns = if self.by_columns { out / take.each * take.period } else { 0 };
         let weight = self.weight(&name, out, self.width(x), RowTake { by_columns, ..take }, false)?;
@@ -340,71 +343,6 @@ impl<'a> Recorder<'a> {
 
     fn width(&self, x: Var) -> u32 {
         self.graph.values[x.0].width
-    }
-
-    fn norm_weight(&mut self, module: &str, len: u32) -> Result<usize> {
-        let weight = self.weight(&format!("{module}.weight"), 1, len, RowTake::all(len), true)?;
-        self.graph.weights[weight].plus = self.norm_weights_plus;
-        Ok(weight)
-    }
-
-    /// A matrix `[rows, cols]`, or a vector `[cols]`, of the rows (the entries) that `take` takes of tensor `name`.
-    fn weight(&mut self, name: &str, rows: u32, cols: u32, take: RowTake, vector: bool) -> Result<usize> {
-        let tensor = *self
-            .by_name
-            .get(name)
-            .ok_or_else(|| Error::bad_file(format!("the file has no tensor {name}")).with("tensor", name))?;
-        let info = &self.checkpoint.tensors[tensor];
-        // Rows of the tensor, or entries of the vector.
-        let taken = if vector { cols } else { rows };
-        let stored = u64::from(taken / take.each.max(1)) * u64::from(take.period);
-        let shape = match (vector, take.by_columns) {
-            (true, _) => vec![stored],
-            (false, 0) => vec![stored, u64::from(cols)],
-            (false, n) => vec![u64::from(cols), u64::from(n)],
-        };
-        // Weights of several heads may be stored as a matrix.
-        let of_heads = vector && info.shape.len() == 2 && info.shape.iter().product::<u64>() == stored;
-        if info.shape != shape && !of_heads {
-            return Err(Error::bad_file(format!(
-                "tensor {name} has the shape {:?}, the configuration makes it {shape:?}",
-                info.shape
-            ))
-            .with("tensor", name));
-        }
-        // What the file's own order asks for, unless the model knows one.
-        let take = match info.row_map {
-            RowMap::RopeInterleaved { head_dim } if take.head_dim == 0 => {
-                RowTake { head_dim, rotary_dim: head_dim, ..take }
-            }
-            _ => take,
-        };
-        if let Some(index) = self.weights.get(&(tensor, take)) {
-            return Ok(*index);
-        }
-        // Repacking counts stored blocks in 32 bits (`shaders/repack.wgsl`).
-        let blocks = stored * u64::from(cols) / info.format.block_weights();
-        if stored > u64::from(3 * MAX_DIM) || rows > MAX_DIM || cols > MAX_DIM || blocks > u64::from(u32::MAX) {
-            return Err(Error::unsupported(
-                format!("a tensor of {rows} × {cols}"),
-                format!("tensor {name} of {rows} × {cols} weights is larger than doran takes"),
-            )
-            .with("tensor", name));
-        }
-        if (vector || take.by_columns > 0) && !info.format.is_float() {
-            return Err(Error::unsupported(
-                format!("{name} in {}", info.format.spec().name),
-                format!(
-                    "{name} is quantised; doran takes norm weights, biases and what is stored by columns as floats only"
-                ),
-            ));
-        }
-        info.format.row_bytes(shape[shape.len() - 1]).map_err(|error| error.during(name))?;
-        let format = if vector || take.by_columns > 0 { Format::F32 } else { info.format };
-        let pieces = vec![Piece { tensor, row_offset: 0, rows: taken, take }];
-        self.graph.weights.push(Weight { name: name.to_owned(), rows, cols, format, vector, plus: 0.0, pieces });
-        self.weights.insert((tensor, take), self.graph.weights.len() - 1);
-        Ok(self.graph.weights.len() - 1)
     }
 }
 

@@ -37,6 +37,20 @@ impl ReferenceModel {
         Ok(Self { graph, weights, caches, rope_tables })
     }
 
+    /// See [`Graph::long_from`].
+    pub fn long_from(&self) -> Option<u32> {
+        self.graph.long_from()
+    }
+
+    /// Changes from the tables of short sequences to those of long ones, or back.
+    pub fn exchange_rope_tables(&mut self) {
+        for (i, table) in self.graph.rope_tables.iter().enumerate() {
+            if let Some((_, long)) = table.long {
+                self.rope_tables.swap(i, long);
+            }
+        }
+    }
+
     /// Runs one step and returns the logits of its last `n_outputs` rows.
     ///
     /// # Errors

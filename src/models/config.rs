@@ -24,6 +24,9 @@ const ALIASES: &[(&str, &[&str])] = &[
     ("rms_norm_eps", &["layer_norm_epsilon"]),
 ];
 
+/// Most layers: as `format/` takes them.
+const MAX_LAYERS: u32 = 1024;
+
 /// `config.json`, or the same keys translated from GGUF.
 #[derive(Clone, Copy)]
 pub(super) struct Config<'a>(&'a Map<String, Value>);
@@ -196,6 +199,9 @@ impl Head<'static> {
 impl Dims {
     fn check(&self) -> Result<()> {
         let Self { vocab_size, hidden_size, layers, heads, kv_heads, head_dim, .. } = *self;
+        if layers > MAX_LAYERS {
+            return Err(Error::bad_file(format!("{layers} layers are more than a model can have")));
+        }
         if [vocab_size, hidden_size, layers, heads, kv_heads, head_dim].contains(&0) {
             return Err(Error::bad_file("the model's configuration has a dimension of 0"));
         }
@@ -209,6 +215,11 @@ impl Dims {
             )));
         }
         Ok(())
+    }
+
+    /// The same where every head has keys and values of its own, whatever a configuration says.
+    pub fn ungrouped(self) -> Self {
+        Self { kv_heads: self.heads, ..self }
     }
 
     pub fn q_width(&self) -> u32 {

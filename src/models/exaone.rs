@@ -59,7 +59,9 @@ pub(super) fn exaone4(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let intermediate_size = config.u32("intermediate_size")?;
     let eps = config.f32_or("rms_norm_eps", 1e-5)?;
     let act = config.activation("silu")?;
-    let window = if config.has("sliding_window") { config.optional("sliding_window")? } else { Some(4096) };
+    // A GGUF file that does not speak of a window has none.
+    let said = config.has("sliding_window") || config.is_gguf()?;
+    let window = if said { config.optional("sliding_window")? } else { Some(4096) };
     let sliding = sliding(config, &dims, window)?;
     let rotary_dim = dims.rotary_dim(config.f64_or("partial_rotary_factor", 1.0)?)?;
     let mut g = Recorder::new(checkpoint);

@@ -15,7 +15,7 @@ use crate::graph::record::{AttentionSpec, Recorder};
 /// `bad_file` or `unsupported`, naming the key or tensor.
 pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let config = Config::new(checkpoint);
-    let dims = config.dims(None, None)?;
+    let dims = config.dims(None, None)?.ungrouped();
     let Dims { vocab_size, hidden_size, .. } = dims;
     let intermediate_size = config.u32_or("intermediate_size", hidden_size.saturating_mul(4))?;
     let eps = config.f32_or("layer_norm_eps", 1e-5)?;
@@ -43,7 +43,7 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
 
         // Attention
         let h = g.layer_norm(&name("ln_1"), x, eps, true)?;
-        let qkv = g.linears(&name("attn.c_attn"), h, 1, [hidden_size; 3], true)?;
+        let qkv = g.linears(&name("attn.c_attn"), h, 1, [dims.q_width(); 3], true)?;
         let h = attend(&mut g, &name("attn"), qkv, None, spec)?;
         let h = g.linear(&name("attn.c_proj"), h, hidden_size, true)?;
         x = g.add(x, h);

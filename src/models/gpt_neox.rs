@@ -16,10 +16,8 @@ use crate::graph::record::Recorder;
 /// `bad_file` or `unsupported`, naming the key or tensor.
 pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let config = Config::new(checkpoint);
-    let dims = config.dims(None, None)?;
+    let dims = config.dims(None, None)?.ungrouped();
     let Dims { vocab_size, hidden_size, .. } = dims;
-    // No heads share keys and values, whatever a configuration says.
-    let dims = Dims { kv_heads: dims.heads, ..dims };
     let intermediate_size = config.u32_or("intermediate_size", 24_576)?;
     let eps = config.f32_or("layer_norm_eps", 1e-5)?;
     let act = config.activation("gelu")?;

@@ -16,7 +16,7 @@ use crate::graph::record::Recorder;
 /// `bad_file` or `unsupported`, naming the key or tensor.
 pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let config = Config::new(checkpoint);
-    let dims = config.dims(None, None)?;
+    let dims = config.dims(None, None)?.ungrouped();
     let Dims { vocab_size, hidden_size, .. } = dims;
     let intermediate_size = config.u32_or("intermediate_size", hidden_size.saturating_mul(4))?;
     let eps = config.f32_or("layer_norm_eps", 1e-5)?;

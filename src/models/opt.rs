@@ -15,7 +15,7 @@ use crate::graph::record::{NormSpec, Recorder};
 /// `bad_file` or `unsupported`, naming the key or tensor.
 pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let config = Config::new(checkpoint);
-    let dims = config.dims(None, None)?;
+    let dims = config.dims(None, None)?.ungrouped();
     let Dims { vocab_size, hidden_size, .. } = dims;
     // Row of the first position: the two before it are for padding.
     const FIRST: u32 = 2;

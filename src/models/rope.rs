@@ -36,6 +36,9 @@ pub(super) fn plain_or_scaled(
     theta: f64,
     scaling: Option<Config<'_>>,
 ) -> Result<usize> {
+    if theta <= 0.0 {
+        return Err(Error::bad_file(format!("rotary frequencies need a positive base, not {theta}")));
+    }
     let plain: Vec<f64> =
         (0..rotary_dim / 2).map(|i| theta.powf(-2.0 * f64::from(i) / f64::from(rotary_dim))).collect();
     let kind = scaling.map_or(Ok("default"), |scaling| scaling.str_or("rope_type", "default"))?;

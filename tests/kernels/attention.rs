@@ -29,7 +29,12 @@ struct Case {
     mask: Mask,
     length: u32,
     capacity: u32,
+    /// Soft cap and factor of linear biases.
+    adjusted: (f32, f32),
 }
+
+/// Scores as they are.
+const PLAIN: (f32, f32) = (0.0, 0.0);
 
 /// A cache of two slots on both sides.
 struct Both<'a> {
@@ -56,8 +61,8 @@ impl<'a> Both<'a> {
     }
 
     fn attention(&self) -> Attention {
-        let Case { heads, kv_heads, head_dim, mask, .. } = self.case;
-        Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap: 0.0, alibi: 0.0 }
+        let Case { heads, kv_heads, head_dim, mask, adjusted: (soft_cap, alibi), .. } = self.case;
+        Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap, alibi }
     }
 
     fn kv_width(&self) -> usize {
@@ -74,7 +79,7 @@ impl<'a> Both<'a> {
 
     /// Attention of these rows by one choice of kernels, compared with the reference.
     async fn check(&self, rows: &[StepRow], q: &Rows, kernels: Kernels, label: &str) {
-        let Case { heads, kv_heads, head_dim, mask, length, capacity } = self.case;
+        let Case { heads, kv_heads, head_dim, mask, length, capacity, adjusted } = self.case;
         let room = score_bytes(64, heads, capacity);
         let room = Rc::new(self.bench.gpu.create_buffer("scores", room, Usage::Storage));
         let scores = (kernels == Kernels::Scores).then_some(&room);
@@ -84,7 +89,10 @@ impl<'a> Both<'a> {
         let y = self.bench.room(rows.len(), q.width);
         self.bench.run(self.attention().lower(&ctx, "y", &self.gpu, &self.bench.operand(q, 64), &y), &step);
         // Scores, exponentials and sums in f32 against f64; the reference reads the cache as rounded.
-        let case = format!("{heads}/{kv_heads} × {head_dim}, {mask:?}, {length}, {:?}, {kernels:?}, {label}", self.kv);
+        let case = format!(
+            "{heads}/{kv_heads} × {head_dim}, {mask:?}, {length}, {adjusted:?}, {:?}, {kernels:?}, {label}",
+            self.kv
+        );
         assert_close(&case, &self.bench.read(&y, rows.len()).await, &wanted, 3e-6);
         self.bench.assert_untouched_after(&case, &y, rows.len()).await;
     }
@@ -114,8 +122,15 @@ async fn check(bench: &Bench, case: Case, kv: KvFormat) {
 
 pub async fn attention_over_the_cache() {
     let bench = Bench::new().await;
-    let case =
-        |heads, kv_heads, head_dim, mask, length| Case { heads, kv_heads, head_dim, mask, length, capacity: 200 };
+    let case = |heads, kv_heads, head_dim, mask, length| Case {
+        heads,
+        kv_heads,
+        head_dim,
+        mask,
+        length,
+        capacity: 200,
+        adjusted: PLAIN,
+    };
     let cases = [
         case(1, 1, 1, Mask::Causal, 1),
         case(9, 3, 64, Mask::Causal, 130),
@@ -127,6 +142,10 @@ pub async fn attention_over_the_cache() {
         case(6, 2, 196, Mask::Window(11), 60),
         case(14, 2, 8, Mask::Window(9), 130),
         case(5, 1, 12, Mask::Causal, 67),
+        // Soft caps, and linear biases for heads that are a power of two and for others.
+        Case { adjusted: (1.5, 0.0), ..case(4, 2, 16, Mask::Window(8), 70) },
+        Case { adjusted: (0.0, 1.0), ..case(8, 8, 64, Mask::Causal, 60) },
+        Case { adjusted: (0.0, 0.35), ..case(7, 1, 9, Mask::Causal, 80) },
         // A cache that is full, of no whole quads of positions.
         Case { capacity: 67, ..case(3, 3, 8, Mask::Causal, 67) },
     ];
@@ -141,7 +160,7 @@ pub async fn attention_over_the_cache() {
 pub async fn rows_of_several_slots() {
     let bench = Bench::new().await;
     for (head_dim, mask) in [(8, Mask::Causal), (80, Mask::Window(7)), (132, Mask::Causal)] {
-        let case = Case { heads: 6, kv_heads: 2, head_dim, mask, length: 40, capacity: 40 };
+        let case = Case { heads: 6, kv_heads: 2, head_dim, mask, length: 40, capacity: 40, adjusted: PLAIN };
         let mut random = Random(u64::from(head_dim));
         let mut both = Both::new(&bench, case, KvFormat::F32);
         for slot in [0, 1] {
@@ -167,7 +186,7 @@ pub async fn attention_reads_the_window_only() {
         [(6, 2, 64, 0, 64), (6, 2, 64, 9, 1), (9, 3, 64, 17, 50), (2, 2, 128, 20, 33), (4, 1, 256, 3, 9)]
     {
         let mask = if window == 0 { Mask::Causal } else { Mask::Window(window) };
-        let case = Case { heads, kv_heads, head_dim, mask, length: 130, capacity: 200 };
+        let case = Case { heads, kv_heads, head_dim, mask, length: 130, capacity: 200, adjusted: PLAIN };
         let mut random = Random(u64::from(head_dim));
         let mut both = Both::new(&bench, case, KvFormat::F32);
         // The first rows stand at `start`; around what they may read there is nothing but NaN.
@@ -207,8 +226,15 @@ pub async fn attention_reads_the_window_only() {
 /// One row at a time, each bringing its own key and value: rotary part, groups of heads, windows, several splits and tiles.
 pub async fn attention_in_splits() {
     let bench = Bench::new().await;
-    let case =
-        |heads, kv_heads, head_dim, mask, length| Case { heads, kv_heads, head_dim, mask, length, capacity: 2200 };
+    let case = |heads, kv_heads, head_dim, mask, length| Case {
+        heads,
+        kv_heads,
+        head_dim,
+        mask,
+        length,
+        capacity: 2200,
+        adjusted: PLAIN,
+    };
     let cases = [
         (case(1, 1, 4, Mask::Causal, 3), 0),
         (case(9, 3, 64, Mask::Causal, 70), 64),
@@ -231,7 +257,7 @@ pub async fn attention_in_splits() {
 }
 
 async fn check_splits(bench: &Bench, case: &Case, rotary_dim: u32, kv: KvFormat, reduce: Reduce, start: u32) {
-    let Case { heads, kv_heads, head_dim, mask, length, capacity } = *case;
+    let Case { heads, kv_heads, head_dim, mask, length, capacity, .. } = *case;
     let mut random = Random(u64::from(head_dim * 5 + length));
     let len = (2 * kv_heads * capacity * head_dim) as usize;
     let mut cpu = CpuKvLayer { k: vec![0.0; len], v: vec![0.0; len], capacity: capacity as usize, format: kv };

@@ -218,7 +218,7 @@ pub struct Place<'a> {
 /// Uploads tensors as if they stood one after the other in a file that is cut every `chunk_blocks` blocks: the end of one
 /// and the beginning of the next share a chunk, and slices begin at bytes of every alignment.
 pub fn upload(bench: &Bench, matrix: &GpuMatrix, places: &[Place<'_>], chunk_blocks: usize) {
-    let block_bytes = matrix.format.block_bytes() as usize;
+    let block_bytes = places[0].stored.format.block_bytes() as usize;
     let uploader = Uploader::new(&bench.gpu, (chunk_blocks * block_bytes + 4 * places.len()) as u64);
     let blocks_of = |place: &Place<'_>| place.stored.bytes.len() / block_bytes;
     let total: usize = places.iter().map(blocks_of).sum();

@@ -189,13 +189,16 @@ pub async fn embedding_in_every_format() {
                     .enumerate()
                     .map(|(i, token)| StepRow { token: *token, slot: 0, position: i as u32 })
                     .collect();
-                let op = Embedding { weight: 0, scale: 1.5, first_position: None };
-                let wanted: Rows = op.reference(&table, &rows);
-                let step = bench.write_step(&rows, 1);
-                let y = bench.room(rows.len(), width);
-                bench.run(op.lower(&bench.lowering(bench.variants()[0], 64), "y", &matrix, &y), &step);
-                // Unpacking is exact but for the order of scale, minimum and factor.
-                assert_close(&format!("{format:?}"), &bench.read(&y, rows.len()).await, &wanted, 2e-7);
+                // By token, and by position where the table is long enough.
+                for first_position in [None, Some(2)].into_iter().take(vocab.min(2)) {
+                    let op = Embedding { weight: 0, scale: 1.5, first_position };
+                    let wanted: Rows = op.reference(&table, &rows);
+                    let step = bench.write_step(&rows, 1);
+                    let y = bench.room(rows.len(), width);
+                    bench.run(op.lower(&bench.lowering(bench.variants()[0], 64), "y", &matrix, &y), &step);
+                    // Unpacking is exact but for the order of scale, minimum and factor.
+                    assert_close(&format!("{format:?}"), &bench.read(&y, rows.len()).await, &wanted, 2e-7);
+                }
             }
         }
     }

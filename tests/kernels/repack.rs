@@ -58,3 +58,62 @@ pub async fn pieces_and_interleaved_heads() {
         }
     }
 }
+
+/// One tensor of groups of rows into three matrices, one of which wants the first rows of its heads in another order; and
+/// tensors that are stored by columns.
+pub async fn groups_and_columns() {
+    let bench = Bench::new().await;
+    let split = Bench::with(GpuOptions { max_binding_bytes: Some(2048), ..GpuOptions::default() }).await;
+    // Three groups of 14 query rows (two heads of 7), 7 key rows and 7 value rows.
+    let parts = [(0, 14, 7, 4), (14, 7, 7, 4), (21, 7, 0, 0)];
+    for bench in [&bench, &split] {
+        for format in Format::ALL {
+            let mut random = Random(format.block_bytes());
+            let stored = Stored::random(format, 84, COLS, &mut random);
+            for (first, each, head_dim, rotary_dim) in parts {
+                let take = RowTake { first, each, period: 28, head_dim, rotary_dim, by_columns: 0 };
+                let n_rows = 3 * each as usize;
+                let mut wanted = Rows::zeros(n_rows, COLS);
+                for row in 0..84 {
+                    if let Some(to) = take.place_of(row) {
+                        assert_eq!(take.stored(to), row);
+                        stored.row(row, wanted.row_mut(to));
+                    }
+                }
+                let place = Place { stored: &stored, row_offset: 0, take };
+                check(bench, (format, n_rows, COLS), place, if format.is_float() { 1001 } else { 41 }, &wanted).await;
+            }
+        }
+        for format in [Format::F32, Format::F16, Format::BF16] {
+            let mut random = Random(format.block_bytes());
+            // `[in, out]`: 96 rows of 42, of which a matrix takes columns 14 to 28.
+            let stored = Stored::random(format, COLS, 42, &mut random);
+            let take = RowTake { first: 14, each: 14, period: 42, by_columns: 42, ..RowTake::default() };
+            let (mut wanted, mut row) = (Rows::zeros(14, COLS), vec![0.0; 42]);
+            for i in 0..COLS {
+                stored.row(i, &mut row);
+                (0..14).for_each(|j| wanted.row_mut(j)[i] = row[14 + j]);
+            }
+            check(bench, (Format::F32, 14, COLS), Place { stored: &stored, row_offset: 0, take }, 1001, &wanted).await;
+        }
+    }
+}
+
+/// Uploads a tensor into a matrix of its own, and reads that back through the embedding kernel.
+async fn check(
+    bench: &Bench,
+    (format, rows, cols): (Format, usize, usize),
+    place: Place<'_>,
+    chunk_blocks: usize,
+    wanted: &Rows,
+) {
+    let matrix = GpuMatrix::new(&bench.gpu, "weight", format, rows as u32, cols as u32, &bench.nothing);
+    let label = format!("{:?} into {format:?}, {:?}", place.stored.format, place.take);
+    upload(bench, &matrix, &[place], chunk_blocks);
+    let tokens: Vec<_> = (0..rows as u32).map(|token| StepRow { token, slot: 0, position: 0 }).collect();
+    let step = bench.write_step(&tokens, 1);
+    let y = bench.room(rows, cols);
+    let op = Embedding { weight: 0, scale: 1.0, first_position: None };
+    bench.run(op.lower(&bench.lowering(bench.variants()[0], 128), "y", &matrix, &y), &step);
+    assert_close(&label, &bench.read(&y, rows).await, wanted, 2e-7);
+}

@@ -1,6 +1,7 @@
 //! Ops on rows: norm, rotary embedding, element-wise functions, selection, argmax.
 
 use doran::ops::elementwise::Function;
+use doran::ops::norm::Norm;
 use doran::ops::rms_norm::RmsNorm;
 use doran::ops::rope::Rope;
 use doran::ops::{Operand, StepRow, select_rows};
@@ -29,6 +30,37 @@ pub async fn rms_norm() {
                 // f32 sums of up to 2048 squares against f64.
                 let label = format!("{variants:?} [{rows}, {width}] × {scale}");
                 assert_close(&label, &bench.read(&y, rows).await, &wanted, 1e-6);
+            }
+        }
+    }
+}
+
+/// Layer norms, and norms of heads of any width, with and without weight and bias; means far from 0.
+pub async fn norm() {
+    let bench = Bench::new().await;
+    for variants in bench.variants() {
+        for (rows, heads, width) in [(1, 1, 1), (1, 1, 576), (3, 1, 33), (5, 7, 9), (2, 3, 130), (4, 16, 64)] {
+            for case in 0..16 {
+                let mut random = Random(width as u64 + case);
+                let [centred, shared, has_weight, has_bias] = [1, 2, 4, 8].map(|bit| case & bit != 0);
+                let mut x = random.rows(rows, heads * width);
+                x.data.iter_mut().for_each(|v| *v += 3.0);
+                let len = if shared { width } else { heads * width };
+                let vector = |random: &mut Random| (0..len.next_multiple_of(32)).map(|_| random.unit()).collect();
+                let (weight, bias): (Vec<f32>, Vec<f32>) = (vector(&mut random), vector(&mut random));
+                let (weight, bias) = (has_weight.then_some(weight), has_bias.then_some(bias));
+                let given = |vector: &Option<Vec<f32>>| vector.as_ref().map(|_| 0);
+                let (heads, eps) = (heads as u32, 1e-5);
+                let op = Norm { heads, centred, shared, weight: given(&weight), bias: given(&bias), eps };
+                let wanted = op.reference(&x, weight.as_deref(), bias.as_deref());
+                let step = bench.write_step(&step_rows(rows), 1);
+                let (gpu_x, y) = (bench.operand(&x, 32), bench.room(rows, x.width));
+                let [weight, bias] = [weight, bias].map(|vector| vector.map(|vector| bench.vector(&vector)));
+                let ctx = bench.lowering(variants, 64);
+                bench.run(op.lower(&ctx, "y", weight.as_ref(), bias.as_ref(), (&gpu_x, &y)), &step);
+                // f32 sums against f64; where the variance is a tenth of the mean's square, a mean off by an ulp shows tenfold.
+                let label = format!("{op:?} {variants:?} [{rows}, {heads} × {width}]");
+                assert_close(&label, &bench.read(&y, rows).await, &wanted, 3e-6);
             }
         }
     }

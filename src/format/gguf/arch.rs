@@ -180,7 +180,8 @@ impl Arch {
             },
         };
         match kind {
-            "none" => Ok(None),
+            // The divisors of `longrope` are tensors.
+            "none" | "longrope" => Ok(None),
             "linear" => Ok(Some(json!({ "rope_type": "linear", "factor": factor()? }))),
             "yarn" => {
                 let factor = factor()?;

@@ -238,8 +238,12 @@ pub(super) const ARCHS: &[Arch] = &[
         tensors: &[BIG],
         layers: "transformer.h",
         layer_tensors: &[BIG_ATTENTION, BIG_MLP, ATTENTION, &[("attn_norm_2", "ln_attn")]],
-        // With two norms, or with groups, it is the newer architecture, which reads groups from the file.
-        flags: &[("attn_qkv.weight", "new_decoder_architecture"), ("attn_norm_2.weight", "two_norms")],
+        // All as the newer architecture, which takes groups for what is said of them.
+        flags: &[
+            ("attn_qkv.weight", "new_decoder_architecture"),
+            ("attn_norm_2.weight", "two_norms"),
+            ("attn_qkv.bias", "bias"),
+        ],
         ..HALVES
     },
     Arch {
