@@ -37,7 +37,6 @@ struct Params {
 
 const NOWHERE: u32 = 0xffffffffu;
 
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> staging: array<u32>;
 @group(0) @binding(2) var<storage, read_write> quants: array<u32>;

@@ -87,7 +87,7 @@ pub struct LoadInfo {
     pub times: LoadTimes,
 }
 
-/// Milliseconds that a load waited for each kind of work. Kinds go on at the same time: the sum is longer than the load.
+/// Milliseconds that a load waited for each kind of work. Kinds go on at the same time: the sum may be longer than the load.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct LoadTimes {
     /// For the network.

@@ -134,7 +134,7 @@ export interface LoadFacts {
   readonly times: LoadTimes;
 }
 
-/** Milliseconds that a load waited for each kind of work. Kinds go on at the same time: the sum is longer than the load. */
+/** Milliseconds that a load waited for each kind of work. Kinds go on at the same time: the sum may be longer than the load. */
 export interface LoadTimes {
   /** For the network. */
   readonly fetch: number;

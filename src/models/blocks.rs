@@ -45,11 +45,24 @@ pub(super) fn gated_mlp(
     [intermediate_size, hidden_size]: [u32; 2],
     bias: bool,
 ) -> Result<Var> {
-    let gate = g.linear(&format!("{at}.gate_proj"), h, intermediate_size, bias)?;
-    let up = g.linear(&format!("{at}.up_proj"), h, intermediate_size, bias)?;
+    let modules = ["gate_proj", "up_proj", "down_proj"].map(|module| format!("{at}.{module}"));
+    gated_mlp_of(g, modules, h, act, [intermediate_size, hidden_size], bias)
+}
+
+/// The same by the names of gate, up and down.
+pub(super) fn gated_mlp_of(
+    g: &mut Recorder<'_>,
+    [gate, up, down]: [String; 3],
+    h: Var,
+    act: Function,
+    [intermediate_size, hidden_size]: [u32; 2],
+    bias: bool,
+) -> Result<Var> {
+    let gate = g.linear(&gate, h, intermediate_size, bias)?;
+    let up = g.linear(&up, h, intermediate_size, bias)?;
     let gate = g.activation(act, gate);
     let h = g.mul(gate, up);
-    g.linear(&format!("{at}.down_proj"), h, hidden_size, bias)
+    g.linear(&down, h, hidden_size, bias)
 }
 
 /// The same where gate and up are one tensor, `gate_up_proj`, the gate first.

@@ -3,7 +3,7 @@
 //! head by head, and where some layers look back over a window only, the others do not rotate.
 
 use super::Limits;
-use super::blocks::{attend, gated_mlp, qkv};
+use super::blocks::{attend, gated_mlp, gated_mlp_of, qkv};
 use super::config::{Config, Dims, Head, unsupported};
 use super::rope;
 use crate::error::Result;
@@ -39,11 +39,8 @@ pub(super) fn exaone(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
 
         // MLP
         let h = g.rms_norm(&name("ln_2"), x, eps)?;
-        let gate = g.linear(&name("mlp.c_fc_0"), h, intermediate_size, false)?;
-        let up = g.linear(&name("mlp.c_fc_1"), h, intermediate_size, false)?;
-        let gate = g.activation(act, gate);
-        let h = g.mul(gate, up);
-        let h = g.linear(&name("mlp.c_proj"), h, hidden_size, false)?;
+        let modules = [name("mlp.c_fc_0"), name("mlp.c_fc_1"), name("mlp.c_proj")];
+        let h = gated_mlp_of(&mut g, modules, h, act, [intermediate_size, hidden_size], false)?;
         x = g.add(x, h);
     }
     let x = g.select_outputs(x);
