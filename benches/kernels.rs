@@ -145,7 +145,7 @@ impl Bench {
         let stride = row_stride(width);
         let buffer =
             self.gpu.create_buffer("operand", u64::from(rows.next_multiple_of(8) * stride) * 4, Usage::Storage);
-        Operand { buffer: Rc::new(buffer), stride, offset: 0, width, outputs }
+        Operand { buffer: Rc::new(buffer), stride, offset: 0, width, outputs, prepared: None }
     }
 
     fn lowering(&self, max_rows: u32) -> Lowering<'_> {

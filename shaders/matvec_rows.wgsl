@@ -1,5 +1,5 @@
 // y = w · x for single rows of activations (decode; grid z) on CPU adapters: an invocation owns a pair of quads of output rows, so there
-// is no reduction and no barrier. INPUT says how x comes (with a norm or without), EPILOGUE which quads make a pair and
+// is no reduction and no barrier. INPUT says how x comes (with a norm or without, or prepared for one), EPILOGUE which quads make a pair and
 // what becomes of their sums. Reference: src/ops/linear.rs.
 #import linear_io
 #import INPUT
@@ -22,6 +22,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         a += quad_dot(first + block, x);
         b += quad_dot(second + block, x);
     }
-    let scale = input_scale(squares);
+    let scale = input_scale(group.z, local, squares);
     finish(group.z, i, a * scale, b * scale);
 }

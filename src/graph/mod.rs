@@ -12,7 +12,7 @@ pub mod reference;
 pub mod weights;
 
 use crate::gpu::upload::RowTake;
-use crate::ops::Op;
+use crate::ops::{Op, prepared_stride, row_stride};
 use crate::quant::Format;
 
 /// A value between two ops: `[rows, width]`, rows known at each step only.
@@ -26,6 +26,17 @@ pub struct Value {
     pub outputs: bool,
     /// If it is a range of columns of another value: which, and from which column.
     pub view: Option<(usize, u32)>,
+    /// The weight of a norm that whoever makes it prepares for the linears that take the norm ([`Operand::prepared`]).
+    ///
+    /// [`Operand::prepared`]: crate::ops::Operand::prepared
+    pub prepared: Option<usize>,
+}
+
+impl Value {
+    /// Floats from row to row.
+    pub fn stride(&self) -> u32 {
+        if self.prepared.is_some() { prepared_stride(self.width) } else { row_stride(self.width) }
+    }
 }
 
 /// An op with its inputs and output, by index.

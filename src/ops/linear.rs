@@ -113,7 +113,7 @@ impl Linear {
                 norm_width: x.width,
                 norm_eps: self.norm.as_ref().map_or(0.0, |norm| norm.eps),
                 of_outputs: u32::from(x.outputs),
-                pad0: 0,
+                prepared_width: y.prepared_width(),
             };
             let mut buffers = vec![
                 Rc::clone(&part.quants),
@@ -123,10 +123,12 @@ impl Linear {
                 Rc::clone(residual.map_or(ctx.nothing, |r| &r.buffer)),
                 Rc::clone(&y.buffer),
             ];
-            buffers.extend(norm.map(Rc::clone));
-            if choice.reads_step {
-                buffers.push(Rc::clone(ctx.step));
-            }
+            buffers.extend(match choice.last {
+                Last::Nothing => None,
+                Last::Norm => norm.map(Rc::clone),
+                Last::PreparedNorm => Some(Rc::clone(y.prepared.as_ref().unwrap_or(ctx.nothing))),
+                Last::Step => Some(Rc::clone(ctx.step)),
+            });
             let Choice { kernel, groups, tiles, .. } = choice;
             let rows = || x.clone();
             let (grid_rows, weight_rows, work_rows) = (rows(), rows(), rows());
@@ -142,7 +144,7 @@ impl Linear {
             spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(tiles.count(weight_rows.rows_of(s))));
             spec
         };
-        let choices = |part: &MatrixPart| self.choices(ctx, x.outputs, part.rows.div_ceil(4));
+        let choices = |part: &MatrixPart| self.choices(ctx, x, part.rows.div_ceil(4));
         weight
             .parts
             .iter()
@@ -152,17 +154,17 @@ impl Linear {
 
     /// The kernels for a part of `n_quads` quads of rows. A recording for several rows has some to choose from by the number of
     /// rows in a step: the grids of the others are empty.
-    fn choices(&self, ctx: &Lowering<'_>, of_outputs: bool, n_quads: u32) -> Vec<Choice> {
+    fn choices(&self, ctx: &Lowering<'_>, x: &Operand, n_quads: u32) -> Vec<Choice> {
         let choice = |kernel, quads, rows, steps| {
             let tiles = Tiles { rows, steps };
-            Choice { kernel, groups: n_quads.div_ceil(quads), tiles, reads_step: false }
+            Choice { kernel, groups: n_quads.div_ceil(quads), tiles, last: Last::Nothing }
         };
         if ctx.max_rows == 1 {
-            vec![self.matvec(ctx, n_quads)]
+            vec![self.matvec(ctx, x, n_quads)]
         } else if ctx.variants.matvec == Reduce::None {
-            if of_outputs {
+            if x.outputs {
                 // Mostly one row, by the largest matrix; and a kernel less to compile.
-                let matvec = self.matvec(ctx, n_quads);
+                let matvec = self.matvec(ctx, x, n_quads);
                 return vec![Choice { tiles: Tiles { rows: 1, steps: (1, u32::MAX) }, ..matvec }];
             }
             let kernel = KernelSpec::new("matmul_rows").slot("ACT", ctx.variants.act()).constant("WORKGROUP", 8);
@@ -170,17 +172,20 @@ impl Linear {
         } else {
             let batch = choice(KernelSpec::new("matvec_batch"), 8, BATCH_ROWS, (1, BATCH_ROWS));
             let tile = choice(KernelSpec::new("matmul_tile"), 16, 32, (BATCH_ROWS + 1, u32::MAX));
-            vec![Choice { reads_step: true, ..batch }, Choice { reads_step: true, ..tile }]
+            vec![Choice { last: Last::Step, ..batch }, Choice { last: Last::Step, ..tile }]
         }
     }
 
     /// The kernel for one row.
-    fn matvec(&self, ctx: &Lowering<'_>, n_quads: u32) -> Choice {
+    fn matvec(&self, ctx: &Lowering<'_>, x: &Operand, n_quads: u32) -> Choice {
         let on_cpu = ctx.variants.matvec == Reduce::None;
         let (shader, workgroup) = if on_cpu { ("matvec_rows", 8) } else { ("matvec", ctx.variants.matvec_workgroup) };
         let broadcast = on_cpu && ctx.variants.broadcast;
         let mut kernel = KernelSpec::new(shader).constant("WORKGROUP", workgroup);
+        let prepared = self.norm.is_some() && x.prepared.is_some();
+        let mut last = if self.norm.is_some() && !prepared { Last::Norm } else { Last::Nothing };
         kernel = match (&self.norm, broadcast) {
+            (Some(_), true) if prepared => kernel.slot("INPUT", "input/prepared").slot("ACT", ctx.variants.act()),
             (Some(_), true) => kernel.slot("INPUT", "input/norm_broadcast4"),
             (Some(_), false) => kernel.slot("INPUT", "input/norm"),
             (None, _) => {
@@ -194,10 +199,14 @@ impl Linear {
             Some(gate) => {
                 (kernel.slot("EPILOGUE", "epilogue/gate").slot("FUNCTION", gate.function.file()), gate.offset / 4)
             }
+            None if broadcast && self.norm.is_none() => {
+                last = Last::PreparedNorm;
+                (kernel.slot("EPILOGUE", "epilogue/rows_prepared"), n_quads.div_ceil(2))
+            }
             None => (kernel.slot("EPILOGUE", "epilogue/rows"), n_quads.div_ceil(2)),
         };
         let groups = if on_cpu { pairs.div_ceil(workgroup) } else { pairs };
-        Choice { kernel, groups, tiles: Tiles { rows: 1, steps: (1, 1) }, reads_step: false }
+        Choice { kernel, groups, tiles: Tiles { rows: 1, steps: (1, 1) }, last }
     }
 }
 
@@ -208,8 +217,20 @@ struct Choice {
     groups: u32,
     /// Workgroups over the rows of x.
     tiles: Tiles,
-    /// Whether it binds the step, to know where the rows of x end.
-    reads_step: bool,
+    /// What it binds last.
+    last: Last,
+}
+
+/// The last binding of a kernel.
+#[derive(Clone, Copy)]
+enum Last {
+    Nothing,
+    /// The weight of the norm of x.
+    Norm,
+    /// The weight of the norm of y that it prepares, if any.
+    PreparedNorm,
+    /// The step, to know where the rows of x end.
+    Step,
 }
 
 /// Rows of x by tiles.
@@ -269,6 +290,6 @@ params! {
         norm_width: u32,
         norm_eps: f32,
         of_outputs: u32,
-        pad0: u32,
+        prepared_width: u32,
     }
 }

@@ -45,6 +45,11 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
             all.push(("matmul_rows", with(&[&[("ACT", act)]])));
             all.push(("matvec_rows", with(&[&[("INPUT", "input/plain"), ("ACT", act)], &rows])));
         }
+        let prepared = [("INPUT", "input/prepared"), ("ACT", "act/broadcast4")];
+        all.push(("matvec_rows", with(&[&prepared, &rows])));
+        all.push(("matvec_rows", with(&[&prepared, &gate])));
+        let prepares = [("INPUT", "input/plain"), ("ACT", "act/broadcast4"), ("EPILOGUE", "epilogue/rows_prepared")];
+        all.push(("matvec_rows", with(&[&prepares])));
         all.push(("matvec_rows", with(&[&[("INPUT", "input/norm")], &gate])));
         all.push(("matvec_rows", with(&[&[("INPUT", "input/norm_broadcast4")], &gate])));
         all.push(("matvec_rows", with(&[&[("INPUT", "input/norm_broadcast4")], &rows])));
