@@ -185,6 +185,21 @@ export interface EngineStats {
   readonly tuning?: Tuning | undefined;
 }
 
+/** What the dispatches of one kernel take in a step, measured apart from the others. */
+export interface KernelTime {
+  /** Rows of the step: 1 for a decoded token. */
+  readonly rows: number;
+  /** The kernel, with what fills its slots. */
+  readonly kernel: string;
+  /** Its dispatches in the step, and the milliseconds of all of them. */
+  readonly dispatches: number;
+  readonly ms: number;
+  /** What they read, and their multiply-adds where there are many. */
+  readonly weightBytes: number;
+  readonly kvBytes: number;
+  readonly multiplyAdds: number;
+}
+
 /** The kernels for matrices times one row, as they were chosen for the device. */
 export interface Tuning {
   readonly kernels: Kernels;
