@@ -103,7 +103,7 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
     activation_bytes += partials.as_ref().map_or(0, |buffer| buffer.bytes());
     let partials = partials.as_ref().unwrap_or(nothing);
     let (variants, step, max_rows) = (bind.variants, bind.step, bucket.max_rows);
-    let ctx = Lowering { variants, step, nothing, scores, partials, max_rows };
+    let ctx = Lowering { variants, step, nothing, scores, partials, max_rows, gate: graph.gate_function() };
     let outputs_ctx = Lowering { max_rows: bucket.max_outputs, ..ctx };
     let mut specs: Vec<DispatchSpec> = Vec::new();
     for node in &graph.nodes {

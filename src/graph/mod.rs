@@ -12,6 +12,7 @@ pub mod reference;
 pub mod weights;
 
 use crate::gpu::upload::RowTake;
+use crate::ops::elementwise::Function;
 use crate::ops::{Op, prepared_stride, row_stride};
 use crate::quant::Format;
 
@@ -145,6 +146,16 @@ impl Graph {
             offset += column;
         }
         (value, offset)
+    }
+
+    /// The first function of its gates, which is mostly the only one.
+    pub fn gate_function(&self) -> Function {
+        let gate = |node: &Node| match &node.op {
+            Op::Elementwise(function) if function.is_gate() => Some(*function),
+            Op::Linear(linear) => linear.gate.map(|gate| gate.function),
+            _ => None,
+        };
+        self.nodes.iter().find_map(gate).unwrap_or(Function::SiluMul)
     }
 
     /// How many nodes read `value`, itself or through views of it.

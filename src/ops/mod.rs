@@ -253,6 +253,8 @@ pub struct Lowering<'a> {
     pub partials: &'a Rc<GpuBuffer>,
     /// Rows that this recording is for at most.
     pub max_rows: u32,
+    /// The gate of the graph's gated linears; kernels for CPU adapters have it whether they need it or not.
+    pub gate: elementwise::Function,
 }
 
 /// A dispatch without traffic; ops add theirs.

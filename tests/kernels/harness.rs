@@ -5,7 +5,10 @@ use std::rc::Rc;
 use doran::gpu::device::GpuOptions;
 use doran::gpu::upload::{GpuMatrix, RowTake, Slice, Uploader};
 use doran::gpu::{DispatchSpec, Draw, Gpu, GpuBuffer, Recording, StepShape, Usage};
-use doran::ops::{CpuMatrix, KvFormat, Lowering, Operand, Reduce, Rows, StepRow, Variants, prepared_stride, row_stride};
+use doran::ops::elementwise::Function;
+use doran::ops::{
+    CpuMatrix, KvFormat, Lowering, Operand, Reduce, Rows, StepRow, Variants, prepared_stride, row_stride,
+};
 use doran::quant::Format;
 use doran::weights::VecBytes;
 
@@ -109,7 +112,7 @@ impl Bench {
 
     pub fn lowering(&self, variants: Variants, max_rows: u32) -> Lowering<'_> {
         let Self { step, nothing, partials, .. } = self;
-        Lowering { variants, step, nothing, scores: None, partials, max_rows }
+        Lowering { variants, step, nothing, scores: None, partials, max_rows, gate: Function::SiluMul }
     }
 
     pub fn run(&self, specs: Vec<DispatchSpec>, shape: &StepShape) {
