@@ -55,6 +55,7 @@ export interface WireGenerateOptions {
   readonly frequencyPenalty?: number;
   readonly presencePenalty?: number;
   readonly logitBias?: Readonly<Record<number, number>>;
+  readonly allowedTokenIds?: readonly number[];
   readonly seed?: number;
   readonly stop?: readonly string[];
   readonly maxTokens?: number;

@@ -242,6 +242,8 @@ export interface GenerateOptions {
   readonly presencePenalty?: number;
   /** Added to the logits, by token id. */
   readonly logitBias?: Readonly<Record<number, number>>;
+  /** Only these tokens may be drawn: for a choice among few answers. End tokens too are forbidden unless they are named. */
+  readonly allowedTokenIds?: readonly number[];
   /** The same seed gives the same text on the same machine; without one each answer draws anew. */
   readonly seed?: number;
   /** Texts that end the answer; they are not part of it. */
