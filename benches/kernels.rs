@@ -159,6 +159,7 @@ impl Bench {
             partials,
             max_rows,
             gate: Function::SiluMul,
+            max_work: u64::MAX,
         }
     }
 

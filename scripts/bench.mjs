@@ -112,7 +112,7 @@ export async function bench({ model, runs, only, harness }) {
 }
 
 /** The figures for people. */
-function print({ ceilings, cold, warm, speed, kernels, loadAverage }) {
+function print({ ceilings, cold, warm, speed, kernels, peers, loadAverage }) {
   say(`load average before: ${loadAverage.toFixed(2)}`);
   if (ceilings !== undefined) {
     say(`ceilings: ${rounded(ceilings.vec4LoadsPerSecond / 1e6)} M vec4 loads/s, ${rounded(ceilings.bytesReadPerSecond / 1e9, 2)} GB/s read, `
@@ -127,6 +127,12 @@ function print({ ceilings, cold, warm, speed, kernels, loadAverage }) {
   for (const [name, { promptTokens, decodeTokens, prefillTps, decodeTps }] of Object.entries(speed ?? {})) {
     say(`${name}: ${promptTokens} + ${decodeTokens} tokens: prefill ${rounded(prefillTps.best)} tok/s (median ${rounded(prefillTps.median)})`
       + (decodeTps === undefined ? "" : `, decode ${rounded(decodeTps.best)} (median ${rounded(decodeTps.median)})`));
+  }
+  // Medians against medians of the same run: what else the machine does meets both.
+  for (const [name, rows] of Object.entries(peers ?? {})) {
+    const [prefill, decode] = ["prefillTps", "decodeTps"].map((key) => median(rows.map((row) => row.long[key])));
+    say(`${name}: prefill ${rounded(prefill)} tok/s, decode ${rounded(decode)}; doran takes `
+      + `${rounded(speed.long.prefillTps.median / prefill, 2)} times as many of a prompt, ${rounded(speed.long.decodeTps.median / decode, 2)} of an answer`);
   }
 }
 

@@ -12,7 +12,8 @@
 
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let row = step.rows[id.y];
+    let row_index = params.first_row + id.y;
+    let row = step.rows[row_index];
     let begin = first_position(row.z);
     if (id.x * 4u > row.z || id.x * 4u + 3u < begin) {
         return;
@@ -22,7 +23,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let h1 = head_of(group, 1u);
     let h2 = head_of(group, 2u);
     let h3 = head_of(group, 3u);
-    let q_row = params.q_offset + id.y * params.q_stride;
+    let q_row = params.q_offset + row_index * params.q_stride;
     let q0 = q_row + h0 * params.head_quads;
     let q1 = q_row + h1 * params.head_quads;
     let q2 = q_row + h2 * params.head_quads;
@@ -55,7 +56,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             s3 += vec4<f32>(dot(ka, d), dot(kb, d), dot(kc, d), dot(kd, d));
         }
     }
-    let to = id.y * params.heads;
+    let to = row_index * params.heads;
     scores[(to + h0) * params.score_quads + id.x] = s0 * params.scale;
     if (HEADS > 1u && group.count > 1u) {
         scores[(to + h1) * params.score_quads + id.x] = s1 * params.scale;

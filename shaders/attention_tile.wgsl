@@ -31,6 +31,11 @@ struct Params {
     // See score/adjusted.wgsl.
     soft_cap: f32,
     alibi: f32,
+    // The tile that this dispatch begins with: long ones are cut.
+    first_tile: u32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
 }
 
 // Finite, so that no difference of infinities can arise.
@@ -182,7 +187,7 @@ fn store_query(query: u32, kv_head: u32, quad: u32, value: vec4<f32>) {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let kv_head = group.x;
     let n_queries = 4u * n_quartets();
-    let first_query = group.y * n_queries;
+    let first_query = (params.first_tile + group.y) * n_queries;
     let end_row = min(row_of(first_query + n_queries - 1u) + 1u, step.n_rows);
     for (var i = local; i < 512u; i += WORKGROUP) {
         if (i % QUADS < params.head_quads) {

@@ -15,16 +15,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (id.x >= params.head_quads) {
         return;
     }
-    let row = step.rows[id.y];
+    let row_index = params.first_row + id.y;
+    let row = step.rows[row_index];
     let group = head_group(id.z);
     let h0 = head_of(group, 0u);
     let h1 = head_of(group, 1u);
     let h2 = head_of(group, 2u);
     let h3 = head_of(group, 3u);
-    let p0 = (id.y * params.heads + h0) * params.score_quads;
-    let p1 = (id.y * params.heads + h1) * params.score_quads;
-    let p2 = (id.y * params.heads + h2) * params.score_quads;
-    let p3 = (id.y * params.heads + h3) * params.score_quads;
+    let p0 = (row_index * params.heads + h0) * params.score_quads;
+    let p1 = (row_index * params.heads + h1) * params.score_quads;
+    let p2 = (row_index * params.heads + h2) * params.score_quads;
+    let p3 = (row_index * params.heads + h3) * params.score_quads;
     let v = (row.y * params.kv_heads + group.kv_head) * params.capacity * params.head_quads + id.x;
     var o0 = vec4<f32>(0.0);
     var o1 = vec4<f32>(0.0);
@@ -52,7 +53,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             o3 += va * d.x + vb * d.y + vc * d.z + vd * d.w;
         }
     }
-    let to = id.y * params.y_stride + id.x;
+    let to = row_index * params.y_stride + id.x;
     let sum = params.score_quads - 1u;
     y[to + h0 * params.head_quads] = o0 * scores[p0 + sum].x;
     if (HEADS > 1u && group.count > 1u) {

@@ -27,7 +27,7 @@ fn dots(w: Quad, x: Block) -> vec4<f32> {
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let quad = (group.x * WORKGROUP + local) * 2u;
+    let quad = ((params.first_group + group.x) * WORKGROUP + local) * 2u;
     let row = group.y * 8u;
     // Invocations past the end compute the last quad again: all must take part in a broadcast.
     let first = min(quad, params.n_quads - 1u) * params.row_blocks;

@@ -51,7 +51,7 @@ fn add(sum: vec4<f32>, w: Columns, x: vec4<f32>) -> vec4<f32> {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     // Of the 64 rows of w an invocation unpacks row `local / 16` of quad `local % 16`, and of the tile of y it owns rows
     // 8 · (local / 16) to + 7 of the same quad.
-    let quad = group.x * TILE_QUADS + local % TILE_QUADS;
+    let quad = (params.first_group + group.x) * TILE_QUADS + local % TILE_QUADS;
     let part = local / TILE_QUADS;
     let first = min(quad, params.n_quads - 1u) * params.row_blocks;
     // Of x it stages one vec4 of rows local / 8, + 8, + 16, + 24. Rows past the step's repeat the last.

@@ -13,7 +13,7 @@ override WORKGROUP: u32 = 64u;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     // The grid may have more workgroups than there are pairs; what they compute is not stored.
-    let i = group.y * 32768u + group.x;
+    let i = params.first_group + group.y * 32768u + group.x;
     let first = min(first_of(i), params.n_quads - 1u) * params.row_blocks;
     let second = min(second_of(i), params.n_quads - 1u) * params.row_blocks;
     var squares = vec4<f32>(0.0);

@@ -66,7 +66,7 @@ fn leave(sums: Sums, to: u32) {
 
 @compute @workgroup_size(RESULTS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let first_quad = (group.y * 32768u + group.x) * QUADS;
+    let first_quad = (params.first_group + group.y * 32768u + group.x) * QUADS;
     let lane = local % LANES;
     let first = min(first_quad + local / LANES, params.n_quads - 1u) * params.row_blocks;
     let rows = n_rows();

@@ -21,7 +21,7 @@ fn one_of(k: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let i = (group.y * 32768u + group.x) * WORKGROUP + local;
+    let i = (params.first_group + group.y * 32768u + group.x) * WORKGROUP + local;
     // Two quads of the gate and the two of the other half that they meet, or four that stand side by side.
     let gated = params.gate_quads != 0u;
     let first = i * select(4u, 2u, gated);

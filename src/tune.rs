@@ -295,7 +295,16 @@ fn lower(
     let variants = tuning.variants(KvFormat::F32);
     let x = if variants.prepares_norms() { prepared_operand(gpu, &x, &norm) } else { operand(gpu, &x) };
     let norm = operand(gpu, &norm);
-    let ctx = Lowering { variants, step: nothing, nothing, scores: None, partials: nothing, max_rows: 1, gate };
+    let ctx = Lowering {
+        variants,
+        step: nothing,
+        nothing,
+        scores: None,
+        partials: nothing,
+        max_rows: 1,
+        max_work: u64::MAX,
+        gate,
+    };
     let read = LinearWeights { weight: matrix, bias: None, norm: Some(&norm.buffer) };
     let specs = op.lower(&ctx, "tune", read, (&x, None), &y);
     (op, y, specs)

@@ -23,4 +23,9 @@ struct Params {
     of_outputs: u32,
     // Values of a row of y where the kernel prepares its norm (lib/prepare_norm); 0 where it does not.
     prepared_width: u32,
+    // The workgroup over the rows of w that this dispatch begins with: large ones are cut.
+    first_group: u32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
 }

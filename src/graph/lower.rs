@@ -10,7 +10,7 @@ use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, KernelSpec, Recording, Usage};
 use crate::ops::linear::{LinearWeights, TILE_ROWS};
 use crate::ops::rope_attention::{self, RopeAttention};
 use crate::ops::sample::Sampling;
-use crate::ops::{GpuKvLayer, Lowering, Op, Operand, Reduce, Variants, attention, select_rows};
+use crate::ops::{GpuKvLayer, Lowering, MAX_WORK, Op, Operand, Reduce, Variants, attention, select_rows};
 
 /// The most that attention scores may take; beyond it the kernel that needs none is used.
 const MAX_SCORE_BYTES: u64 = 64 << 20;
@@ -103,7 +103,16 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
     activation_bytes += partials.as_ref().map_or(0, |buffer| buffer.bytes());
     let partials = partials.as_ref().unwrap_or(nothing);
     let (variants, step, max_rows) = (bind.variants, bind.step, bucket.max_rows);
-    let ctx = Lowering { variants, step, nothing, scores, partials, max_rows, gate: graph.gate_function() };
+    let ctx = Lowering {
+        variants,
+        step,
+        nothing,
+        scores,
+        partials,
+        max_rows,
+        max_work: MAX_WORK,
+        gate: graph.gate_function(),
+    };
     let outputs_ctx = Lowering { max_rows: bucket.max_outputs, ..ctx };
     let mut specs: Vec<DispatchSpec> = Vec::new();
     for node in &graph.nodes {

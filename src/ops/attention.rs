@@ -1,8 +1,10 @@
 //! Scaled dot-product attention over the cache (Vaswani et al. 2017, eq. 1), with grouped queries (Ainslie et al. 2023).
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::kv_write::CpuKvLayer;
+use super::pieces::Pieces;
 use super::{GpuKvLayer, Lowering, Operand, Rows, StepRow, dispatch};
 use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
@@ -122,26 +124,32 @@ impl Attention {
             scale: self.scale,
             soft_cap: self.soft_cap,
             alibi: self.alibi,
+            first_tile: 0,
+            pad: [0; 3],
         };
-        let buffers = vec![
-            Rc::clone(ctx.step),
-            Rc::clone(&q.buffer),
-            Rc::clone(&cache.k),
-            Rc::clone(&cache.v),
-            Rc::clone(&y.buffer),
-        ];
         let kernel = KernelSpec::new("attention_tile")
             .slot("KV", ctx.variants.kv.file())
             .slot("SCORE", if self.scores_are_plain() { "score/plain" } else { "score/adjusted" })
             .constant("QUADS", tile_quads(self.head_dim));
         let tiles = Tiles::new(self);
-        let grid = Box::new(move |s: &StepShape| [tiles.kv_heads, tiles.count(s), 1]);
-        let mut spec = dispatch(label, kernel, &params, buffers, grid);
         let position_bytes = 2 * u64::from(head_quads) * 4 * ctx.variants.kv.bytes();
-        spec.kv_bytes = Box::new(move |s| u64::from(tiles.kv_heads) * tiles.positions(s) * position_bytes);
         let macs = 2 * u64::from(self.heads) * u64::from(self.head_dim);
-        spec.work = Box::new(move |s| macs * u64::from(s.n_rows) * u64::from(s.kv_length));
-        vec![spec]
+        let pieces =
+            Pieces::new(ctx, macs, tiles.count(&StepShape { n_rows: ctx.max_rows, ..StepShape::default() }), cache);
+        let lower_piece = |piece: u32| {
+            let params = Params { first_tile: piece * pieces.length, ..params };
+            let buffers = [ctx.step, &q.buffer, &cache.k, &cache.v, &y.buffer].into_iter().map(Rc::clone).collect();
+            let n_tiles = move |s: &StepShape| pieces.count(piece, tiles.count(s), s);
+            let grid = Box::new(move |s: &StepShape| [tiles.kv_heads, n_tiles(s), 1]);
+            let mut spec = dispatch(label, kernel.clone(), &params, buffers, grid);
+            spec.kv_bytes = Box::new(move |s| {
+                let first = if n_tiles(s) == 0 { 0 } else { piece * pieces.length };
+                u64::from(tiles.kv_heads) * tiles.positions(s, first..first + n_tiles(s)) * position_bytes
+            });
+            spec.work = Box::new(move |s| pieces.work(n_tiles(s), tiles.count(s), s));
+            spec
+        };
+        (0..pieces.n).map(lower_piece).collect()
     }
 
     /// The three kernels without cooperation, for CPU adapters: scores, softmax, values. They want whole vec4s a head.
@@ -166,51 +174,50 @@ impl Attention {
             y_stride: y.stride_quads(),
             score_quads: score_quads(cache.capacity),
             scale: self.scale,
-            pad: [0; 2],
+            first_row: 0,
+            pad: 0,
         };
         let kv = ctx.variants.kv;
         let group = self.heads / self.kv_heads;
         let per_invocation = heads_of_invocation(group);
         let slot = format!("heads/{per_invocation}");
         let (heads, groups) = (self.heads, self.kv_heads * group.div_ceil(per_invocation));
-        let buffer = |operand: &Operand| Rc::clone(&operand.buffer);
-        let score = dispatch(
-            &format!("{label}.scores"),
-            KernelSpec::new("attention_scores").slot("KV", kv.file()).slot("HEADS", slot.clone()),
-            &params,
-            vec![Rc::clone(ctx.step), buffer(q), Rc::clone(&cache.k), Rc::clone(scores)],
-            Box::new(move |s: &StepShape| [s.kv_length.div_ceil(32), s.n_rows, groups]),
-        );
-        let softmax = dispatch(
+        let macs = u64::from(heads) * u64::from(self.head_dim);
+        let pieces = Pieces::new(ctx, macs, ctx.max_rows, cache);
+        let window = u64::from(self.window());
+        let position_bytes = u64::from(head_quads) * 4 * kv.bytes() * u64::from(groups);
+        // Keys once a head group by the first kernel, values likewise by the last. `columns` are positions or values by 32 or 16.
+        let cut =
+            |kernel: &'static str, label: &str, buffers: [&Rc<GpuBuffer>; 3], columns: fn(&StepShape, u32) -> u32| {
+                let lower_piece = |piece: u32| {
+                    let params = RowsParams { first_row: piece * pieces.length, ..params };
+                    let kernel = KernelSpec::new(kernel).slot("KV", kv.file()).slot("HEADS", slot.clone());
+                    let buffers = std::iter::once(ctx.step).chain(buffers).map(Rc::clone).collect();
+                    let n_rows = move |s: &StepShape| pieces.count(piece, s.n_rows, s);
+                    let grid = Box::new(move |s: &StepShape| [columns(s, head_quads), n_rows(s), groups]);
+                    let mut spec = dispatch(label, kernel, &params, buffers, grid);
+                    spec.kv_bytes = Box::new(move |s| {
+                        let length =
+                            if window == 0 { u64::from(s.kv_length) } else { u64::from(s.kv_length).min(window) };
+                        u64::from(n_rows(s)) * length * position_bytes
+                    });
+                    spec.work = Box::new(move |s| pieces.work(n_rows(s), s.n_rows, s));
+                    spec
+                };
+                (0..pieces.n).map(lower_piece).collect::<Vec<_>>()
+            };
+        let scored = [&q.buffer, &cache.k, scores];
+        let mut specs = cut("attention_scores", &format!("{label}.scores"), scored, |s, _| s.kv_length.div_ceil(32));
+        specs.push(dispatch(
             &format!("{label}.softmax"),
             KernelSpec::new("attention_softmax"),
             &params,
             vec![Rc::clone(ctx.step), Rc::clone(scores)],
             Box::new(move |s: &StepShape| [heads.div_ceil(4), s.n_rows, 1]),
-        );
-        let values = dispatch(
-            label,
-            KernelSpec::new("attention_values").slot("KV", kv.file()).slot("HEADS", slot),
-            &params,
-            vec![Rc::clone(ctx.step), Rc::clone(scores), Rc::clone(&cache.v), buffer(y)],
-            Box::new(move |s: &StepShape| [head_quads.div_ceil(4), s.n_rows, groups]),
-        );
-        let window = u64::from(self.window());
-        let position_bytes = u64::from(head_quads) * 4 * kv.bytes() * u64::from(groups);
-        [score, softmax, values]
-            .into_iter()
-            .enumerate()
-            .map(|(i, mut spec)| {
-                // Keys once a head group by the first kernel, values likewise by the last.
-                spec.kv_bytes = Box::new(move |s| {
-                    let length = if window == 0 { u64::from(s.kv_length) } else { u64::from(s.kv_length).min(window) };
-                    if i == 1 { 0 } else { u64::from(s.n_rows) * length * position_bytes }
-                });
-                let macs = u64::from(heads) * u64::from(head_quads) * 4;
-                spec.work = Box::new(move |s| macs * u64::from(s.n_rows) * u64::from(s.kv_length));
-                spec
-            })
-            .collect()
+        ));
+        let weighted = [scores, &cache.v, &y.buffer];
+        specs.extend(cut("attention_values", label, weighted, |_, head_quads| head_quads.div_ceil(4)));
+        specs
     }
 }
 
@@ -236,8 +243,8 @@ impl Tiles {
         (s.n_rows * self.heads).div_ceil(self.queries)
     }
 
-    /// Positions that the tiles of a KV head load, each once, for rows that are consecutive positions.
-    fn positions(self, s: &StepShape) -> u64 {
+    /// Positions that these tiles of a KV head load, each once, for rows that are consecutive positions.
+    fn positions(self, s: &StepShape, tiles: Range<u32>) -> u64 {
         let start = s.kv_length.saturating_sub(s.n_rows);
         let of_tile = |tile: u32| {
             let first = tile * self.queries / self.heads;
@@ -246,7 +253,7 @@ impl Tiles {
             let begin = if self.window == 0 { 0 } else { (start + first + 1).saturating_sub(self.window) };
             u64::from(end - begin)
         };
-        (0..self.count(s)).map(of_tile).sum()
+        tiles.map(of_tile).sum()
     }
 }
 
@@ -285,6 +292,8 @@ params! {
         scale: f32,
         soft_cap: f32,
         alibi: f32,
+        first_tile: u32,
+        pad: [u32; 3],
     }
 }
 
@@ -300,6 +309,7 @@ params! {
         y_stride: u32,
         score_quads: u32,
         scale: f32,
-        pad: [u32; 2],
+        first_row: u32,
+        pad: u32,
     }
 }

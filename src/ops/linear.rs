@@ -1,6 +1,7 @@
 //! `y[m, n] = x[m, k] · w[n, k]ᵀ (+ bias[n]) (+ residual[m, n])`: a matvec for few rows, a matmul for many. For one row a norm
 //! before it and the gate after it can be part of it.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::elementwise::Function;
@@ -87,7 +88,7 @@ impl Linear {
         self.gate.map_or(y.clone(), |gate| gate.reference(&y))
     }
 
-    /// GPU lowering: one dispatch a part of the matrix.
+    /// GPU lowering: one dispatch a part of the matrix, or several where steps have so many rows that one would take long.
     pub fn lower(
         &self,
         ctx: &Lowering<'_>,
@@ -101,7 +102,7 @@ impl Linear {
         let row_blocks = weight.format.sub_blocks(u64::from(weight.cols)) as u32;
         // What is prepared stands behind the row.
         let prepared = self.norm.is_some() && x.prepared.is_some();
-        let lower_part = |part: &MatrixPart, choice: Choice| {
+        let lower_piece = |part: &MatrixPart, choice: &Choice, groups: Range<u32>| {
             let params = Params {
                 row_blocks,
                 n_quads: part.rows.div_ceil(4),
@@ -119,6 +120,8 @@ impl Linear {
                 norm_eps: self.norm.as_ref().map_or(0.0, |norm| norm.eps),
                 of_outputs: u32::from(x.outputs),
                 prepared_width: y.prepared_width(),
+                first_group: groups.start,
+                pad: [0; 3],
             };
             let mut buffers = vec![
                 Rc::clone(&part.quants),
@@ -134,27 +137,42 @@ impl Linear {
                 Last::PreparedNorm => Some(Rc::clone(y.prepared.as_ref().unwrap_or(ctx.nothing))),
                 Last::Step => Some(Rc::clone(ctx.step)),
             });
-            let Choice { kernel, groups, tiles, .. } = choice;
+            let Choice { kernel, tiles, .. } = choice.clone();
+            let n_groups = groups.end - groups.start;
             let rows = || x.clone();
             let (grid_rows, weight_rows, work_rows) = (rows(), rows(), rows());
-            let grid = Box::new(move |s: &StepShape| tiles.grid(groups, grid_rows.rows_of(s)));
+            let grid = Box::new(move |s: &StepShape| tiles.grid(n_groups, grid_rows.rows_of(s)));
             let mut spec = dispatch(label, kernel.slot("QUANT", weight.format.shader()), &params, buffers, grid);
-            let macs = u64::from(part.rows) * u64::from(weight.cols);
+            // Rows of w that these workgroups have; the last one may reach past the end.
+            let row_at = |group: u32| u64::from(part.rows).min(u64::from(group) * u64::from(choice.group_rows));
+            let part_rows = row_at(groups.end) - row_at(groups.start);
+            let macs = part_rows * u64::from(weight.cols);
             spec.work = Box::new(move |s| match work_rows.rows_of(s) {
                 n_rows if tiles.count(n_rows) > 0 => macs * u64::from(n_rows),
                 _ => 0,
             });
             // A tile reads the weights once.
-            let part_bytes = weight.part_bytes(part);
+            let (quants, scales) = weight.format.gpu_row_bytes(u64::from(weight.cols));
+            let part_bytes = part_rows * (quants + scales);
             spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(tiles.count(weight_rows.rows_of(s))));
             spec
         };
-        let choices = |part: &MatrixPart| self.choices(ctx, x, part.rows.div_ceil(4));
-        weight
-            .parts
-            .iter()
-            .flat_map(|part| choices(part).into_iter().map(move |choice| lower_part(part, choice)))
-            .collect()
+        let mut specs = Vec::new();
+        for part in &weight.parts {
+            for choice in self.choices(ctx, x, part.rows.div_ceil(4)) {
+                let most_rows = u64::from(choice.tiles.steps.1.min(ctx.max_rows));
+                let group_work = most_rows * u64::from(choice.group_rows) * u64::from(weight.cols);
+                // A step of one row is never cut: it is short.
+                let per_piece = match ctx.max_rows {
+                    1 => choice.groups,
+                    _ => (ctx.max_work / group_work.max(1)).clamp(1, u64::from(choice.groups)) as u32,
+                };
+                for first in (0..choice.groups).step_by(per_piece as usize) {
+                    specs.push(lower_piece(part, &choice, first..choice.groups.min(first.saturating_add(per_piece))));
+                }
+            }
+        }
+        specs
     }
 
     /// The kernels for a part of `n_quads` quads of rows. A recording for several rows has some to choose from by the number of
@@ -162,7 +180,7 @@ impl Linear {
     fn choices(&self, ctx: &Lowering<'_>, x: &Operand, n_quads: u32) -> Vec<Choice> {
         let choice = |kernel, quads, rows, steps| {
             let tiles = Tiles { rows, steps };
-            Choice { kernel, groups: n_quads.div_ceil(quads), tiles, last: Last::Nothing }
+            Choice { kernel, groups: n_quads.div_ceil(quads), group_rows: quads * 4, tiles, last: Last::Nothing }
         };
         if ctx.max_rows == 1 {
             vec![self.matvec(ctx, x, n_quads)]
@@ -200,7 +218,7 @@ impl Linear {
             None => (kernel.slot("EPILOGUE", "epilogue/rows"), n_quads.div_ceil(2)),
         };
         let last = if self.norm.is_some() { Last::Norm } else { Last::Nothing };
-        Choice { kernel, groups, tiles: Tiles { rows: 1, steps: (1, 1) }, last }
+        Choice { kernel, groups, group_rows: 8, tiles: Tiles { rows: 1, steps: (1, 1) }, last }
     }
 
     /// The same for CPU adapters: one pipeline for all linears of a format, where norms are prepared.
@@ -222,15 +240,19 @@ impl Linear {
             kernel = kernel.slot("ACT", ctx.variants.act());
         }
         let units = self.gate.map_or(n_quads.div_ceil(4), |gate| gate.offset.div_ceil(8));
-        Choice { kernel, groups: units.div_ceil(ROWS_WORKGROUP), tiles: Tiles { rows: 1, steps: (1, 1) }, last }
+        let (groups, group_rows) = (units.div_ceil(ROWS_WORKGROUP), 16 * ROWS_WORKGROUP);
+        Choice { kernel, groups, group_rows, tiles: Tiles { rows: 1, steps: (1, 1) }, last }
     }
 }
 
 /// A kernel, and how the work is cut.
+#[derive(Clone)]
 struct Choice {
     kernel: KernelSpec,
     /// Workgroups over the rows of w.
     groups: u32,
+    /// Rows of w of a workgroup.
+    group_rows: u32,
     /// Workgroups over the rows of x.
     tiles: Tiles,
     /// What it binds last.
@@ -307,5 +329,7 @@ params! {
         norm_eps: f32,
         of_outputs: u32,
         prepared_width: u32,
+        first_group: u32,
+        pad: [u32; 3],
     }
 }

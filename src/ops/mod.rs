@@ -9,6 +9,7 @@ pub mod embedding;
 pub mod kv_write;
 pub mod linear;
 pub mod norm;
+mod pieces;
 pub mod rms_norm;
 pub mod rope;
 pub mod rope_attention;
@@ -253,9 +254,15 @@ pub struct Lowering<'a> {
     pub partials: &'a Rc<GpuBuffer>,
     /// Rows that this recording is for at most.
     pub max_rows: u32,
+    /// Multiply-adds of one dispatch at most, where a step has several rows: larger ones are cut.
+    pub max_work: u64,
     /// The gate of the graph's gated linears; kernels for CPU adapters have it whether they need it or not.
     pub gate: elementwise::Function,
 }
+
+/// Multiply-adds of one dispatch at most ([`Lowering::max_work`]): 50 ms of a GPU that does 20 GFLOP/s, and as fast as any
+/// whole dispatch on others, where the cut ones follow each other without a gap.
+pub const MAX_WORK: u64 = 1 << 29;
 
 /// A dispatch without traffic; ops add theirs.
 fn dispatch<P: Pod>(

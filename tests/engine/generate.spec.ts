@@ -142,7 +142,7 @@ test("options out of range are refused by name, and the engine goes on", async (
     await engine.unload();
     return { codes, none: none.code, outside: outside.code, after: after.ids };
   }, { model: MODEL, prompt });
-  expect(seen.codes).toEqual(Array(10).fill("bad_argument"));
+  expect(seen.codes).toEqual(Array(11).fill("bad_argument"));
   expect([seen.none, seen.outside]).toEqual(["bad_argument", "bad_argument"]);
   expect(seen.after).toEqual(greedyIds.slice(0, 3));
 });

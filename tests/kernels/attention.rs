@@ -86,15 +86,34 @@ impl<'a> Both<'a> {
         let ctx = Lowering { scores, ..self.lowering() };
         let step = self.bench.write_step(rows, 1);
         let wanted = self.attention().reference(&self.cpu, q, rows);
-        let y = self.bench.room(rows.len(), q.width);
-        self.bench.run(self.attention().lower(&ctx, "y", &self.gpu, &self.bench.operand(q, 64), &y), &step);
-        // Scores, exponentials and sums in f32 against f64; the reference reads the cache as rounded.
-        let case = format!(
-            "{heads}/{kv_heads} × {head_dim}, {mask:?}, {length}, {adjusted:?}, {:?}, {kernels:?}, {label}",
-            self.kv
-        );
-        assert_close(&case, &self.bench.read(&y, rows.len()).await, &wanted, 3e-6);
-        self.bench.assert_untouched_after(&case, &y, rows.len()).await;
+        // Whole, and cut into as many dispatches as there are rows or tiles at most.
+        let least = u64::from(heads * head_dim * length);
+        for max_work in [ctx.max_work, 3 * least, 1] {
+            let ctx = Lowering { max_work, ..ctx };
+            let y = self.bench.room(rows.len(), q.width);
+            let specs = self.attention().lower(&ctx, "y", &self.gpu, &self.bench.operand(q, 64), &y);
+            let declared: u64 = specs.iter().map(|spec| (spec.work)(&step)).sum();
+            let busy = specs.iter().filter(|spec| !(spec.grid)(&step).contains(&0)).count();
+            self.bench.run(specs, &step);
+            // Scores, exponentials and sums in f32 against f64; the reference reads the cache as rounded.
+            let case = format!(
+                "{heads}/{kv_heads} × {head_dim}, {mask:?}, {length}, {adjusted:?}, {:?}, {kernels:?}, {label}, {max_work}",
+                self.kv
+            );
+            assert_close(&case, &self.bench.read(&y, rows.len()).await, &wanted, 3e-6);
+            self.bench.assert_untouched_after(&case, &y, rows.len()).await;
+            let whole = 2 * u64::from(heads * head_dim) * rows.len() as u64 * u64::from(step.kv_length);
+            assert!(declared <= whole && declared + whole / 8 + 64 >= whole, "{case}: {declared} of {whole}");
+            let n_rows = rows.len();
+            match kernels {
+                Kernels::Scores if max_work == 1 && head_dim % 4 == 0 && adjusted == PLAIN => {
+                    assert_eq!(busy, 2 * n_rows + 1, "{case}");
+                }
+                // No tile has more than 32 queries.
+                _ if max_work == 1 => assert!(busy >= n_rows * (heads / kv_heads) as usize / 32, "{case}: {busy}"),
+                _ => {}
+            }
+        }
     }
 }
 

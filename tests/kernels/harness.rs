@@ -7,7 +7,7 @@ use doran::gpu::upload::{GpuMatrix, RowTake, Slice, Uploader};
 use doran::gpu::{DispatchSpec, Draw, Gpu, GpuBuffer, Recording, StepShape, Usage};
 use doran::ops::elementwise::Function;
 use doran::ops::{
-    CpuMatrix, KvFormat, Lowering, Operand, Reduce, Rows, StepRow, Variants, prepared_stride, row_stride,
+    CpuMatrix, KvFormat, Lowering, MAX_WORK, Operand, Reduce, Rows, StepRow, Variants, prepared_stride, row_stride,
 };
 use doran::quant::Format;
 use doran::weights::VecBytes;
@@ -112,7 +112,16 @@ impl Bench {
 
     pub fn lowering(&self, variants: Variants, max_rows: u32) -> Lowering<'_> {
         let Self { step, nothing, partials, .. } = self;
-        Lowering { variants, step, nothing, scores: None, partials, max_rows, gate: Function::SiluMul }
+        Lowering {
+            variants,
+            step,
+            nothing,
+            scores: None,
+            partials,
+            max_rows,
+            max_work: MAX_WORK,
+            gate: Function::SiluMul,
+        }
     }
 
     pub fn run(&self, specs: Vec<DispatchSpec>, shape: &StepShape) {
@@ -142,6 +151,12 @@ impl Bench {
             assert!(untouched || operand.prepared.is_some(), "row {i}: written past its last quad");
         }
         out
+    }
+
+    /// Fills an operand with sentinels again.
+    pub fn clear(&self, operand: &Operand) {
+        let data = vec![SENTINEL; (operand.buffer.bytes() / 4) as usize];
+        self.gpu.write(&operand.buffer, 0, bytemuck::cast_slice(&data));
     }
 
     /// Checks that nothing was written in rows from `rows` on.

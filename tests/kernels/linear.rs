@@ -6,7 +6,7 @@ use doran::ops::elementwise::Function;
 use doran::ops::embedding::Embedding;
 use doran::ops::linear::{Gate, Linear, LinearWeights};
 use doran::ops::rms_norm::RmsNorm;
-use doran::ops::{CpuMatrix, Operand, Reduce, Rows, StepRow, select_rows};
+use doran::ops::{CpuMatrix, Lowering, Operand, Reduce, Rows, StepRow, select_rows};
 use doran::quant::Format;
 
 use crate::harness::{Bench, Random, Stored, assert_close};
@@ -205,8 +205,12 @@ pub async fn kernels_by_the_number_of_rows() {
             let gpu_x = Operand { outputs, ..bench.operand(&x, 40) };
             let y = Operand { outputs, ..bench.room_from(64, n, 64) };
             let gpu = LinearWeights { weight: &matrix, bias: None, norm: None };
-            let specs = op.lower(&bench.lowering(variants, 64), "y", gpu, (&gpu_x, None), &y);
+            let ctx = bench.lowering(variants, 64);
+            let specs = op.lower(&ctx, "y", gpu, (&gpu_x, None), &y);
             let recording = Recording::new(&bench.gpu, "test", specs).expect("binds");
+            // Cut into as many dispatches as there are workgroups over the rows of w: the sums of what they declare stay.
+            let cut = op.lower(&Lowering { max_work: 1, ..ctx }, "y", gpu, (&gpu_x, None), &y);
+            let cut = Recording::new(&bench.gpu, "cut", cut).expect("binds");
             // From few to many, so that what a step leaves of y is seen in the rows after its own.
             for rows in [1, 2, 4, 5, 8, 9, 32, 33, 63, 64] {
                 let (n_rows, n_outputs) = if outputs { (64, rows) } else { (rows, 1) };
@@ -220,6 +224,13 @@ pub async fn kernels_by_the_number_of_rows() {
                 let tiles = (rows as u64).div_ceil(tile_rows(rows));
                 assert_eq!(after.weight_bytes_read - before.weight_bytes_read, part_bytes * tiles, "{label}");
                 let wanted = Rows { data: wanted.data[..rows * n].to_vec(), width: n };
+                assert_close(&label, &bench.read(&y, rows).await, &wanted, TOLERANCE);
+                bench.clear(&y);
+                bench.gpu.submit(&cut, 0..cut.len(), &shape, None);
+                let pieces = bench.gpu.counts();
+                assert!(pieces.dispatches - after.dispatches > matrix.parts.len() as u64, "{label}");
+                assert_eq!(pieces.weight_bytes_read - after.weight_bytes_read, part_bytes * tiles, "{label}");
+                assert_eq!(cut.work(&shape).iter().sum::<u64>(), recording.work(&shape).iter().sum::<u64>(), "{label}");
                 assert_close(&label, &bench.read(&y, rows).await, &wanted, TOLERANCE);
                 if variants.matvec != Reduce::None || outputs {
                     bench.assert_untouched_after(&label, &y, rows).await;
