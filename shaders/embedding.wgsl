@@ -16,12 +16,17 @@ struct Params {
     first_position: u32,
     // Values of a row of y where its norm is prepared; else 0.
     prepared_width: u32,
+    // Quads whose sub-blocks stand side by side (lib/quads).
+    together: u32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> step: Step;
-@group(0) @binding(2) var<storage, read> quants: array<vec4<u32>>;  // [quads, row_blocks, 4]
-@group(0) @binding(3) var<storage, read> scales: array<vec4<u32>>;  // [quads, row_blocks]
+@group(0) @binding(2) var<storage, read> quants: array<vec4<u32>>;  // [quads / together, row_blocks, together, 4]
+@group(0) @binding(3) var<storage, read> scales: array<vec4<u32>>;  // [quads / together, row_blocks, together]
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>; // [rows, hidden_size]
 @group(0) @binding(5) var<storage, read> norm_weight: array<vec4<f32>>; // [hidden_size]
 
@@ -44,7 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let table_row = token - params.part_first;
-    let i = (table_row >> 2u) * params.row_blocks + block;
+    let i = quad_start(table_row >> 2u) + block * params.together;
     let s = scales_of(i);
     let r = table_row & 3u;
     let w = row_unpack(i * 4u + r, s.d[r], s.m[r]);

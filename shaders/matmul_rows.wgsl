@@ -30,8 +30,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let quad = ((params.first_group + group.x) * WORKGROUP + local) * 2u;
     let row = group.y * 8u;
     // Invocations past the end compute the last quad again: all must take part in a broadcast.
-    let first = min(quad, params.n_quads - 1u) * params.row_blocks;
-    let second = min(quad + 1u, params.n_quads - 1u) * params.row_blocks;
+    let first = quad_start(min(quad, params.n_quads - 1u));
+    let second = quad_start(min(quad + 1u, params.n_quads - 1u));
     var a0 = vec4<f32>(0.0);
     var b0 = vec4<f32>(0.0);
     var a1 = vec4<f32>(0.0);
@@ -49,8 +49,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var a7 = vec4<f32>(0.0);
     var b7 = vec4<f32>(0.0);
     for (var b = 0u; b < params.row_blocks; b++) {
-        let w = unpack_quad(first + b);
-        let v = unpack_quad(second + b);
+        let w = unpack_quad(first + b * params.together);
+        let v = unpack_quad(second + b * params.together);
         let x0 = load_x(row + 0u, b, local);
         a0 += dots(w, x0);
         b0 += dots(v, x0);

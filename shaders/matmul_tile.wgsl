@@ -53,7 +53,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // 8 · (local / 16) to + 7 of the same quad.
     let quad = (params.first_group + group.x) * TILE_QUADS + local % TILE_QUADS;
     let part = local / TILE_QUADS;
-    let first = min(quad, params.n_quads - 1u) * params.row_blocks;
+    let first = quad_start(min(quad, params.n_quads - 1u));
     // Of x it stages one vec4 of rows local / 8, + 8, + 16, + 24. Rows past the step's repeat the last.
     let tile_row = group.y * TILE_ROWS;
     let last = n_rows() - 1u;
@@ -74,8 +74,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sum6 = vec4<f32>(0.0);
     var sum7 = vec4<f32>(0.0);
     for (var b = 0u; b < params.row_blocks; b++) {
-        let s = scales_of(first + b);
-        stage_w(row_unpack((first + b) * 4u + part, s.d[part], s.m[part]), local);
+        let i = first + b * params.together;
+        let s = scales_of(i);
+        stage_w(row_unpack(i * 4u + part, s.d[part], s.m[part]), local);
         x_tile[local] = x[x0 + b * DEPTH];
         x_tile[local + 64u] = x[x1 + b * DEPTH];
         x_tile[local + 128u] = x[x2 + b * DEPTH];

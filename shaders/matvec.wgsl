@@ -14,15 +14,15 @@ override WORKGROUP: u32 = 64u;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     // The grid may have more workgroups than there are pairs; what they compute is not stored.
     let i = params.first_group + group.y * 32768u + group.x;
-    let first = min(first_of(i), params.n_quads - 1u) * params.row_blocks;
-    let second = min(second_of(i), params.n_quads - 1u) * params.row_blocks;
+    let first = quad_start(min(first_of(i), params.n_quads - 1u));
+    let second = quad_start(min(second_of(i), params.n_quads - 1u));
     var squares = vec4<f32>(0.0);
     var a = vec4<f32>(0.0);
     var b = vec4<f32>(0.0);
     for (var block = local; block < params.row_blocks; block += WORKGROUP) {
         let x = prepare(load_input(group.z, block, local, &squares));
-        a += quad_dot(first + block, x);
-        b += quad_dot(second + block, x);
+        a += quad_dot(first + block * params.together, x);
+        b += quad_dot(second + block * params.together, x);
     }
     let sums = reduce(Sums(a, b, squares), local);
     if (local == 0u) {

@@ -68,7 +68,7 @@ fn leave(sums: Sums, to: u32) {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let first_quad = (params.first_group + group.y * 32768u + group.x) * QUADS;
     let lane = local % LANES;
-    let first = min(first_quad + local / LANES, params.n_quads - 1u) * params.row_blocks;
+    let first = quad_start(min(first_quad + local / LANES, params.n_quads - 1u));
     let rows = n_rows();
     // Rows past the step's repeat the last; what they give is not stored.
     let four = vec4<u32>(0u, 1u, 2u, 3u);
@@ -77,7 +77,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var low_sums = Sums();
     var high_sums = Sums();
     for (var b = lane; b < params.row_blocks; b += LANES) {
-        let w = unpack_quad(first + b);
+        let w = unpack_quad(first + b * params.together);
         low_sums = add_block(low_sums, w, low + b * 8u);
         if (rows > 4u) {
             high_sums = add_block(high_sums, w, high + b * 8u);

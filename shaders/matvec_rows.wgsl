@@ -11,7 +11,7 @@ override WORKGROUP: u32 = 4u;
 
 // Where a quad's sub-blocks start; those past the end are the last quad's again: all must take part in a broadcast.
 fn start_of(quad: u32) -> u32 {
-    return min(quad, params.n_quads - 1u) * params.row_blocks;
+    return quad_start(min(quad, params.n_quads - 1u));
 }
 
 // A loop over this instead of four calls: what is called four times is compiled four times.
@@ -37,10 +37,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var d = vec4<f32>(0.0);
     for (var block = 0u; block < params.row_blocks; block++) {
         let x = prepare(load_input(group.z, block, local, &squares));
-        a += quad_dot(w0 + block, x);
-        b += quad_dot(w1 + block, x);
-        c += quad_dot(w2 + block, x);
-        d += quad_dot(w3 + block, x);
+        a += quad_dot(w0 + block * params.together, x);
+        b += quad_dot(w1 + block * params.together, x);
+        c += quad_dot(w2 + block * params.together, x);
+        d += quad_dot(w3 + block * params.together, x);
     }
     let scale = input_scale(group.z, local, squares);
     if (gated) {

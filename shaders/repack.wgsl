@@ -31,8 +31,9 @@ struct Params {
     // Not 0 where stored rows are columns of the matrix, and how those are stored: 0 f32, 1 f16, 2 bf16.
     by_columns: u32,
     stored: u32,
+    // Quads whose sub-blocks stand side by side (lib/quads).
+    together: u32,
     pad0: u32,
-    pad1: u32,
 }
 
 const NOWHERE: u32 = 0xffffffffu;
@@ -79,12 +80,17 @@ fn mapped_row(row: u32) -> u32 {
 
 // Where sub-block `block` of destination row `row` is, in sub-blocks (lib/quads.wgsl).
 fn dst_block(row: u32, block: u32) -> u32 {
-    return ((row >> 2u) * params.row_blocks + block) * 4u + (row & 3u);
+    return dst_entry(row >> 2u, params.row_blocks, block) * 4u + (row & 3u);
+}
+
+// Where entry `i` of a quad's `n` is.
+fn dst_entry(quad: u32, n: u32, i: u32) -> u32 {
+    return quad / params.together * params.together * n + quad % params.together + i * params.together;
 }
 
 // Word `k` of the `n_words` that stored block `unit` of a row has in `scales`, where words of four rows stand together.
 fn scale_word(dst_row: u32, unit: u32, n_words: u32, k: u32) -> u32 {
-    return (((dst_row >> 2u) * params.row_units + unit) * n_words + k) * 4u + (dst_row & 3u);
+    return (dst_entry(dst_row >> 2u, params.row_units, unit) * n_words + k) * 4u + (dst_row & 3u);
 }
 
 @compute @workgroup_size(64)

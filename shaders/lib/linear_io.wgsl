@@ -3,8 +3,8 @@
 #import block
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> quants: array<vec4<u32>>;    // [quads, row_blocks, 4]
-@group(0) @binding(2) var<storage, read> scales: array<vec4<u32>>;    // [quads, row_blocks]
+@group(0) @binding(1) var<storage, read> quants: array<vec4<u32>>;    // [quads / together, row_blocks, together, 4]
+@group(0) @binding(2) var<storage, read> scales: array<vec4<u32>>;    // [quads / together, row_blocks, together]
 @group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;         // [tokens, in_features]
 @group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;      // [out_features]
 @group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;  // [tokens, out_features]

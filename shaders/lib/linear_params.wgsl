@@ -25,7 +25,8 @@ struct Params {
     prepared_width: u32,
     // The workgroup over the rows of w that this dispatch begins with: large ones are cut.
     first_group: u32,
+    // Quads whose sub-blocks stand side by side (lib/quads).
+    together: u32,
     pad0: u32,
     pad1: u32,
-    pad2: u32,
 }

@@ -22,9 +22,9 @@ pub struct MatrixPart {
     pub first_row: u32,
     /// Rows in this part.
     pub rows: u32,
-    /// `[quads of rows, sub_blocks, 4]` of `quant_words / 8` words each (`shaders/lib/quads.wgsl`).
+    /// `[quads of rows / together, sub_blocks, together, 4]` of `quant_words / 8` words each (`shaders/lib/quads.wgsl`).
     pub quants: Rc<GpuBuffer>,
-    /// `[quads of rows, sub_blocks, scale_words / 8, 4]` words, or a buffer that is bound but not read.
+    /// `[quads of rows / together, sub_blocks, together, scale_words / 8, 4]` words, or a buffer that is bound but not read.
     pub scales: Rc<GpuBuffer>,
 }
 
@@ -37,6 +37,8 @@ pub struct GpuMatrix {
     pub rows: u32,
     /// Weights in a row.
     pub cols: u32,
+    /// Quads of rows whose sub-blocks stand side by side.
+    pub together: u32,
     /// Row ranges, in order.
     pub parts: Vec<MatrixPart>,
 }
@@ -45,6 +47,7 @@ impl GpuMatrix {
     /// Room for `[rows, cols]` of `format`, split by rows so that no binding exceeds `max_binding_bytes`.
     pub fn new(gpu: &Gpu, label: &str, format: Format, rows: u32, cols: u32, no_scales: &Rc<GpuBuffer>) -> Self {
         let (quant_bytes, scale_bytes) = format.gpu_row_bytes(u64::from(cols));
+        let together = together(gpu, format);
         let limit = gpu.max_bytes();
         // Parts start at multiples of 32 rows so that a quad of rows never straddles two of them.
         let rows_per_part = (limit / quant_bytes.max(1)).min(u64::from(rows.next_multiple_of(32))) / 32 * 32;
@@ -53,8 +56,8 @@ impl GpuMatrix {
         let mut first_row = 0;
         while first_row < rows {
             let part_rows = rows_per_part.min(rows - first_row);
-            // Kernels read whole quads of rows.
-            let whole_rows = u64::from(part_rows.next_multiple_of(4));
+            // Kernels read whole quads of rows, and those that stand together stand whole.
+            let whole_rows = u64::from(part_rows.next_multiple_of(4 * together));
             let quants = gpu.create_buffer(label, whole_rows * quant_bytes, Usage::Storage);
             let scales = if scale_bytes == 0 {
                 Rc::clone(no_scales)
@@ -64,7 +67,7 @@ impl GpuMatrix {
             parts.push(MatrixPart { first_row, rows: part_rows, quants: Rc::new(quants), scales });
             first_row += part_rows;
         }
-        Self { format, rows, cols, parts }
+        Self { format, rows, cols, together, parts }
     }
 
     /// Bytes that a kernel reads to use the rows of a part once.
@@ -72,6 +75,14 @@ impl GpuMatrix {
         let (quant_bytes, scale_bytes) = self.format.gpu_row_bytes(u64::from(self.cols));
         u64::from(part.rows) * (quant_bytes + scale_bytes)
     }
+}
+
+/// How many quads of rows stand together. Kernels for CPU adapters read sixteen rows with each of four invocations: side by side
+/// they are one stream of memory, and not sixty-four. On GPUs the invocations of a workgroup share a quad. Blocks of 256 have
+/// one set of scales for eight sub-blocks and stay as they are.
+fn together(gpu: &Gpu, format: Format) -> u32 {
+    let one_scale_each = !format.is_float() && format.block_weights() == 32;
+    if gpu.capabilities().is_fallback && one_scale_each { 8 } else { 1 }
 }
 
 /// Which rows of a stored tensor go into a matrix (or which entries into a vector), and in which order.
@@ -160,8 +171,8 @@ params! {
         take_period: u32,
         by_columns: u32,
         stored: u32,
+        together: u32,
         pad0: u32,
-        pad1: u32,
     }
 }
 
@@ -244,8 +255,8 @@ impl Uploader {
                         Format::BF16 => 2,
                         _ => 0,
                     },
+                    together: matrix.together,
                     pad0: 0,
-                    pad1: 0,
                 };
                 let groups = n_units.div_ceil(64) as u32;
                 specs.push(DispatchSpec {

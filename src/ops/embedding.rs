@@ -42,6 +42,8 @@ impl Embedding {
                 by_position: u32::from(self.first_position.is_some()),
                 first_position: self.first_position.unwrap_or(0),
                 prepared_width: y.prepared_width(),
+                together: weight.together,
+                pad: [0; 3],
             };
             let kernel = KernelSpec::new("embedding").slot("QUANT", weight.format.shader());
             let norm_weight = y.prepared.as_ref().unwrap_or(ctx.nothing);
@@ -67,5 +69,7 @@ params! {
         by_position: u32,
         first_position: u32,
         prepared_width: u32,
+        together: u32,
+        pad: [u32; 3],
     }
 }

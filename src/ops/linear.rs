@@ -121,7 +121,8 @@ impl Linear {
                 of_outputs: u32::from(x.outputs),
                 prepared_width: y.prepared_width(),
                 first_group: groups.start,
-                pad: [0; 3],
+                together: weight.together,
+                pad: [0; 2],
             };
             let mut buffers = vec![
                 Rc::clone(&part.quants),
@@ -330,6 +331,7 @@ params! {
         of_outputs: u32,
         prepared_width: u32,
         first_group: u32,
-        pad: [u32; 3],
+        together: u32,
+        pad: [u32; 2],
     }
 }
