@@ -17,7 +17,8 @@ cp -R "$from/bad" "$to/bad"
 for arch in llama llama3 llama_bf16 mistral solar hyperclovax_seed \
     cohere cohere2 exaone exaone4 exaone4_64l gemma gemma2 gemma3 glm4 granite hyperclovax mistral_swa olmo olmo2 phi3 \
     phi3_longrope qwen2 qwen2_f16_sharded qwen3 smollm3 \
-    bloom falcon gpt2 gpt_neox gptj opt phi stablelm starcoder2; do
+    bloom falcon gpt2 gpt_neox gptj opt phi stablelm starcoder2 \
+    bert xlm_roberta t5 t5_v1 blenderbot; do
     cp -R "$from/arch/$arch" "$to/arch/$arch"
 done
 cp "$from"/real/smollm2-135m-instruct-q4_1*.json "$from"/real/gemma-3-270m-q4_k_m*.json "$to/real/"

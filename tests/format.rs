@@ -348,7 +348,7 @@ fn safetensors_headers_are_read_from_growing_prefixes() {
 fn folder(arch: &str, config: &str) -> Folder {
     Folder {
         config: text(&format!("arch/{arch}/{config}")),
-        tokenizer: text(&format!("arch/{arch}/tokenizer.json")),
+        tokenizer: Some(text(&format!("arch/{arch}/tokenizer.json"))),
         tokenizer_config: Some(text(&format!("arch/{arch}/tokenizer_config.json"))),
         ..Folder::default()
     }
@@ -371,7 +371,7 @@ fn both_spellings_of_config_json_give_the_same_graph() {
                 panic!("the whole file is there")
             };
             let config = String::from_utf8(read(config)).unwrap();
-            let texts = Folder { config, ..Folder::default() };
+            let texts = Folder { config, tokenizer: Some(String::new()), ..Folder::default() };
             doran::models::record(&hf_config::checkpoint(&texts, tensors).unwrap())
         };
         let (four, five) = (record("config.json").unwrap(), record("config.v5.json").unwrap());
@@ -398,7 +398,8 @@ fn no_configuration_makes_a_model_file_panic() {
             };
             let mut changed = config.clone();
             changed[key] = value.clone();
-            let texts = Folder { config: changed.to_string(), ..Folder::default() };
+            let tokenizer = Some(String::new());
+            let texts = Folder { config: changed.to_string(), tokenizer, ..Folder::default() };
             let result =
                 hf_config::checkpoint(&texts, tensors).and_then(|checkpoint| doran::models::record(&checkpoint));
             if let Err(error) = result {

@@ -19,7 +19,9 @@ pub struct Folder {
     /// `config.json`.
     pub config: String,
     /// `tokenizer.json`.
-    pub tokenizer: String,
+    pub tokenizer: Option<String>,
+    /// `vocab.txt`, for want of a `tokenizer.json`.
+    pub vocab: Option<String>,
     /// `generation_config.json`.
     pub generation_config: Option<String>,
     /// `tokenizer_config.json`.
@@ -41,7 +43,7 @@ pub struct ShardIndex {
 ///
 /// # Errors
 /// [`crate::ErrorKind::BadFile`] for JSON that is none, or hyperparameters of the wrong type or out of range (data: `key`);
-/// [`crate::ErrorKind::Unsupported`] for an unknown rope type.
+/// [`crate::ErrorKind::Unsupported`] for an unknown rope type, and for a folder without a tokenizer.
 pub fn checkpoint(folder: &Folder, tensors: Vec<TensorInfo>) -> Result<Checkpoint> {
     let config = config(&folder.config)?;
     let mut names = HashSet::new();
@@ -54,13 +56,21 @@ pub fn checkpoint(folder: &Folder, tensors: Vec<TensorInfo>) -> Result<Checkpoin
     let generation = optional("generation_config.json", &folder.generation_config)?;
     let tokenizer_config = optional("tokenizer_config.json", &folder.tokenizer_config)?;
     let chat_template = folder.chat_template.clone().or_else(|| chat_template(tokenizer_config.as_ref()?));
+    let tokenizer = match (&folder.tokenizer, &folder.vocab) {
+        (Some(tokenizer), _) => TokenizerSource::Json { tokenizer: tokenizer.clone(), config: tokenizer_config },
+        (None, Some(vocab)) => TokenizerSource::Vocab { vocab: vocab.clone(), config: tokenizer_config },
+        (None, None) => {
+            let message = "the folder has no tokenizer.json and no vocab.txt";
+            return Err(Error::unsupported("a folder without tokenizer.json", message));
+        }
+    };
     Ok(Checkpoint {
         generation: generation_config(&config, generation.as_ref()),
         name: config.get("_name_or_path").and_then(Value::as_str).filter(|name| !name.is_empty()).map(str::to_owned),
         model_type,
         config,
         tensors,
-        tokenizer: TokenizerSource::Json { tokenizer: folder.tokenizer.clone(), config: tokenizer_config },
+        tokenizer,
         chat_template,
     })
 }
@@ -189,7 +199,12 @@ fn generation_config(config: &Map<String, Value>, generation: Option<&Map<String
             None => Vec::new(),
         }
     };
-    GenerationConfig { bos_token_id: ids("bos_token_id").first().copied(), eos_token_ids: ids("eos_token_id") }
+    let bos_token_id = ids("bos_token_id").first().copied();
+    // As transformers' `_prepare_decoder_input_ids_for_generation` has it.
+    let start = || ids("decoder_start_token_id").first().copied().or(bos_token_id);
+    let two_stacks = config.get("is_encoder_decoder").and_then(Value::as_bool) == Some(true);
+    let decoder_start_token_id = if two_stacks { start() } else { None };
+    GenerationConfig { bos_token_id, eos_token_ids: ids("eos_token_id"), decoder_start_token_id }
 }
 
 /// The template in `tokenizer_config.json`: a text, or a list of named ones of which `default` is meant for chats.
