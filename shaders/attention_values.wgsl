@@ -29,7 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var o1 = vec4<f32>(0.0);
     var o2 = vec4<f32>(0.0);
     var o3 = vec4<f32>(0.0);
-    let last = row.z / 4u;
+    let last = (end_position(row.z, step.source_length) - 1u) / 4u;
     for (var i = first_position(row.z) / 4u; i <= last; i++) {
         let at = v + i * 4u * params.head_quads;
         let va = kv_unpack(v_cache[at]);

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use futures_util::future::try_join;
 use serde::Serialize;
 
-use crate::backend::{Backend, GpuModel, PlannedModel, kv_format};
+use crate::backend::{Backend, Kind, PlannedModel, kv_format};
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::gpu::{Capabilities, Gpu};
@@ -49,6 +49,8 @@ pub struct EngineOptions {
 pub struct ModelInfo {
     /// Hugging Face's `model_type`.
     pub architecture: String,
+    /// `decoder`, `encoder` or `encoder-decoder`: what it can be asked for.
+    pub kind: &'static str,
     /// What the file calls itself.
     pub title: Option<String>,
     /// Weights in all tensors.
@@ -180,10 +182,10 @@ impl Engine {
                 drop(sink);
                 weights.finish(&gpu);
                 let adapter = gpu.capabilities().clone();
-                let model = GpuModel::new(Rc::clone(&gpu), planned, weights, options.run_ahead)?;
+                let backend = Backend::on_gpu(Rc::clone(&gpu), planned, weights, options.run_ahead)?;
                 (load.times.tune, load.times.compile) = (tune, compile);
                 load.gpu_bytes = gpu.counts().gpu_bytes;
-                (Backend::Gpu(Box::new(model)), report, Some(adapter), Some(tuning))
+                (backend, report, Some(adapter), Some(tuning))
             }
             None => {
                 let mut weights = CpuWeights::new(&graph, &checkpoint)?;
@@ -201,6 +203,11 @@ impl Engine {
         load.times = LoadTimes { fetch, hash, store, upload, ..load.times };
         let info = ModelInfo {
             architecture: checkpoint.model_type.clone(),
+            kind: match backend.kind() {
+                Kind::Decoder => "decoder",
+                Kind::Encoder => "encoder",
+                Kind::EncoderDecoder => "encoder-decoder",
+            },
             title: checkpoint.name.clone(),
             parameters: checkpoint.tensors.iter().map(|tensor| tensor.shape.iter().product::<u64>()).sum(),
             context,

@@ -104,7 +104,8 @@ impl<'a> OnGpu<'a> {
     fn lower(&self, graph: &Graph, bucket: Bucket, variants: Variants) -> Lowered {
         let tables = [Rc::clone(&self.table)];
         let Self { weights, caches, step, sampling, .. } = self;
-        let bind = Bindings { weights, caches, rope_tables: &tables, step, sampling, variants };
+        let sampling = Some(sampling);
+        let bind = Bindings { weights, caches, rope_tables: &tables, bias_tables: &[], step, sampling, variants };
         lower(self.gpu, graph, &bind, bucket, true).and_then(|planned| planned.record(self.gpu)).expect("lowers")
     }
 
@@ -115,7 +116,8 @@ impl<'a> OnGpu<'a> {
         self.gpu.write(&self.step, 0, bytemuck::cast_slice(&words));
         let kv_length = rows.iter().map(|row| row.position + 1).max().expect("rows");
         let before = self.gpu.counts().dispatches;
-        let shape = StepShape { n_rows: rows.len() as u32, n_outputs, kv_length, draw: Draw::Best };
+        let n_rows = rows.len() as u32;
+        let shape = StepShape { n_rows, n_outputs, kv_length, source_length: 0, draw: Draw::Best };
         self.gpu.submit(&lowered.recording, 0..lowered.recording.len(), &shape, None);
         self.gpu.counts().dispatches - before
     }

@@ -24,6 +24,8 @@ pub struct Value {
     pub width: u32,
     /// Whether its rows are the step's outputs rather than its tokens.
     pub outputs: bool,
+    /// Whether its rows are those of a text that an encoder reads, rather than of one that a decoder goes on with.
+    pub source: bool,
     /// If it is a range of columns of another value: which, and from which column.
     pub view: Option<(usize, u32)>,
 }
@@ -99,6 +101,59 @@ impl RopeTable {
     }
 }
 
+/// Biases on scores by the distance from query to key, which share buckets (Raffel et al. 2020, § 2.1).
+#[derive(Clone, Debug, PartialEq)]
+pub struct BiasTable {
+    /// Index of the weight vector, `[num_buckets, heads]`.
+    pub weight: usize,
+    /// Query heads.
+    pub heads: u32,
+    /// Buckets of distances.
+    pub num_buckets: u32,
+    /// From this distance on all are in the last bucket.
+    pub max_distance: u32,
+    /// Whether keys after the query have buckets of their own, half of them; otherwise theirs is that of distance 0.
+    pub bidirectional: bool,
+}
+
+impl BiasTable {
+    /// The biases of all distances, `[heads, 2 · max_distance + 1]`, that of a key at the query's own position in the middle.
+    pub fn biases(&self, values: &[f32]) -> Vec<f32> {
+        let reach = self.max_distance as i64;
+        let distances = || -reach..=reach;
+        let bias = |head: u32, distance: i64| values[(self.bucket(distance) * self.heads + head) as usize];
+        (0..self.heads).flat_map(|head| distances().map(move |distance| bias(head, distance))).collect()
+    }
+
+    /// The bucket of a key at `distance` from the query, in f32 as transformers has it (`_relative_position_bucket` in
+    /// `modeling_t5.py`): small distances have one each, larger ones share them by their logarithm.
+    fn bucket(&self, distance: i64) -> u32 {
+        let (first, buckets) = match self.bidirectional {
+            true => (if distance > 0 { self.num_buckets / 2 } else { 0 }, self.num_buckets / 2),
+            false => (0, self.num_buckets),
+        };
+        let away = if self.bidirectional { distance.unsigned_abs() } else { (-distance).max(0) as u64 } as u32;
+        let exact = buckets / 2;
+        if away < exact {
+            return first + away;
+        }
+        let of_largest = (f64::from(self.max_distance) / f64::from(exact)).ln() as f32;
+        let share = (away as f32 / exact as f32).ln() / of_largest * (buckets - exact) as f32;
+        first + (exact + share as u32).min(buckets - 1)
+    }
+}
+
+/// What a model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It goes on with a text.
+    Decoder,
+    /// It reads a text, which comes to two rows ([`Op::Pool`]).
+    Encoder,
+    /// One half reads a text, the other answers.
+    EncoderDecoder,
+}
+
 /// One layer's need of cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheLayer {
@@ -119,13 +174,40 @@ pub struct Graph {
     pub weights: Vec<Weight>,
     /// Rotary tables.
     pub rope_tables: Vec<RopeTable>,
+    /// Biases by distance.
+    pub bias_tables: Vec<BiasTable>,
     /// Caches by layer.
     pub caches: Vec<CacheLayer>,
-    /// The value that holds the logits: `[outputs, vocab_size]`.
+    /// The value that holds the logits, `[outputs, vocab_size]`; of an encoder, what its text comes to, `[2, hidden_size]`.
     pub logits: usize,
+    /// Where a decoder follows an encoder: the value that the encoder ends in, `[source, hidden_size]`.
+    pub encoded: Option<usize>,
 }
 
 impl Graph {
+    /// What the model is.
+    pub fn kind(&self) -> Kind {
+        match self.encoded {
+            Some(_) => Kind::EncoderDecoder,
+            None if self.values[self.logits].source => Kind::Encoder,
+            None => Kind::Decoder,
+        }
+    }
+
+    /// Whether a node belongs to an encoder.
+    pub fn is_source(&self, node: &Node) -> bool {
+        let value = node.output.or(node.inputs.first().copied());
+        value.is_some_and(|value| self.values[value].source)
+    }
+
+    /// The encoder alone, or the decoder; weights, tables and caches are those of both.
+    #[must_use]
+    pub fn part(&self, source: bool) -> Self {
+        let nodes = self.nodes.iter().filter(|node| self.is_source(node) == source).cloned().collect();
+        let logits = self.encoded.filter(|_| source).unwrap_or(self.logits);
+        Self { nodes, logits, encoded: None, ..self.clone() }
+    }
+
     /// The value that owns the memory of `value`, and the column where `value` starts in it.
     pub fn owner(&self, value: usize) -> (usize, u32) {
         let (mut value, mut offset) = (value, 0);

@@ -13,8 +13,9 @@ use crate::ops::elementwise::Function;
 
 /// Other names of a key, as transformers' `attribute_map` has them.
 const ALIASES: &[(&str, &[&str])] = &[
-    ("hidden_size", &["n_embd", "n_embed"]),
-    ("intermediate_size", &["n_inner", "ffn_dim", "ffn_hidden_size"]),
+    ("hidden_size", &["n_embd", "n_embed", "d_model"]),
+    ("intermediate_size", &["n_inner", "ffn_dim", "ffn_hidden_size", "d_ff"]),
+    ("head_dim", &["d_kv"]),
     ("num_hidden_layers", &["n_layer", "num_layers"]),
     ("num_attention_heads", &["n_head", "num_heads"]),
     ("num_key_value_heads", &["num_kv_heads", "n_head_kv"]),
@@ -234,7 +235,7 @@ impl Dims {
     pub fn attention(&self) -> AttentionSpec {
         let Self { heads, kv_heads, head_dim, .. } = *self;
         let scale = f64::from(head_dim).powf(-0.5) as f32;
-        AttentionSpec { heads, kv_heads, head_dim, scale, mask: Mask::Causal, soft_cap: 0.0, alibi: 0.0 }
+        AttentionSpec { heads, kv_heads, head_dim, scale, mask: Mask::Causal, soft_cap: 0.0, alibi: 0.0, bias: None }
     }
 
     /// The mask of a layer that looks back over `window` positions, itself included.

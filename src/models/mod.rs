@@ -3,6 +3,7 @@
 //! A model file records its layers on a graph, in the paper's order. It knows nothing of quantisation, devices, fusion,
 //! prefill or decode. `config.rs` reads configurations, `rope.rs` rotary frequencies, `blocks.rs` has what layers share.
 
+mod bert;
 mod blocks;
 mod bloom;
 mod cohere;
@@ -32,7 +33,7 @@ use crate::graph::Graph;
 /// What every architecture states of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Entries of the logits.
+    /// Entries of the logits, and of an encoder's vocabulary.
     pub vocab_size: u32,
     /// Positions the model was trained for.
     pub max_position_embeddings: u32,
@@ -43,6 +44,7 @@ type Record = fn(&Checkpoint) -> Result<(Graph, Limits)>;
 
 /// Every architecture by Hugging Face's `model_type`.
 const MODELS: &[(&str, Record)] = &[
+    ("bert", bert::bert),
     ("bloom", bloom::record),
     ("cohere", cohere::cohere),
     ("cohere2", cohere::cohere2),
@@ -72,6 +74,7 @@ const MODELS: &[(&str, Record)] = &[
     ("smollm3", llama::smollm3),
     ("stablelm", stablelm::record),
     ("starcoder2", starcoder2::record),
+    ("xlm-roberta", bert::xlm_roberta),
 ];
 
 /// Records the checkpoint's architecture.

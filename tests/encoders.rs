@@ -1,0 +1,146 @@
+//! Models that read a text at once, against what Hugging Face transformers computed: on the references, and on lavapipe by each
+//! family of kernels.
+
+#![cfg(not(target_arch = "wasm32"))]
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::{fixture, floats, gpu, ids, json, load, max_difference};
+use doran::ErrorKind;
+use doran::engine::{Engine, EngineOptions};
+use doran::generate::{GenerateOptions, Generation, Input};
+use doran::gpu::device::GpuOptions;
+use doran::tune::Kernels;
+use doran::weights::Cancel;
+
+/// Largest absolute error of a value of a normalised row, in f32: of a few hundredths of the rows' own noise.
+const TOLERANCE: f32 = 1e-5;
+/// Room for the longest golden of 40 tokens.
+const CONTEXT: Option<u32> = Some(64);
+
+const EMBEDDERS: &[(&str, &[&str])] = &[("bert", &["", "model-f32.gguf"]), ("xlm_roberta", &[""])];
+
+fn files(table: &'static [(&str, &[&str])]) -> impl Iterator<Item = (&'static str, PathBuf)> {
+    let path = |name: &str, file: &str| fixture(&format!("arch/{name}/{file}"));
+    table.iter().flat_map(move |(name, files)| files.iter().map(move |file| (*name, path(name, file))))
+}
+
+/// Runs `check` on the references, and on the GPU with its own kernels, with those of GPUs, and with a binding of 64 KiB.
+fn on_all(table: &'static [(&str, &[&str])], check: impl Fn(&str, &mut Engine)) {
+    for (name, path) in files(table) {
+        let mut engine = load(&path, None, EngineOptions { context: CONTEXT, ..EngineOptions::default() })
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        check(name, &mut engine);
+    }
+    let plain = GpuOptions { no_subgroups: true, ..GpuOptions::default() };
+    let split = GpuOptions { max_binding_bytes: Some(64 << 10), ..GpuOptions::default() };
+    let any = GpuOptions::default();
+    let kernels = [(any, None), (plain, Some(Kernels::Workgroup)), (any, Some(Kernels::Subgroup)), (split, None)];
+    for (gpu_options, kernels) in kernels {
+        for (name, path) in files(table) {
+            let options = EngineOptions { context: CONTEXT, kernels, ..EngineOptions::default() };
+            let mut engine = load(&path, Some(gpu(gpu_options)), options)
+                .unwrap_or_else(|error| panic!("{} by {kernels:?}: {error}", path.display()));
+            check(name, &mut engine);
+        }
+    }
+}
+
+/// Divided by its length.
+fn normalised(row: &[f32]) -> Vec<f32> {
+    let length = row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    row.iter().map(|value| (f64::from(*value) / length) as f32).collect()
+}
+
+#[test]
+fn embeddings_are_the_references() {
+    on_all(EMBEDDERS, |name, engine| {
+        let golden = json(&format!("arch/{name}/golden.json"));
+        // Twice: nothing of a text stays.
+        for prompt in golden["prompts"].as_array().expect("prompts").iter().chain(golden["prompts"].as_array().unwrap())
+        {
+            let prompt_ids = ids(&prompt["ids"]);
+            let pooled = pollster::block_on(engine.session.embed(&prompt_ids, &Cancel::new())).expect("embeds");
+            let of_mean = max_difference(&normalised(&pooled.mean), &floats(&prompt["mean_pool"]));
+            let of_first = max_difference(&normalised(&pooled.first), &floats(&prompt["cls_pool"]));
+            println!("{name}: {} tokens: off by {of_mean:e} and {of_first:e}", prompt_ids.len());
+            assert!(of_mean < TOLERANCE && of_first < TOLERANCE, "{name}: off by {of_mean} and {of_first}");
+            let first = max_difference(&pooled.first, &floats(&prompt["last_hidden_first_token"]));
+            assert!(first < 1e-4, "{name}: the first row is off by {first}");
+        }
+    });
+}
+
+/// An encoder does not generate, a decoder does not embed; texts have an end.
+#[test]
+fn what_a_model_is_not_for_is_a_typed_error() {
+    for on_gpu in [false, true] {
+        let gpu = || on_gpu.then(|| gpu(GpuOptions::default()));
+        let cancel = Cancel::new();
+        let mut encoder = load(&fixture("arch/xlm_roberta/"), gpu(), EngineOptions::default()).expect("loads");
+        let Engine { text, session, info, .. } = &mut encoder;
+        // Of 130 positions two are not for texts.
+        assert_eq!((info.kind, info.context, session.capacity()), ("encoder", 128, 128));
+        let input = Input::Text("hello".into());
+        let mut generation =
+            Generation::new(text, session.capacity(), &input, GenerateOptions::default()).expect("text is text");
+        let refused = pollster::block_on(generation.next(text, session, &cancel)).expect_err("an encoder");
+        assert_eq!(refused.kind(), ErrorKind::Unsupported);
+        let logits = pollster::block_on(session.all_logits(&[5], &cancel, |_, _| {}));
+        assert_eq!(logits.expect_err("an encoder").kind(), ErrorKind::Unsupported);
+        let mut kind =
+            |ids: &[u32]| pollster::block_on(session.embed(ids, &cancel)).map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(kind(&[7; 128]), Ok(()));
+        assert_eq!(kind(&[7; 129]), Err(ErrorKind::ContextOverflow));
+        assert_eq!(kind(&[]), Err(ErrorKind::BadArgument));
+        assert_eq!(kind(&[353]), Err(ErrorKind::BadArgument));
+
+        let mut decoder = load(&fixture("arch/llama/model-f32.gguf"), gpu(), EngineOptions::default()).expect("loads");
+        assert_eq!(decoder.info.kind, "decoder");
+        let refused = pollster::block_on(decoder.session.embed(&[5], &cancel)).expect_err("a decoder");
+        assert_eq!(refused.kind(), ErrorKind::Unsupported);
+        let refused = pollster::block_on(decoder.session.read_source(&[5], &cancel)).expect_err("a decoder");
+        assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    }
+}
+
+/// A text of hundreds of tokens, where each row sees all others: what the GPU makes of it is what the references make.
+#[test]
+fn a_long_text_is_read_at_once() {
+    let text: Vec<u32> = (0..128u32).map(|i| 5 + i * 37 % 300).collect();
+    let pooled = |gpu, kernels| {
+        let options = EngineOptions { kernels, ..EngineOptions::default() };
+        let mut engine = load(&fixture("arch/bert/"), gpu, options).expect("loads");
+        let whole = pollster::block_on(engine.session.embed(&text, &Cancel::new())).expect("embeds");
+        let part = pollster::block_on(engine.session.embed(&text[..127], &Cancel::new())).expect("embeds");
+        assert!(max_difference(&whole.first, &part.first) > 1e-4, "the first row sees the last");
+        whole
+    };
+    let wanted = pooled(None, None);
+    for kernels in [None, Some(Kernels::Workgroup)] {
+        let got = pooled(Some(gpu(GpuOptions::default())), kernels);
+        let error = max_difference(&got.mean, &wanted.mean).max(max_difference(&got.first, &wanted.first));
+        assert!(error < 1e-4, "{kernels:?}: off by {error}");
+    }
+}
+
+/// Switches of other models of the family are refused by name.
+#[test]
+fn switches_that_no_encoder_here_has_are_named() {
+    use doran::format::hf_config::{Folder, checkpoint};
+    let what = |key: &str, value: serde_json::Value| {
+        let mut config = json("arch/bert/config.json");
+        config[key] = value;
+        let texts = Folder { config: config.to_string(), tokenizer: Some(String::new()), ..Folder::default() };
+        let error = doran::models::record(&checkpoint(&texts, Vec::new()).expect("a folder")).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        error.data()["what"].as_str().expect("what").to_owned()
+    };
+    assert_eq!(what("position_embedding_type", "relative_key".into()), "position_embedding_type relative_key");
+    assert_eq!(what("is_decoder", true.into()), "is_decoder in an encoder");
+    assert_eq!(what("add_cross_attention", true.into()), "add_cross_attention in an encoder");
+    assert_eq!(what("pruned_heads", serde_json::json!({ "0": [1] })), "pruned_heads");
+    assert_eq!(what("hidden_act", "wobble".into()), "hidden_act wobble");
+}
