@@ -85,16 +85,25 @@ impl Session {
         self.cached.clear();
     }
 
+    /// Refuses models that [`Session::embed`] is not for.
+    ///
+    /// # Errors
+    /// `unsupported`.
+    pub fn check_embeds(&self) -> Result<()> {
+        if self.kind == Kind::Encoder {
+            return Ok(());
+        }
+        let message = "this model generates text and gives no embeddings; load an encoder such as BERT";
+        Err(Error::unsupported("embeddings of a model that generates", message))
+    }
+
     /// What a text comes to.
     ///
     /// # Errors
     /// `unsupported` if the model is no encoder; `context_overflow` if `ids` are more than it takes; `bad_argument` if there are
     /// none or an id is out of range; `aborted`; `non_finite`, `device_lost`, `gpu`.
     pub async fn embed(&mut self, ids: &[u32], cancel: &Cancel) -> Result<Pooled> {
-        if self.kind != Kind::Encoder {
-            let message = "this model generates text and gives no embeddings; load an encoder such as BERT";
-            return Err(Error::unsupported("embeddings of a model that generates", message));
-        }
+        self.check_embeds()?;
         self.check(ids)?;
         let mut mean = self.backend.pooled(&rows_from(0, ids), cancel).await?;
         if !mean.iter().all(|value| value.is_finite()) {

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use common::{fixture, floats, gpu, ids, json, load, max_difference};
 use doran::ErrorKind;
+use doran::embed::{EmbedOptions, Pooling, Source, embed};
 use doran::engine::{Engine, EngineOptions};
 use doran::generate::{GenerateOptions, Generation, Input};
 use doran::gpu::device::GpuOptions;
@@ -71,6 +72,32 @@ fn embeddings_are_the_references() {
             assert!(first < 1e-4, "{name}: the first row is off by {first}");
         }
     });
+}
+
+/// Texts through the tokenizer, ids as they are; rows by pooling and length; an error says which text it is of.
+#[test]
+fn texts_and_ids_become_rows() {
+    let mut engine = load(&fixture("arch/bert/"), None, EngineOptions::default()).expect("loads");
+    let Engine { text, session, .. } = &mut engine;
+    let cancel = Cancel::new();
+    let mut rows = |sources: &[Source], options| pollster::block_on(embed(text, session, sources, options, &cancel));
+    let by_ids = |ids: &[u32]| Source::Ids(ids.to_vec());
+    let sources = [Source::Text("Hello world".into()), by_ids(&[2, 207, 211, 3]), by_ids(&[90])];
+    let means = rows(&sources, EmbedOptions::default()).expect("embeds");
+    assert_eq!((means.len(), means[0].len()), (3, 32));
+    assert_eq!(means[0], means[1], "the model's own tokens stand around a text");
+    let prompt = &json("arch/bert/golden.json")["prompts"][0];
+    assert!(max_difference(&means[2], &floats(&prompt["mean_pool"])) < TOLERANCE);
+    let plain = EmbedOptions { pooling: Pooling::Cls, normalize: false };
+    let first = rows(&sources[1..2], plain).expect("embeds");
+    let cls = rows(&sources[1..2], EmbedOptions { normalize: true, ..plain }).expect("embeds");
+    assert!(max_difference(&normalised(&first[0]), &cls[0]) < 1e-6 && max_difference(&first[0], &cls[0]) > 1e-2);
+    assert!(max_difference(&cls[0], &means[1]) > 1e-2);
+    assert_eq!(rows(&[], plain), Ok(Vec::new()));
+    let refused = rows(&[by_ids(&[5]), by_ids(&[5; 200])], plain).expect_err("too long");
+    assert_eq!((refused.kind(), refused.data()["index"].as_u64()), (ErrorKind::ContextOverflow, Some(1)));
+    cancel.cancel();
+    assert_eq!(rows(&sources, plain).expect_err("aborted").kind(), ErrorKind::Aborted);
 }
 
 /// An encoder does not generate, a decoder does not embed; texts have an end.

@@ -324,6 +324,14 @@ fn safetensors_rules_are_kept() {
     assert_eq!(kind(r#"{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}"#, 8), Err(ErrorKind::Unsupported));
     assert_eq!(kind("[]", 0), bad);
     assert_eq!(kind(r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, 4), bad);
+    // What older files keep beside the weights is passed over, and counted.
+    let count = |end: u64| {
+        format!(
+            r#"{{"a":{{"dtype":"F32","shape":[1],"data_offsets":[0,4]}},"embeddings.position_ids":{{"dtype":"I64","shape":[1,2],"data_offsets":[4,{end}]}}}}"#
+        )
+    };
+    assert_eq!(kind(&count(20), 20), Ok(()));
+    assert_eq!(kind(&count(12), 12), bad, "two counts take sixteen bytes");
 }
 
 #[test]

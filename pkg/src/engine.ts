@@ -6,7 +6,7 @@ import type { WireHeaders, WireLoadOptions, WireSource } from "./protocol.js";
 import { storage } from "./storage.js";
 import { support } from "./support.js";
 import type {
-  ChatTemplateOptions, EngineStats, Generation, GenerateInput, GenerateOptions, LoadOptions, Logits, Message, ModelInfo,
+  ChatTemplateOptions, EmbedOptions, EngineStats, Generation, GenerateInput, GenerateOptions, LoadOptions, Logits, Message, ModelInfo,
   ModelSource, Support,
 } from "./types.js";
 
@@ -52,22 +52,12 @@ export class Engine implements AsyncDisposable {
       (callId) => ({ type: "call", id: callId, kind: "load", args: { source: wire, options: wireOptions(options) } }),
       { onProgress, fetch },
     );
-    let onAbort = (): void => undefined;
-    const aborted = new Promise<never>((_, reject) => {
-      onAbort = () => {
-        connection.cancel(id);
-        reject(signal?.reason);
-      };
-    });
-    signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      const info = await Promise.race([result, aborted]);
+      const info = await abortable(connection, id, result, signal);
       return new Engine(connection, info);
     } catch (thrown) {
       connection.closeAfter(result, new DoranError("unloaded", "this load has ended"));
       throw hinted(thrown, source);
-    } finally {
-      signal?.removeEventListener("abort", onAbort);
     }
   }
 
@@ -85,6 +75,27 @@ export class Engine implements AsyncDisposable {
   generate(input: GenerateInput, options: GenerateOptions = {}): Generation {
     checkInput(input);
     return new TokenStream(this.#connection, input, options);
+  }
+
+  /**
+   * The vectors of texts (or of token ids, which are taken as they are), in order, by an encoder such as BERT.
+   *
+   * Rejects with `unsupported` for models that generate, with `context_overflow` for a text that is longer than the model takes
+   * (`data.index` says which), or with `signal.reason` when aborted.
+   *
+   * @example
+   * ```ts
+   * const [a, b] = await engine.embed(["A cat sits outside.", "A kitten is in the garden."]);
+   * const cosine = a.reduce((sum, x, i) => sum + x * b[i], 0);
+   * ```
+   */
+  async embed(texts: readonly (string | Uint32Array)[], options: EmbedOptions = {}): Promise<readonly Float32Array[]> {
+    const { signal, ...rest } = options;
+    signal?.throwIfAborted();
+    const { id, result } = this.#connection.call(
+      "embed", (callId) => ({ type: "call", id: callId, kind: "embed", args: { texts: [...texts], options: rest } }),
+    );
+    return abortable(this.#connection, id, result, signal);
   }
 
   /** The token ids of `text`; special tokens such as a leading `<s>` are added unless `addSpecialTokens` is `false`. */
@@ -141,6 +152,23 @@ export class Engine implements AsyncDisposable {
   /** `await using engine = …` unloads at the end of the block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.unload();
+  }
+}
+
+/** A call that `signal` cancels. The promise rejects at once; the worker ends when it can. */
+async function abortable<T>(connection: Connection, id: number, result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      connection.cancel(id);
+      reject(signal?.reason);
+    };
+  });
+  signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([result, aborted]);
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
   }
 }
 

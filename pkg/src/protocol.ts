@@ -8,14 +8,14 @@
  */
 import { isRecord, type WireError } from "./errors.js";
 import type {
-  Backend, EngineStats, Finish, Kernels, KvCache, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredModel, Token,
+  Backend, EngineStats, Finish, Kernels, KvCache, Logits, Message, ModelInfo, Pooling, PrefillProgress, Progress, StorageEstimate, StoredModel, Token,
 } from "./types.js";
 
 /** How many tokens may lie unread in the page before the worker stops to wait. */
 export const UNREAD_LIMIT = 32;
 
 /** Changes with every message that changes. Page and worker of different builds refuse each other. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** Request or response headers. */
 export type WireHeaders = readonly (readonly [string, string])[];
@@ -62,10 +62,17 @@ export interface WireGenerateOptions {
   readonly logprobs?: boolean;
 }
 
+/** What of `EmbedOptions` the engine itself reads. */
+export interface WireEmbedOptions {
+  readonly pooling?: Pooling;
+  readonly normalize?: boolean;
+}
+
 /** Each call: what the page sends and what it gets. A new call is a line here; the compiler names the other places. */
 export interface Calls {
   load: { args: { source: WireSource; options: WireLoadOptions }; result: ModelInfo };
   generate: { args: { input: readonly Message[] | string | Uint32Array; options: WireGenerateOptions }; result: null };
+  embed: { args: { texts: readonly (string | Uint32Array)[]; options: WireEmbedOptions }; result: readonly Float32Array[] };
   tokenize: { args: { text: string; addSpecialTokens: boolean }; result: Uint32Array };
   detokenize: { args: { ids: Uint32Array }; result: string };
   applyChatTemplate: { args: { messages: readonly Message[]; addGenerationPrompt: boolean }; result: string };

@@ -82,6 +82,11 @@ async function bench({ prompt_tokens: promptTokens, decode_tokens: decodeTokens,
 const ids = (list) => Uint32Array.from(list);
 const KINDS = {
   async logits({ input_ids }) {
+    // An encoder has none: it says what the text comes to.
+    if (engine.info.kind === "encoder") {
+      const pooled = async (pooling) => [...(await engine.embed([ids(input_ids)], { pooling }))[0]];
+      return { mean_pool: await pooled("mean"), cls_pool: await pooled("cls") };
+    }
     const { lastLogits, top1 } = await engine.logits(ids(input_ids));
     return { last_logits: [...lastLogits], top1: [...top1] };
   },
@@ -91,6 +96,10 @@ const KINDS = {
   },
   async nll({ input_ids }) {
     return { nll: [...await engine.nll(ids(input_ids))] };
+  },
+  async embed({ texts, pooling, normalize }) {
+    const rows = await engine.embed(texts, { ...(pooling === undefined ? {} : { pooling }), ...(normalize === undefined ? {} : { normalize }) });
+    return { embeddings: rows.map((row) => [...row]) };
   },
   async tokenize({ text, add_special_tokens }) {
     return { ids: [...await engine.tokenize(text, { addSpecialTokens: add_special_tokens ?? true })] };

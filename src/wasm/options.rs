@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use super::js::local_secs;
+use crate::embed::{EmbedOptions, Pooling};
 use crate::error::{Error, Result};
 use crate::generate::GenerateOptions;
 use crate::sampler::SamplerOptions;
@@ -39,6 +40,26 @@ pub(super) struct WireGenerateOptions {
     max_tokens: Option<f64>,
     ignore_eos: bool,
     logprobs: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct WireEmbedOptions {
+    pooling: Option<String>,
+    normalize: Option<bool>,
+}
+
+impl WireEmbedOptions {
+    pub(super) fn read(self) -> Result<EmbedOptions> {
+        let plain = EmbedOptions::default();
+        let pooling = match self.pooling.as_deref() {
+            None => plain.pooling,
+            Some("mean") => Pooling::Mean,
+            Some("cls") => Pooling::Cls,
+            Some(other) => return Err(Error::bad_argument("pooling", format!("there is no pooling {other:?}"))),
+        };
+        Ok(EmbedOptions { pooling, normalize: self.normalize.unwrap_or(plain.normalize) })
+    }
 }
 
 impl WireGenerateOptions {
