@@ -9,12 +9,12 @@ mod step;
 use std::rc::Rc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Gpu, GpuBuffer};
+use crate::gpu::Gpu;
 use crate::graph::CacheLayer;
 use crate::graph::reference::ReferenceModel;
 use crate::graph::weights::GpuWeights;
 use crate::ops::sample::Drawn;
-use crate::ops::{KvFormat, Operand, StepRow};
+use crate::ops::{KvFormat, StepRow};
 use crate::sampler::SamplerOptions;
 use crate::weights::Cancel;
 
@@ -166,20 +166,6 @@ impl Backend {
 
 fn no_decoder() -> Error {
     Error::internal("an encoder does not decode")
-}
-
-/// The first `n_rows` rows of a value on the GPU, through `readback`: `[n_rows, width]`.
-async fn read_rows(gpu: &Gpu, value: &Operand, readback: &GpuBuffer, n_rows: usize) -> Result<Vec<f32>> {
-    let (stride, width) = (value.stride as usize, value.width as usize);
-    let n_bytes = (n_rows * stride * 4) as u64;
-    gpu.copy(&value.buffer, readback, n_bytes);
-    let bytes = gpu.read(readback, n_bytes).await?;
-    let mut rows = Vec::with_capacity(n_rows * width);
-    for row in bytes.chunks_exact(stride * 4) {
-        let value = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-        rows.extend(row[..width * 4].chunks_exact(4).map(value));
-    }
-    Ok(rows)
 }
 
 /// The error for logits that are no numbers.

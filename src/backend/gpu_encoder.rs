@@ -34,7 +34,7 @@ impl Encoder {
             return Err(Error::internal(format!("a text of {} tokens for an encoder", rows.len())));
         }
         let shape = step::write(gpu, &self.step, rows, POOLED_ROWS as usize, rows.len() as u32, Draw::Nothing);
-        self.pace.submit(gpu, &self.lowered.recording, &shape, None, cancel).await
+        self.pace.run(gpu, &self.lowered.recording, &shape, None, cancel).await
     }
 }
 
@@ -60,6 +60,6 @@ impl GpuEncoder {
     /// What a text comes to: `[2, hidden_size]`.
     pub(super) async fn pooled(&mut self, rows: &[StepRow], cancel: &Cancel) -> Result<Vec<f32>> {
         self.encoder.read(&self.gpu, rows, cancel).await?;
-        super::read_rows(&self.gpu, &self.encoder.lowered.logits, &self.readback, POOLED_ROWS as usize).await
+        step::read_rows(&self.gpu, &self.encoder.lowered.logits, &self.readback, POOLED_ROWS as usize).await
     }
 }

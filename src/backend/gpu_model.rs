@@ -172,7 +172,7 @@ impl GpuModel {
         self.forget_pending().await?;
         let shape = self.write_rows(rows, n_outputs, Draw::Nothing)?;
         self.run(&shape, None, cancel).await?;
-        super::read_rows(&self.gpu, &self.lowered(&shape).logits, &self.logits_readback, n_outputs).await
+        step::read_rows(&self.gpu, &self.lowered(&shape).logits, &self.logits_readback, n_outputs).await
     }
 
     /// Reads the text that is to be answered.
@@ -198,7 +198,7 @@ impl GpuModel {
         if shape.n_rows == 1 { &self.decode } else { &self.prefill }
     }
 
-    /// Submits a step of which the token after `drawn_at` is read, in slices ([`Pace::submit`]).
+    /// Submits a step of which the token after `drawn_at` is read, in slices ([`Pace::run`]).
     async fn run(&mut self, shape: &StepShape, drawn_at: Option<u32>, cancel: &Cancel) -> Result<()> {
         if shape.n_rows == 1 {
             match drawn_at {
@@ -209,7 +209,7 @@ impl GpuModel {
         }
         let copy = drawn_at.map(|position| self.drawn_copy(position));
         let mut pace = self.pace;
-        let submitted = pace.submit(&self.gpu, &self.prefill.recording, shape, copy, cancel).await;
+        let submitted = pace.run(&self.gpu, &self.prefill.recording, shape, copy, cancel).await;
         self.pace = pace;
         submitted
     }

@@ -37,7 +37,7 @@ impl Pace {
     ///
     /// # Errors
     /// `aborted` between two slices; `device_lost`, `gpu`.
-    pub(super) async fn submit(
+    pub(super) async fn run(
         &mut self,
         gpu: &Gpu,
         recording: &Recording,
