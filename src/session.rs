@@ -113,23 +113,24 @@ impl Session {
         Ok(Pooled { mean, first })
     }
 
-    /// Reads the text that is to be answered, unless it is the one that was read last.
+    /// Reads the text that is to be answered, unless it is the one that was read last. Gives whether it was.
     ///
     /// # Errors
     /// `unsupported` if the model has no encoder apart from its decoder; else as [`Session::embed`].
-    pub async fn read_source(&mut self, ids: &[u32], cancel: &Cancel) -> Result<()> {
+    pub async fn read_source(&mut self, ids: &[u32], cancel: &Cancel) -> Result<bool> {
         if self.kind != Kind::EncoderDecoder {
             let message = "this model has no encoder apart from its decoder";
             return Err(Error::unsupported("a text apart from its continuation", message));
         }
         self.check(ids)?;
-        if self.source != ids {
-            self.source.clear();
-            self.cached.clear();
-            self.backend.read_source(&rows_from(0, ids), cancel).await?;
-            self.source = ids.to_vec();
+        if self.source == ids {
+            return Ok(true);
         }
-        Ok(())
+        self.source.clear();
+        self.cached.clear();
+        self.backend.read_source(&rows_from(0, ids), cancel).await?;
+        self.source = ids.to_vec();
+        Ok(false)
     }
 
     /// Begins an answer to `ids`: tokens are drawn by `options`, or, with `None`, by the caller. Gives how many of `ids` the
@@ -212,12 +213,30 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::begin`] and [`Session::next`].
-    pub async fn all_logits(
+    pub async fn all_logits(&mut self, ids: &[u32], cancel: &Cancel, visit: impl FnMut(usize, &[f32])) -> Result<()> {
+        if self.kind == Kind::EncoderDecoder {
+            let message = "this model answers a text: it says nothing of how that text itself goes on";
+            return Err(Error::unsupported("logits of a text that is answered", message));
+        }
+        self.run_all(ids, cancel, visit).await
+    }
+
+    /// Reads `source` and runs `ids` as its answer, likewise.
+    ///
+    /// # Errors
+    /// As [`Session::read_source`] and [`Session::next`].
+    pub async fn answer_logits(
         &mut self,
+        source: &[u32],
         ids: &[u32],
         cancel: &Cancel,
-        mut visit: impl FnMut(usize, &[f32]),
+        visit: impl FnMut(usize, &[f32]),
     ) -> Result<()> {
+        self.read_source(source, cancel).await?;
+        self.run_all(ids, cancel, visit).await
+    }
+
+    async fn run_all(&mut self, ids: &[u32], cancel: &Cancel, mut visit: impl FnMut(usize, &[f32])) -> Result<()> {
         self.check_decodes()?;
         self.check(ids)?;
         self.take_length(ids.len());

@@ -4,6 +4,7 @@
 //! prefill or decode. `config.rs` reads configurations, `rope.rs` rotary frequencies, `blocks.rs` has what layers share.
 
 mod bert;
+mod blenderbot;
 mod blocks;
 mod bloom;
 mod cohere;
@@ -25,6 +26,7 @@ mod phi3;
 mod rope;
 mod stablelm;
 mod starcoder2;
+mod t5;
 
 use crate::error::{Error, Result};
 use crate::format::Checkpoint;
@@ -45,6 +47,7 @@ type Record = fn(&Checkpoint) -> Result<(Graph, Limits)>;
 /// Every architecture by Hugging Face's `model_type`.
 const MODELS: &[(&str, Record)] = &[
     ("bert", bert::bert),
+    ("blenderbot", blenderbot::record),
     ("bloom", bloom::record),
     ("cohere", cohere::cohere),
     ("cohere2", cohere::cohere2),
@@ -74,6 +77,7 @@ const MODELS: &[(&str, Record)] = &[
     ("smollm3", llama::smollm3),
     ("stablelm", stablelm::record),
     ("starcoder2", starcoder2::record),
+    ("t5", t5::record),
     ("xlm-roberta", bert::xlm_roberta),
 ];
 
