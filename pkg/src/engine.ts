@@ -122,9 +122,13 @@ export class Engine implements AsyncDisposable {
     )).result;
   }
 
-  /** What could follow `ids`, which are taken as they are. */
-  logits(ids: Uint32Array | readonly number[]): Promise<Logits> {
-    return this.#connection.call("logits", (id) => ({ type: "call", id, kind: "logits", args: { ids: toIds(ids) } })).result;
+  /**
+   * What could follow `ids`, which are taken as they are. Of a model that reads a text and answers it (`info.kind` is
+   * `"encoder-decoder"`): what could follow `answer` as the beginning of the answer to `ids`; without `answer`, what could begin it.
+   */
+  logits(ids: Uint32Array | readonly number[], { answer }: { readonly answer?: Uint32Array | readonly number[] } = {}): Promise<Logits> {
+    const args = { ids: toIds(ids), ...(answer === undefined ? {} : { answer: toIds(answer) }) };
+    return this.#connection.call("logits", (id) => ({ type: "call", id, kind: "logits", args })).result;
   }
 
   /** The negative log likelihood (natural) of each of `ids` from the second on, given those before it. */

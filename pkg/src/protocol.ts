@@ -76,7 +76,7 @@ export interface Calls {
   tokenize: { args: { text: string; addSpecialTokens: boolean }; result: Uint32Array };
   detokenize: { args: { ids: Uint32Array }; result: string };
   applyChatTemplate: { args: { messages: readonly Message[]; addGenerationPrompt: boolean }; result: string };
-  logits: { args: { ids: Uint32Array }; result: Logits };
+  logits: { args: { ids: Uint32Array; answer?: Uint32Array }; result: Logits };
   nll: { args: { ids: Uint32Array }; result: Float32Array };
   stats: { args: null; result: EngineStats };
   unload: { args: null; result: null };

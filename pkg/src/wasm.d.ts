@@ -38,7 +38,7 @@ export class WasmEngine {
     options: WireEmbedOptions,
     signal: AbortSignal | undefined,
   ): Promise<Float32Array[]>;
-  logits(ids: Uint32Array): Promise<Logits>;
+  logits(ids: Uint32Array, answer: Uint32Array | undefined): Promise<Logits>;
   nll(ids: Uint32Array): Promise<Float32Array>;
   unload(): Promise<void>;
 }

@@ -3,6 +3,7 @@
 //! A [`Graph`] is recorded once by a model file, in the model's words; `fuse` rewrites known patterns; `memory` assigns
 //! buffers; `lower` picks kernels. The same graph runs on the CPU references (`reference.rs`), value by value, by name.
 
+pub mod bias;
 pub mod fuse;
 pub mod fuse_one_row;
 pub mod lower;
@@ -10,6 +11,8 @@ pub mod memory;
 pub mod record;
 pub mod reference;
 pub mod weights;
+
+pub use bias::BiasTable;
 
 use crate::gpu::upload::RowTake;
 use crate::ops::Op;
@@ -98,48 +101,6 @@ impl RopeTable {
             }
         }
         angles
-    }
-}
-
-/// Biases on scores by the distance from query to key, which share buckets (Raffel et al. 2020, § 2.1).
-#[derive(Clone, Debug, PartialEq)]
-pub struct BiasTable {
-    /// Index of the weight vector, `[num_buckets, heads]`.
-    pub weight: usize,
-    /// Query heads.
-    pub heads: u32,
-    /// Buckets of distances.
-    pub num_buckets: u32,
-    /// From this distance on all are in the last bucket.
-    pub max_distance: u32,
-    /// Whether keys after the query have buckets of their own, half of them; otherwise theirs is that of distance 0.
-    pub bidirectional: bool,
-}
-
-impl BiasTable {
-    /// The biases of all distances, `[heads, 2 · max_distance + 1]`, that of a key at the query's own position in the middle.
-    pub fn biases(&self, values: &[f32]) -> Vec<f32> {
-        let reach = self.max_distance as i64;
-        let distances = || -reach..=reach;
-        let bias = |head: u32, distance: i64| values[(self.bucket(distance) * self.heads + head) as usize];
-        (0..self.heads).flat_map(|head| distances().map(move |distance| bias(head, distance))).collect()
-    }
-
-    /// The bucket of a key at `distance` from the query, in f32 as transformers has it (`_relative_position_bucket` in
-    /// `modeling_t5.py`): small distances have one each, larger ones share them by their logarithm.
-    fn bucket(&self, distance: i64) -> u32 {
-        let (first, buckets) = match self.bidirectional {
-            true => (if distance > 0 { self.num_buckets / 2 } else { 0 }, self.num_buckets / 2),
-            false => (0, self.num_buckets),
-        };
-        let away = if self.bidirectional { distance.unsigned_abs() } else { (-distance).max(0) as u64 } as u32;
-        let exact = buckets / 2;
-        if away < exact {
-            return first + away;
-        }
-        let of_largest = (f64::from(self.max_distance) / f64::from(exact)).ln() as f32;
-        let share = (away as f32 / exact as f32).ln() / of_largest * (buckets - exact) as f32;
-        first + (exact + share as u32).min(buckets - 1)
     }
 }
 

@@ -185,8 +185,9 @@ impl WasmEngine {
         Ok(WasmGeneration(answer))
     }
 
-    /// Logits after the last id, and the largest one's id at each position.
-    pub fn logits(&self, ids: Vec<u32>) -> Promise {
+    /// Logits after the last id, and the largest one's id at each position. Where an encoder reads `ids`, those of an answer that
+    /// begins with `answer`.
+    pub fn logits(&self, ids: Vec<u32>, answer: Option<Vec<u32>>) -> Promise {
         let inner = Rc::clone(&self.0);
         future_to_promise(async move {
             let _turn = inner.turns.take().await;
@@ -197,7 +198,13 @@ impl WasmEngine {
                 last.clear();
                 last.extend_from_slice(logits);
             };
-            inner.with_session(async |session| session.all_logits(&ids, &Cancel::new(), visit).await).await?;
+            let start = inner.text.generation_config().decoder_start_token_id;
+            let answer = answer.or(start.map(|start| vec![start]));
+            let work = async |session: &mut Session| match &answer {
+                Some(answer) => session.answer_logits(&ids, answer, &Cancel::new(), visit).await,
+                None => session.all_logits(&ids, &Cancel::new(), visit).await,
+            };
+            inner.with_session(work).await?;
             let result = Object::new();
             Reflect::set(&result, &"lastLogits".into(), &Float32Array::from(last.as_slice()))?;
             Reflect::set(&result, &"top1".into(), &Uint32Array::from(top1.as_slice()))?;

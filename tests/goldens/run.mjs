@@ -31,7 +31,7 @@ async function checkArchitecture(arch, report, loadOptions) {
   for (const [form, model] of formsOf(arch, golden)) {
     const name = `${arch} (${form})`;
     const requests = [
-      ...golden.prompts.map(({ ids }) => ({ kind: "logits", input_ids: ids })),
+      ...golden.prompts.map(({ ids, decoder_ids }) => ({ kind: "logits", input_ids: ids, ...(decoder_ids === undefined ? {} : { decoder_input_ids: decoder_ids }) })),
       ...(golden.greedy === undefined ? [] : [{ kind: "greedy", input_ids: golden.greedy.prompt, max_new_tokens: golden.greedy.ids.length }]),
       ...golden.tokenizer_cases.flatMap(({ text, ids }) => [
         { kind: "tokenize", text, add_special_tokens: false }, { kind: "tokenize", text, add_special_tokens: true }, { kind: "detokenize", ids },
@@ -40,7 +40,7 @@ async function checkArchitecture(arch, report, loadOptions) {
     const out = await evaluate({ model, requests, loadOptions: { kvCache: "f32", ...loadOptions } });
     if (!report.check(`${name}: load`, out.load_error === undefined, JSON.stringify(out.load_error))) continue;
     const results = out.results.values();
-    for (const { ids, last_logits, top1, top1_margin, mean_pool, cls_pool } of golden.prompts) {
+    for (const { ids, first_logits, last_logits, top1, top1_margin, mean_pool, cls_pool } of golden.prompts) {
       const got = report.result(`${name}: logits of ${ids.length} tokens`, results.next().value);
       if (got === undefined) continue;
       if (mean_pool !== undefined) {
@@ -50,6 +50,10 @@ async function checkArchitecture(arch, report, loadOptions) {
       }
       const difference = maxAbs(got.last_logits, last_logits);
       report.check(`${name}: logits of ${ids.length} tokens`, difference <= TINY_TOLERANCE, `off by ${difference}`);
+      if (first_logits !== undefined) {
+        const off = maxAbs(got.first_logits, first_logits);
+        report.check(`${name}: first logits for ${ids.length} tokens`, off <= TINY_TOLERANCE, `off by ${off}`);
+      }
       report.check(`${name}: likeliest of ${ids.length} tokens`, top1Agrees(got.top1, top1, top1_margin, TINY_TOLERANCE));
     }
     const output_ids = golden.greedy === undefined ? undefined : results.next().value.output_ids;
