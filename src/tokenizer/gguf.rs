@@ -15,8 +15,10 @@ use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizerSequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper, SplitDelimiterBehavior};
 
+use super::models::Model;
 use super::pieces::{Pieces, Style};
-use super::{SPACE, Tokenizer, charsmap, failed, models, pre, word_piece};
+use super::unigram::Unigram;
+use super::{Inner, SPACE, Tokenizer, charsmap, failed, pre, word_piece};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::GgufTokenizer;
 
@@ -72,7 +74,7 @@ fn byte_level(source: &GgufTokenizer) -> Result<Tokenizer> {
     }
     let n_merges = merges.len();
     let bpe = super::bpe(vocab, merges).ignore_merges(pre.ignore_merges).build().map_err(failed)?;
-    let mut inner = tokenizers::Tokenizer::new(bpe);
+    let mut inner = Inner::new(Model::Bpe(bpe));
     let mut steps: Vec<PreTokenizerWrapper> = Vec::new();
     for pattern in pre.splits {
         let pattern = SplitPattern::Regex((*pattern).to_owned());
@@ -94,7 +96,7 @@ fn sentence_piece(source: &GgufTokenizer) -> Result<Tokenizer> {
     if let Some((_, id)) = source.special_ids.iter().find(|(stem, _)| stem == "unknown") {
         builder = builder.unk_token(source.tokens[*id as usize].clone());
     }
-    let mut inner = tokenizers::Tokenizer::new(builder.build().map_err(failed)?);
+    let mut inner = Inner::new(Model::Bpe(builder.build().map_err(failed)?));
     let add_space_prefix = source.add_space_prefix.unwrap_or(true);
     let mut steps: Vec<NormalizerWrapper> = Vec::new();
     if add_space_prefix {
@@ -109,9 +111,10 @@ fn unigram(source: &GgufTokenizer) -> Result<Tokenizer> {
     if source.scores.len() != source.tokens.len() {
         return Err(Error::new(ErrorKind::Tokenizer, "a SentencePiece vocabulary without scores"));
     }
-    let vocab = source.tokens.iter().cloned().zip(source.scores.iter().map(|score| f64::from(*score))).collect();
-    let unknown = source.special_ids.iter().find(|(stem, _)| stem == "unknown").map(|(_, id)| *id as usize);
-    let mut inner = tokenizers::Tokenizer::new(models::unigrams(vocab, unknown, false)?);
+    let pieces = source.tokens.iter().cloned().zip(source.scores.iter().map(|score| f64::from(*score)));
+    let pieces: Vec<(String, f64)> = pieces.collect();
+    let unknown = source.special_ids.iter().find(|(stem, _)| stem == "unknown").map(|(_, id)| *id);
+    let mut inner = Inner::new(Model::Unigram(Unigram::new(&pieces, unknown, false)));
     let mut steps: Vec<NormalizerWrapper> = Vec::new();
     if !source.charsmap.is_empty() {
         charsmap::check(&source.charsmap)?;
@@ -130,13 +133,7 @@ fn unigram(source: &GgufTokenizer) -> Result<Tokenizer> {
 }
 
 /// Special tokens, raw bytes, and what stands around a text.
-fn finish(
-    source: &GgufTokenizer,
-    mut inner: tokenizers::Tokenizer,
-    style: Style,
-    add_bos: bool,
-    n_merges: usize,
-) -> Result<Tokenizer> {
+fn finish(source: &GgufTokenizer, mut inner: Inner, style: Style, add_bos: bool, n_merges: usize) -> Result<Tokenizer> {
     // Merges start from characters that are pieces. Gemma has "\n\n" where "\n" may be none: SentencePiece takes such a piece
     // as it stands.
     let single = |text: &String| text.chars().next().filter(|c| c.len_utf8() == text.len());

@@ -10,9 +10,9 @@ use serde_json::Value;
 use tokenizers::utils::SysRegex;
 use tokenizers::{AddedToken, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper};
 
-use super::models::{self, Model};
+use super::models::{self, Parts};
 use super::pieces::{Pieces, Style, byte_token};
-use super::{SPACE, Tokenizer, charsmap, failed};
+use super::{Inner, SPACE, Tokenizer, charsmap, failed};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Longest `tokenizer.json`, in bytes. Vocabularies of 256 k tokens take 33 MiB in the spelling with spaces.
@@ -48,9 +48,9 @@ pub(super) fn build(text: &str) -> Result<Tokenizer> {
     }
     let File { mut added_tokens, normalizer, pre_tokenizer, post_processor, decoder } =
         serde_json::from_str(text).map_err(failed)?;
-    let Model { model, texts, unk_token, n_merges } = models::read(text)?;
+    let Parts { model, texts, unk_token, n_merges } = models::read(text)?;
     let style = style(decoder.as_ref())?;
-    let mut inner = tokenizers::Tokenizer::new(model);
+    let mut inner = Inner::new(model);
     if let Some(value) = normalizer {
         check_steps(&value, NORMALIZERS)?;
         let step: NormalizerWrapper = serde_json::from_value(value).map_err(failed)?;

@@ -9,9 +9,11 @@ mod json;
 mod models;
 mod pieces;
 mod pre;
+mod unigram;
 mod word_piece;
 
 use tokenizers::models::bpe::{BPE, BpeBuilder, Merges, Vocab};
+use tokenizers::{NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::TokenizerSource;
@@ -20,9 +22,18 @@ use pieces::{Pieces, Style};
 /// SentencePiece's spelling of a space (U+2581).
 const SPACE: &str = "\u{2581}";
 
+/// The crate's steps around one of the models that are read here.
+type Inner = TokenizerImpl<
+    models::Model,
+    NormalizerWrapper,
+    PreTokenizerWrapper,
+    PostProcessorWrapper,
+    tokenizers::DecoderWrapper,
+>;
+
 /// A model's tokenizer.
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    inner: Inner,
     pieces: Pieces,
     /// Put before a text with `add_special`, where `inner` has no post-processor that does it.
     prefix: Option<u32>,

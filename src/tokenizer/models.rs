@@ -1,17 +1,18 @@
-//! The models of a `tokenizer.json`: byte-pair merges, word pieces, unigrams. What the crate `tokenizers` would trip over is
-//! checked first.
+//! What cuts words into pieces: byte-pair merges, word pieces, unigrams, as the crate `tokenizers` takes them; and how a
+//! `tokenizer.json` has them. What the crate would trip over is checked first.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokenizers::ModelWrapper;
-use tokenizers::models::bpe::{Merges, Vocab};
-use tokenizers::models::unigram::Unigram;
+use tokenizers::models::bpe::{BPE, Merges, Vocab};
 use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::{AddedToken, Token};
 
 use super::failed;
 use super::json::{IDS_MAX, invalid};
+use super::unigram::Unigram;
 use crate::error::{Error, Result};
 
 /// What the crate builds word pieces from.
@@ -20,9 +21,95 @@ pub(super) type WordPieceVocab = Vocab;
 /// Most characters of a word that may be looked at: finding its pieces takes time quadratic in them.
 const WORD_CHARS_MAX: usize = 10_000;
 
-/// A model, and what decoding needs of it.
-pub(super) struct Model {
-    pub model: ModelWrapper,
+/// One of the models.
+#[derive(Clone, Debug)]
+pub(super) enum Model {
+    Bpe(BPE),
+    WordPiece(WordPiece),
+    Unigram(Unigram),
+}
+
+impl tokenizers::Model for Model {
+    type Trainer = Untrained;
+
+    fn tokenize(&self, text: &str) -> tokenizers::Result<Vec<Token>> {
+        match self {
+            Self::Bpe(model) => model.tokenize(text),
+            Self::WordPiece(model) => model.tokenize(text),
+            Self::Unigram(model) => Ok(model.tokenize(text)?),
+        }
+    }
+
+    fn token_to_id(&self, token: &str) -> Option<u32> {
+        match self {
+            Self::Bpe(model) => model.token_to_id(token),
+            Self::WordPiece(model) => model.token_to_id(token),
+            Self::Unigram(model) => model.id(token),
+        }
+    }
+
+    fn id_to_token(&self, id: u32) -> Option<String> {
+        match self {
+            Self::Bpe(model) => model.id_to_token(id),
+            Self::WordPiece(model) => model.id_to_token(id),
+            Self::Unigram(model) => model.text(id).map(str::to_owned),
+        }
+    }
+
+    fn get_vocab(&self) -> HashMap<String, u32> {
+        match self {
+            Self::Bpe(model) => model.get_vocab(),
+            Self::WordPiece(model) => model.get_vocab(),
+            Self::Unigram(model) => {
+                (0..model.len() as u32).filter_map(|id| Some((model.text(id)?.to_owned(), id))).collect()
+            }
+        }
+    }
+
+    fn get_vocab_size(&self) -> usize {
+        match self {
+            Self::Bpe(model) => model.get_vocab_size(),
+            Self::WordPiece(model) => model.get_vocab_size(),
+            Self::Unigram(model) => model.len(),
+        }
+    }
+
+    fn save(&self, _: &Path, _: Option<&str>) -> tokenizers::Result<Vec<PathBuf>> {
+        Err("models are read, and not written".into())
+    }
+
+    fn get_trainer(&self) -> Untrained {
+        Untrained
+    }
+}
+
+/// The crate wants a model to name what trains it.
+pub(super) struct Untrained;
+
+impl tokenizers::tokenizer::Trainer for Untrained {
+    type Model = Model;
+
+    fn should_show_progress(&self) -> bool {
+        false
+    }
+
+    fn train(&self, _: &mut Model) -> tokenizers::Result<Vec<AddedToken>> {
+        Err("models are read, and not trained".into())
+    }
+
+    fn feed<I, S, F>(&mut self, _: I, _: F) -> tokenizers::Result<()>
+    where
+        I: Iterator<Item = S> + Send,
+        S: AsRef<str> + Send,
+        F: Fn(&str) -> tokenizers::Result<Vec<String>> + Sync,
+    {
+        Err("models are read, and not trained".into())
+    }
+}
+
+/// A model of a `tokenizer.json`, and what decoding needs of it.
+pub(super) struct Parts {
+    pub model: Model,
     /// Texts by id.
     pub texts: HashMap<u32, String>,
     /// What stands for what is unknown.
@@ -35,7 +122,7 @@ pub(super) struct Model {
 /// # Errors
 /// [`crate::ErrorKind::Tokenizer`] for a model that contradicts itself; [`crate::ErrorKind::Unsupported`] for one that is not
 /// known (data: `what`).
-pub(super) fn read(text: &str) -> Result<Model> {
+pub(super) fn read(text: &str) -> Result<Parts> {
     let kind: Kind = part(text)?;
     let untyped = match kind {
         Kind { scores_unknown: Some(_), .. } => "Unigram",
@@ -101,7 +188,7 @@ struct WordPieces {
 
 #[derive(Deserialize)]
 struct Unigrams {
-    unk_id: Option<usize>,
+    unk_id: Option<u32>,
     vocab: Vec<(String, f64)>,
     #[serde(default)]
     byte_fallback: bool,
@@ -125,7 +212,7 @@ fn texts(vocab: &HashMap<String, u32>, unk_token: Option<&String>) -> Result<Has
 }
 
 /// Merges are checked first: the crate indexes out of bounds on some.
-fn bpe(model: Bpe) -> Result<Model> {
+fn bpe(model: Bpe) -> Result<Parts> {
     let texts = texts(&model.vocab, model.unk_token.as_ref())?;
     let merges: Merges = match model.merges {
         MergeList::Pairs(pairs) => pairs,
@@ -161,11 +248,11 @@ fn bpe(model: Bpe) -> Result<Model> {
     if let Some(suffix) = model.end_of_word_suffix.filter(|suffix| !suffix.is_empty()) {
         builder = builder.end_of_word_suffix(suffix);
     }
-    let model_of = builder.build().map_err(failed)?.into();
-    Ok(Model { model: model_of, texts, unk_token: model.unk_token, n_merges })
+    let bpe = Model::Bpe(builder.build().map_err(failed)?);
+    Ok(Parts { model: bpe, texts, unk_token: model.unk_token, n_merges })
 }
 
-fn word_piece(model: WordPieces) -> Result<Model> {
+fn word_piece(model: WordPieces) -> Result<Parts> {
     let WordPieces { unk_token, continuing_subword_prefix, max_input_chars_per_word, vocab } = model;
     let texts = texts(&vocab, Some(&unk_token))?;
     if max_input_chars_per_word > WORD_CHARS_MAX {
@@ -177,22 +264,19 @@ fn word_piece(model: WordPieces) -> Result<Model> {
         .continuing_subword_prefix(continuing_subword_prefix)
         .max_input_chars_per_word(max_input_chars_per_word)
         .build();
-    Ok(Model { model: model.map_err(failed)?.into(), texts, unk_token: Some(unk_token), n_merges: 0 })
+    Ok(Parts { model: Model::WordPiece(model.map_err(failed)?), texts, unk_token: Some(unk_token), n_merges: 0 })
 }
 
-fn unigram(model: Unigrams) -> Result<Model> {
+fn unigram(model: Unigrams) -> Result<Parts> {
     let Unigrams { unk_id, vocab, byte_fallback } = model;
     if vocab.len() > IDS_MAX as usize {
         return Err(invalid(format!("a vocabulary of {} pieces is larger than any", vocab.len())));
     }
     let texts: HashMap<u32, String> = (0u32..).zip(vocab.iter().map(|(text, _)| text.clone())).collect();
-    let unk_token = unk_id.and_then(|id| Some(vocab.get(id)?.0.clone()));
-    Ok(Model { model: unigrams(vocab, unk_id, byte_fallback)?.into(), texts, unk_token, n_merges: 0 })
-}
-
-/// Unigrams (Kudo 2018), without the crate's cache of texts.
-pub(super) fn unigrams(vocab: Vec<(String, f64)>, unk_id: Option<usize>, byte_fallback: bool) -> Result<Unigram> {
-    let mut model = Unigram::from(vocab, unk_id, byte_fallback).map_err(failed)?;
-    model.resize_cache(0);
-    Ok(model)
+    if let Some(id) = unk_id.filter(|id| *id as usize >= vocab.len()) {
+        return Err(invalid(format!("the unknown piece {id} is not in the vocabulary")));
+    }
+    let unk_token = unk_id.and_then(|id| Some(vocab.get(id as usize)?.0.clone()));
+    let model = Model::Unigram(Unigram::new(&vocab, unk_id, byte_fallback));
+    Ok(Parts { model, texts, unk_token, n_merges: 0 })
 }

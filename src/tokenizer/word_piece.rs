@@ -8,8 +8,9 @@ use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 
+use super::models::Model;
 use super::pieces::{Pieces, Style};
-use super::{SPACE, Tokenizer, failed};
+use super::{Inner, SPACE, Tokenizer, failed};
 use crate::error::{Error, Result};
 use crate::format::GgufTokenizer;
 
@@ -99,7 +100,7 @@ fn build(
         .max_input_chars_per_word(WORD_CHARS_MAX)
         .build()
         .map_err(failed)?;
-    let mut inner = tokenizers::Tokenizer::new(model);
+    let mut inner = Inner::new(Model::WordPiece(model));
     let Cleaning { lowercase, strip_accents, split_chinese } = cleaning;
     let normalizer = BertNormalizer::new(true, split_chinese, strip_accents, lowercase);
     inner.with_normalizer(Some(normalizer)).map_err(failed)?;
