@@ -34,8 +34,12 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let mut g = Recorder::new(checkpoint);
     let root = if g.has("shared.weight") { "" } else { "model." };
     let shared = format!("{root}shared");
+    let tied = config.bool_or("tie_word_embeddings", true)?;
     let embed = |g: &mut Recorder<'_>, half: &str| {
-        let tokens = g.scaled_embedding(&shared, vocab_size, hidden_size, scale)?;
+        // Halves that nothing ties may have tables of their own.
+        let own = format!("{root}{half}.embed_tokens");
+        let table = if !tied && g.has(&format!("{own}.weight")) { &own } else { &shared };
+        let tokens = g.scaled_embedding(table, vocab_size, hidden_size, scale)?;
         let positions =
             g.positions(&format!("{root}{half}.embed_positions"), max_position_embeddings, hidden_size, 0)?;
         Ok(g.add(tokens, positions))
@@ -79,7 +83,6 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     }
     let x = g.select_outputs(x);
     let x = g.layer_norm(&format!("{root}decoder.layer_norm"), x, EPS, true)?;
-    let tied = config.bool_or("tie_word_embeddings", true)?;
     let head = if tied { format!("{shared}.weight") } else { "lm_head.weight".to_owned() };
     let bias = Some("final_logits_bias").filter(|name| g.has(name));
     let logits = g.logits(&head, bias, x, vocab_size)?;

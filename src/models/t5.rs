@@ -42,11 +42,14 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let plain = AttentionSpec { scale: 1.0, ..dims.attention() };
     let over_source = AttentionSpec { mask: Mask::All, ..plain };
     let mut g = Recorder::new(checkpoint);
+    // One table by several names; files leave some of them away.
+    let names = ["shared", "encoder.embed_tokens", "decoder.embed_tokens"];
+    let shared = names.into_iter().find(|name| g.has(&format!("{name}.weight"))).unwrap_or("shared");
 
     g.source = true;
     let table = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias";
     let bias = Some(g.bias_table(table, dims.heads, buckets(true)?)?);
-    let mut x = g.embedding("shared", vocab_size, hidden_size)?;
+    let mut x = g.embedding(shared, vocab_size, hidden_size)?;
     for layer in 0..dims.layers {
         let name = |module: &str| format!("encoder.block.{layer}.layer.{module}");
         x = model.attention(&mut g, &name("0"), x, AttentionSpec { bias, ..over_source })?;
@@ -65,7 +68,7 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
 
     let table = "decoder.block.0.layer.0.SelfAttention.relative_attention_bias";
     let bias = Some(g.bias_table(table, dims.heads, buckets(false)?)?);
-    let mut x = g.embedding("shared", vocab_size, hidden_size)?;
+    let mut x = g.embedding(shared, vocab_size, hidden_size)?;
     for (layer, source) in sources.into_iter().enumerate() {
         let name = |module: &str| format!("decoder.block.{layer}.layer.{module}");
         x = model.attention(&mut g, &name("0"), x, AttentionSpec { bias, ..plain })?;
@@ -86,8 +89,8 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     if config.bool_or("scale_decoder_outputs", tied)? {
         x = g.scale(x, f64::from(hidden_size).powf(-0.5) as f32);
     }
-    let head = if g.has("lm_head.weight") { "lm_head.weight" } else { "shared.weight" };
-    let logits = g.logits(head, None, x, vocab_size)?;
+    let head = if g.has("lm_head.weight") { "lm_head" } else { shared };
+    let logits = g.logits(&format!("{head}.weight"), None, x, vocab_size)?;
     Ok((g.finish(logits), Limits { vocab_size, max_position_embeddings }))
 }
 
