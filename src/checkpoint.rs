@@ -86,6 +86,7 @@ where
             }
             "generation_config.json" => folder.generation_config = Some(read_text(files, file, path).await?),
             "tokenizer_config.json" => folder.tokenizer_config = Some(read_text(files, file, path).await?),
+            "1_Pooling/config.json" => folder.pooling = Some(read_text(files, file, path).await?),
             "chat_template.jinja" => folder.chat_template = Some(read_text(files, file, path).await?),
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! Texts to vectors, by an encoder (Reimers & Gurevych 2019): texts of like meaning have a large cosine.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::text::Text;
 use crate::weights::Cancel;
@@ -22,6 +22,23 @@ pub enum Pooling {
     Mean,
     /// The row of its first token, which is BERT's `[CLS]`.
     Cls,
+}
+
+impl Pooling {
+    /// By name, as options and models spell it.
+    ///
+    /// # Errors
+    /// `unsupported` for a way that is not known.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "mean" => Ok(Self::Mean),
+            "cls" => Ok(Self::Cls),
+            other => {
+                let message = format!("pooling by {other:?} is not known; `mean` and `cls` are");
+                Err(Error::unsupported(format!("pooling {other}"), message))
+            }
+        }
+    }
 }
 
 /// How to embed.

@@ -51,6 +51,8 @@ pub struct ModelInfo {
     pub architecture: String,
     /// `decoder`, `encoder` or `encoder-decoder`: what it can be asked for.
     pub kind: &'static str,
+    /// Which row of an encoder stands for a text unless a call says otherwise, as [`crate::embed::Pooling::named`] takes it.
+    pub pooling: Option<String>,
     /// What the file calls itself.
     pub title: Option<String>,
     /// Weights in all tensors.
@@ -201,6 +203,7 @@ impl Engine {
         load.chunks_refetched = report.refetched_chunks;
         let Millis { fetch, hash, store, upload } = report.millis;
         load.times = LoadTimes { fetch, hash, store, upload, ..load.times };
+        let is_encoder = backend.kind() == Kind::Encoder;
         let info = ModelInfo {
             architecture: checkpoint.model_type.clone(),
             kind: match backend.kind() {
@@ -208,6 +211,7 @@ impl Engine {
                 Kind::Encoder => "encoder",
                 Kind::EncoderDecoder => "encoder-decoder",
             },
+            pooling: is_encoder.then(|| checkpoint.pooling.clone().unwrap_or_else(|| "mean".to_owned())),
             title: checkpoint.name.clone(),
             parameters: checkpoint.tensors.iter().map(|tensor| tensor.shape.iter().product::<u64>()).sum(),
             context,

@@ -89,6 +89,7 @@ fn checkpoint(shape: &Shape, format_of: impl Fn(&str) -> Format) -> Checkpoint {
         chat_template: None,
         generation: GenerationConfig::default(),
         name: None,
+        pooling: None,
     }
 }
 

@@ -153,6 +153,33 @@ fn a_long_text_is_read_at_once() {
     }
 }
 
+/// Which row stands for a text is what the model's files say.
+#[test]
+fn pooling_is_the_models_own() {
+    use doran::format::hf_config::{Folder, checkpoint};
+    let said = |pooling: serde_json::Value| {
+        let config = json("arch/bert/config.json").to_string();
+        let pooling = Some(pooling.to_string());
+        let texts = Folder { config, pooling, tokenizer: Some(String::new()), ..Folder::default() };
+        checkpoint(&texts, Vec::new()).expect("a folder").pooling.expect("said")
+    };
+    let flags = |cls: bool, mean: bool, max: bool| {
+        said(serde_json::json!({ "word_embedding_dimension": 32, "pooling_mode_cls_token": cls,
+            "pooling_mode_mean_tokens": mean, "pooling_mode_max_tokens": max, "include_prompt": true }))
+    };
+    let named = |name: String| Pooling::named(&name).map_err(|error| error.kind());
+    assert_eq!(named(flags(false, true, false)), Ok(Pooling::Mean));
+    assert_eq!(named(flags(true, false, false)), Ok(Pooling::Cls));
+    assert_eq!(named(said(serde_json::json!({ "pooling_mode": "cls" }))), Ok(Pooling::Cls));
+    for other in [flags(false, false, true), flags(true, true, false), flags(false, false, false)] {
+        assert_eq!(named(other), Err(ErrorKind::Unsupported));
+    }
+    let info = |name: &str| load(&fixture(name), None, EngineOptions::default()).expect("loads").info;
+    assert_eq!(info("arch/bert/").pooling.as_deref(), Some("mean"));
+    assert_eq!(info("arch/bert/model-f32.gguf").pooling.as_deref(), Some("mean"));
+    assert_eq!(info("arch/llama/model-f32.gguf").pooling, None);
+}
+
 /// Switches of other models of the family are refused by name.
 #[test]
 fn switches_that_no_encoder_here_has_are_named() {

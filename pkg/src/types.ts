@@ -101,6 +101,8 @@ export interface ModelInfo {
   readonly architecture: string;
   /** What it can be asked for: an encoder embeds, the others generate. */
   readonly kind: ModelKind;
+  /** Of an encoder: how it pools, which is what `embed` does unless told otherwise. */
+  readonly pooling?: string | undefined;
   readonly parameters?: number | undefined;
   /** Tokens that fit, prompt and answer together. */
   readonly context: number;
@@ -309,7 +311,7 @@ export type Pooling = "mean" | "cls";
 
 /** Options of `engine.embed`. All are optional. */
 export interface EmbedOptions {
-  /** As the model was trained; the default is `"mean"`. */
+  /** As the model was trained; the default is what its files say (`info.pooling`), or else `"mean"`. */
   readonly pooling?: Pooling;
   /** Divide each vector by its length, so that a dot product is a cosine; the default is `true`. */
   readonly normalize?: boolean;

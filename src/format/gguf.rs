@@ -121,6 +121,7 @@ fn checkpoint(container: Container<'_>, file_bytes: u64) -> Result<Checkpoint> {
         // Not worth refusing a model for: without a template it still completes text.
         chat_template: meta.str("tokenizer.chat_template").unwrap_or_default().map(str::to_owned),
         generation,
+        pooling: vocab::pooling(meta.u32(&format!("{}.pooling_type", arch.gguf))?),
         name: meta.str("general.name").unwrap_or_default().map(str::to_owned),
     })
 }

@@ -26,6 +26,8 @@ pub struct Folder {
     pub generation_config: Option<String>,
     /// `tokenizer_config.json`.
     pub tokenizer_config: Option<String>,
+    /// `1_Pooling/config.json`, of sentence-transformers.
+    pub pooling: Option<String>,
     /// `chat_template.jinja`, which goes before the template in `tokenizer_config.json`.
     pub chat_template: Option<String>,
 }
@@ -55,6 +57,7 @@ pub fn checkpoint(folder: &Folder, tensors: Vec<TensorInfo>) -> Result<Checkpoin
     let optional = |name: &str, text: &Option<String>| text.as_deref().map(|text| object(name, text)).transpose();
     let generation = optional("generation_config.json", &folder.generation_config)?;
     let tokenizer_config = optional("tokenizer_config.json", &folder.tokenizer_config)?;
+    let pooling = optional("1_Pooling/config.json", &folder.pooling)?.map(|config| pooling(&config));
     let chat_template = folder.chat_template.clone().or_else(|| chat_template(tokenizer_config.as_ref()?));
     let tokenizer = match (&folder.tokenizer, &folder.vocab) {
         (Some(tokenizer), _) => TokenizerSource::Json { tokenizer: tokenizer.clone(), config: tokenizer_config },
@@ -72,6 +75,7 @@ pub fn checkpoint(folder: &Folder, tensors: Vec<TensorInfo>) -> Result<Checkpoin
         tensors,
         tokenizer,
         chat_template,
+        pooling,
     })
 }
 
@@ -205,6 +209,19 @@ fn generation_config(config: &Map<String, Value>, generation: Option<&Map<String
     let two_stacks = config.get("is_encoder_decoder").and_then(Value::as_bool) == Some(true);
     let decoder_start_token_id = if two_stacks { start() } else { None };
     GenerationConfig { bos_token_id, eos_token_ids: ids("eos_token_id"), decoder_start_token_id }
+}
+
+/// How sentence-transformers pools (`models/Pooling.py`): a flag for each way, or one word.
+fn pooling(config: &Map<String, Value>) -> String {
+    if let Some(mode) = config.get("pooling_mode").and_then(Value::as_str) {
+        return mode.to_owned();
+    }
+    let flag = |(key, value): (&String, &Value)| {
+        let mode = key.strip_prefix("pooling_mode_").filter(|_| value.as_bool() == Some(true))?;
+        Some(mode.trim_end_matches("_tokens").trim_end_matches("_token").to_owned())
+    };
+    let modes: Vec<String> = config.iter().filter_map(flag).collect();
+    modes.join("+")
 }
 
 /// The template in `tokenizer_config.json`: a text, or a list of named ones of which `default` is meant for chats.

@@ -29,6 +29,8 @@ pub struct Checkpoint {
     pub generation: GenerationConfig,
     /// The name that the file gives itself, if any.
     pub name: Option<String>,
+    /// Which row of an encoder stands for a text, where the files say so: `mean`, `cls`, or another way by its name.
+    pub pooling: Option<String>,
 }
 
 /// Where one tensor's bytes are and how to read them.

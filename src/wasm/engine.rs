@@ -236,7 +236,7 @@ impl WasmEngine {
         future_to_promise(async move {
             let options =
                 if options.is_undefined() { WireEmbedOptions::default() } else { from_js("options", options)? };
-            let options = options.read()?;
+            let options = options.read(inner.info.pooling.as_deref())?;
             let source = |input: JsValue| match (input.as_string(), input.dyn_ref::<Uint32Array>()) {
                 (Some(text), _) => Ok(Source::Text(text)),
                 (None, Some(ids)) => Ok(Source::Ids(ids.to_vec())),

@@ -50,14 +50,10 @@ pub(super) struct WireEmbedOptions {
 }
 
 impl WireEmbedOptions {
-    pub(super) fn read(self) -> Result<EmbedOptions> {
+    /// `pooling` is the model's own.
+    pub(super) fn read(self, pooling: Option<&str>) -> Result<EmbedOptions> {
         let plain = EmbedOptions::default();
-        let pooling = match self.pooling.as_deref() {
-            None => plain.pooling,
-            Some("mean") => Pooling::Mean,
-            Some("cls") => Pooling::Cls,
-            Some(other) => return Err(Error::bad_argument("pooling", format!("there is no pooling {other:?}"))),
-        };
+        let pooling = self.pooling.as_deref().or(pooling).map_or(Ok(plain.pooling), Pooling::named)?;
         Ok(EmbedOptions { pooling, normalize: self.normalize.unwrap_or(plain.normalize) })
     }
 }

@@ -111,6 +111,18 @@ pub(super) fn tokenizer(meta: &Metadata<'_>) -> Result<GgufTokenizer> {
     })
 }
 
+/// How a text's rows become one: `llama_pooling_type` (llama.cpp `llama.h`).
+pub(super) fn pooling(kind: Option<u32>) -> Option<String> {
+    let name = match kind? {
+        0 => return None,
+        1 => "mean",
+        2 => "cls",
+        3 => "lasttoken",
+        other => return Some(format!("of type {other}")),
+    };
+    Some(name.to_owned())
+}
+
 /// Which id starts a text and which end an answer.
 pub(super) fn generation(tokenizer: &GgufTokenizer) -> GenerationConfig {
     let special = |stem: &str| tokenizer.special_ids.iter().find(|(have, _)| have == stem).map(|(_, id)| *id);
