@@ -153,6 +153,25 @@ fn a_long_text_is_read_at_once() {
     }
 }
 
+/// The first BERTs have other names for the vectors of layer norms.
+#[test]
+fn old_names_of_layer_norms_are_read() {
+    use doran::format::hf_config::{Folder, checkpoint};
+    use doran::format::safetensors::{Parsed, parse};
+    let file = std::fs::read(fixture("arch/bert/model.safetensors")).expect("a file");
+    let Ok(Parsed::Done(mut tensors)) = parse(&file, file.len() as u64, 0) else { panic!("a whole file") };
+    let config = json("arch/bert/config.json").to_string();
+    let texts = Folder { config, tokenizer: Some(String::new()), ..Folder::default() };
+    let recorded = |tensors| doran::models::record(&checkpoint(&texts, tensors).expect("a folder")).expect("a BERT").0;
+    let wanted = recorded(tensors.clone());
+    for tensor in &mut tensors {
+        tensor.name =
+            tensor.name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+    }
+    assert!(tensors.iter().filter(|tensor| tensor.name.ends_with("gamma")).count() == 7);
+    assert!(recorded(tensors) == wanted);
+}
+
 /// Which row stands for a text is what the model's files say.
 #[test]
 fn pooling_is_the_models_own() {

@@ -90,6 +90,7 @@ export class Engine implements AsyncDisposable {
    * ```
    */
   async embed(texts: readonly (string | Uint32Array)[], options: EmbedOptions = {}): Promise<readonly Float32Array[]> {
+    checkTexts(texts);
     const { signal, ...rest } = options;
     signal?.throwIfAborted();
     const { id, result } = this.#connection.call(
@@ -174,6 +175,13 @@ async function abortable<T>(connection: Connection, id: number, result: Promise<
   } finally {
     signal?.removeEventListener("abort", onAbort);
   }
+}
+
+/** A string is a list of its characters to JavaScript: it must not be taken for a list of texts. */
+function checkTexts(texts: unknown): void {
+  const isText = (text: unknown): boolean => typeof text === "string" || text instanceof Uint32Array;
+  if (Array.isArray(texts) && texts.every(isText)) return;
+  throw new DoranError("bad_argument", "embed takes a list of strings or of Uint32Arrays of token ids", { argument: "texts" });
 }
 
 /** Absolute URLs, and relative ones that cannot be names. */

@@ -46,8 +46,16 @@ pub struct ShardIndex {
 /// # Errors
 /// [`crate::ErrorKind::BadFile`] for JSON that is none, or hyperparameters of the wrong type or out of range (data: `key`);
 /// [`crate::ErrorKind::Unsupported`] for an unknown rope type, and for a folder without a tokenizer.
-pub fn checkpoint(folder: &Folder, tensors: Vec<TensorInfo>) -> Result<Checkpoint> {
+pub fn checkpoint(folder: &Folder, mut tensors: Vec<TensorInfo>) -> Result<Checkpoint> {
     let config = config(&folder.config)?;
+    // The first BERTs have TensorFlow's words for a layer norm's vectors (transformers `modeling_utils.py` renames them too).
+    for tensor in &mut tensors {
+        for (old, new) in [("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")] {
+            if let Some(module) = tensor.name.strip_suffix(old) {
+                tensor.name = format!("{module}{new}");
+            }
+        }
+    }
     let mut names = HashSet::new();
     if let Some(twice) = tensors.iter().find(|tensor| !names.insert(tensor.name.as_str())) {
         let message = format!("tensor {:?} stands in two files", twice.name);

@@ -26,11 +26,14 @@ test("what cannot be embedded is a typed error, and the engine goes on", async (
     const engine = await Engine.load("/model.gguf?encoder", { context: 4 });
     const long = await window.failure(engine.embed(["abc", "a text that is too long"]));
     const generates = await window.failure(window.collect(engine.generate("x")));
+    const loose: { embed(texts: unknown): Promise<unknown> } = engine;
+    const shapes = await Promise.all([loose.embed("abc"), loose.embed([1]), loose.embed(undefined)].map(window.failure));
     const rows = await engine.embed(["abc"]);
     await engine.unload();
-    return { wrong: wrong.code, text, long, generates: generates.code, n: rows.length };
+    return { wrong: wrong.code, text, long, generates: generates.code, shapes: shapes.map(({ code }) => code), n: rows.length };
   });
   expect(seen).toMatchObject({ wrong: "unsupported", text: "You said: fine", generates: "unsupported", n: 1 });
+  expect(seen.shapes).toEqual(["bad_argument", "bad_argument", "bad_argument"]);
   expect(seen.long).toMatchObject({ code: "context_overflow", data: { index: 1 } });
 });
 
