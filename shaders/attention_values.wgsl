@@ -31,8 +31,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var o1 = vec4<f32>(0.0);
     var o2 = vec4<f32>(0.0);
     var o3 = vec4<f32>(0.0);
-    let last = row.z / 4u;
-    for (var i = first_position(row.z) / 4u; i <= last; i++) {
+    let end = end_position(row.z, step.source_length);
+    for (var i = first_position(row.z) / 4u; i * 4u < end; i++) {
         let at = v + i * 4u * params.head_quads;
         let va = kv_unpack(v_cache[at]);
         let vb = kv_unpack(v_cache[at + params.head_quads]);

@@ -1,4 +1,4 @@
-// y[row, :] = weight[token(row), :] · scale, or by position. One invocation a sub-block of 32. Reference: src/ops/embedding.rs.
+// y[row, :] = weight[token(row), :] · scale, or by position, or one row for all. One invocation a sub-block of 32. Reference: src/ops/embedding.rs.
 #import step
 #import quads
 #import prepare_norm
@@ -11,16 +11,16 @@ struct Params {
     part_end: u32,
     y_stride: u32,  // vec4s
     scale: f32,
-    // Whether rows are taken by position, and the row of position 0.
+    // The row is `first`, plus the token's id or the position where these are 1.
+    first: u32,
+    by_token: u32,
     by_position: u32,
-    first_position: u32,
     // Values of a row of y where its norm is prepared; else 0.
     prepared_width: u32,
     // Quads whose sub-blocks stand side by side (lib/quads).
     together: u32,
     pad0: u32,
     pad1: u32,
-    pad2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -44,11 +44,11 @@ fn leave(to: u32, quad: u32, value: vec4<f32>) -> vec4<f32> {
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let block = id.x;
     let row = id.y;
-    let token = select(step.rows[row].x, params.first_position + step.rows[row].z, params.by_position != 0u);
-    if (block >= params.row_blocks || token < params.part_first || token >= params.part_end) {
+    let at = params.first + step.rows[row].x * params.by_token + step.rows[row].z * params.by_position;
+    if (block >= params.row_blocks || at < params.part_first || at >= params.part_end) {
         return;
     }
-    let table_row = token - params.part_first;
+    let table_row = at - params.part_first;
     let i = quad_start(table_row >> 2u) + block * params.together;
     let s = scales_of(i);
     let r = table_row & 3u;

@@ -1,19 +1,26 @@
 //! Runs steps of a model: on the GPU, or on the CPU references.
 
+mod gpu_encoder;
 mod gpu_model;
 mod pace;
 mod planned;
 mod profile;
+mod step;
+
+use std::rc::Rc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
 use crate::graph::CacheLayer;
 use crate::graph::reference::ReferenceModel;
+use crate::graph::weights::GpuWeights;
 use crate::ops::sample::Drawn;
 use crate::ops::{KvFormat, StepRow};
 use crate::sampler::SamplerOptions;
 use crate::weights::Cancel;
 
+pub use crate::graph::Kind;
+pub use gpu_encoder::GpuEncoder;
 pub use gpu_model::GpuModel;
 pub use planned::PlannedModel;
 pub use profile::KernelTime;
@@ -29,17 +36,69 @@ const SMALL_KV_BYTES: u64 = 32 << 20;
 pub enum Backend {
     /// WebGPU (natively: Vulkan).
     Gpu(Box<GpuModel>),
+    /// The same of a model that only reads.
+    GpuEncoder(Box<GpuEncoder>),
     /// The CPU references: slow, and right by definition.
     Reference(Box<ReferenceModel>),
 }
 
 impl Backend {
+    /// A model on the GPU whose weights have come. `run_ahead` fixes how many tokens are computed before the CPU has seen the
+    /// one before them.
+    ///
+    /// # Errors
+    /// `gpu`.
+    pub fn on_gpu(gpu: Rc<Gpu>, planned: PlannedModel, weights: GpuWeights, run_ahead: Option<usize>) -> Result<Self> {
+        let PlannedModel { decoder, encoder, tables } = planned;
+        Ok(match (decoder, encoder) {
+            (Some(decoder), encoder) => {
+                Self::Gpu(Box::new(GpuModel::new(gpu, decoder, encoder, (tables, weights), run_ahead)?))
+            }
+            (None, Some(encoder)) => Self::GpuEncoder(Box::new(GpuEncoder::new(gpu, encoder, tables, weights)?)),
+            (None, None) => return Err(Error::internal("a model of nothing")),
+        })
+    }
+
+    /// What the model is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Gpu(model) if model.has_encoder() => Kind::EncoderDecoder,
+            Self::Gpu(_) => Kind::Decoder,
+            Self::GpuEncoder(_) => Kind::Encoder,
+            Self::Reference(model) => model.kind(),
+        }
+    }
+
+    /// What a text comes to, its rows' mean and the first of them: `[2, hidden_size]`.
+    ///
+    /// # Errors
+    /// `internal` if the model is no encoder; `aborted`, `device_lost`, `gpu`.
+    pub async fn pooled(&mut self, rows: &[StepRow], cancel: &Cancel) -> Result<Vec<f32>> {
+        match self {
+            Self::Gpu(_) => Err(Error::internal("a decoder does not pool")),
+            Self::GpuEncoder(model) => model.pooled(rows, cancel).await,
+            Self::Reference(model) => Ok(model.pooled(rows)?.data),
+        }
+    }
+
+    /// Reads the text that is to be answered, where an encoder does that.
+    ///
+    /// # Errors
+    /// `internal` if none does; `aborted`, `device_lost`, `gpu`.
+    pub async fn read_source(&mut self, rows: &[StepRow], cancel: &Cancel) -> Result<()> {
+        match self {
+            Self::Gpu(model) => model.read_source(rows, cancel).await,
+            Self::GpuEncoder(_) => Err(no_decoder()),
+            Self::Reference(model) => model.read(rows).map(drop),
+        }
+    }
+
     /// Sets how tokens are drawn from now on, after `history`. Gives whether [`Backend::draw`] can: where not, the caller
     /// draws from [`Backend::logits`].
     pub fn begin(&mut self, options: &SamplerOptions, history: &[u32]) -> bool {
         match self {
             Self::Gpu(model) => model.begin(options, history),
-            Self::Reference(_) => false,
+            Self::GpuEncoder(_) | Self::Reference(_) => false,
         }
     }
 
@@ -50,6 +109,7 @@ impl Backend {
     pub async fn feed(&mut self, rows: &[StepRow], cancel: &Cancel) -> Result<()> {
         match self {
             Self::Gpu(model) => model.feed(rows, cancel).await,
+            Self::GpuEncoder(_) => Err(no_decoder()),
             Self::Reference(model) => model.step(rows, 0).map(drop),
         }
     }
@@ -62,6 +122,7 @@ impl Backend {
     pub async fn draw(&mut self, rows: &[StepRow], ahead: usize, cancel: &Cancel) -> Result<Drawn> {
         match self {
             Self::Gpu(model) => model.draw(rows, ahead, cancel).await,
+            Self::GpuEncoder(_) => Err(no_decoder()),
             Self::Reference(_) => Ok(Drawn::OnCpu),
         }
     }
@@ -73,18 +134,19 @@ impl Backend {
     pub async fn logits(&mut self, rows: &[StepRow], n_outputs: usize, cancel: &Cancel) -> Result<Vec<f32>> {
         match self {
             Self::Gpu(model) => model.logits(rows, n_outputs, cancel).await,
+            Self::GpuEncoder(_) => Err(no_decoder()),
             Self::Reference(model) => Ok(model.step(rows, n_outputs)?.data),
         }
     }
 
-    /// Times kernels one by one, as in a step at `position`; none on the CPU. What is cached is lost.
+    /// Times kernels one by one, as in a step at `position`; none on the CPU, and none of encoders. What is cached is lost.
     ///
     /// # Errors
     /// `device_lost`, `gpu`.
     pub async fn profile(&mut self, position: u32) -> Result<Vec<KernelTime>> {
         match self {
             Self::Gpu(model) => model.profile(position).await,
-            Self::Reference(_) => Ok(Vec::new()),
+            Self::GpuEncoder(_) | Self::Reference(_) => Ok(Vec::new()),
         }
     }
 
@@ -92,6 +154,7 @@ impl Backend {
     pub fn long_from(&self) -> Option<u32> {
         match self {
             Self::Gpu(model) => model.long_from(),
+            Self::GpuEncoder(_) => None,
             Self::Reference(model) => model.long_from(),
         }
     }
@@ -100,6 +163,7 @@ impl Backend {
     pub fn use_rope_tables(&mut self, long: bool) {
         match self {
             Self::Gpu(model) => model.use_rope_tables(long),
+            Self::GpuEncoder(_) => {}
             Self::Reference(model) => model.exchange_rope_tables(),
         }
     }
@@ -108,9 +172,13 @@ impl Backend {
     pub fn decode_labels(&self) -> Vec<String> {
         match self {
             Self::Gpu(model) => model.decode_labels(),
-            Self::Reference(_) => Vec::new(),
+            Self::GpuEncoder(_) | Self::Reference(_) => Vec::new(),
         }
     }
+}
+
+fn no_decoder() -> Error {
+    Error::internal("an encoder does not decode")
 }
 
 /// The error for logits that are no numbers.

@@ -10,7 +10,7 @@ const FIRST_HEADER_BYTES: u64 = 256 << 10;
 const TEXT_BYTES_MAX: u64 = 64 << 20;
 
 /// Reads a model's description. `paths` names the files, in the source's order: one GGUF file, or the files of a Hugging
-/// Face folder, among them `config.json`, `tokenizer.json` and safetensors files.
+/// Face folder, among them `config.json`, `tokenizer.json` (or BERT's `vocab.txt`) and safetensors files.
 ///
 /// # Errors
 /// `bad_file`, `unsupported`; whatever reading gives.
@@ -65,7 +65,6 @@ where
     T: ChunkStore<Bytes = S::Bytes>,
 {
     let mut folder = hf_config::Folder::default();
-    let mut has_tokenizer = false;
     let mut tensors = Vec::new();
     for (file, path) in paths.iter().enumerate() {
         if path.ends_with(".safetensors") {
@@ -80,18 +79,17 @@ where
         }
         match path.as_str() {
             "config.json" => folder.config = read_text(files, file, path).await?,
-            "tokenizer.json" => {
-                folder.tokenizer = read_text(files, file, path).await?;
-                has_tokenizer = true;
+            "tokenizer.json" => folder.tokenizer = Some(read_text(files, file, path).await?),
+            // Many folders have both.
+            "vocab.txt" if !paths.iter().any(|path| path == "tokenizer.json") => {
+                folder.vocab = Some(read_text(files, file, path).await?);
             }
             "generation_config.json" => folder.generation_config = Some(read_text(files, file, path).await?),
             "tokenizer_config.json" => folder.tokenizer_config = Some(read_text(files, file, path).await?),
+            "1_Pooling/config.json" => folder.pooling = Some(read_text(files, file, path).await?),
             "chat_template.jinja" => folder.chat_template = Some(read_text(files, file, path).await?),
             _ => {}
         }
-    }
-    if !has_tokenizer {
-        return Err(Error::unsupported("a folder without tokenizer.json", "the folder has no tokenizer.json"));
     }
     hf_config::checkpoint(&folder, tensors)
 }

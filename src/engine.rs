@@ -6,7 +6,7 @@ use std::rc::Rc;
 use futures_util::future::try_join;
 use serde::Serialize;
 
-use crate::backend::{Backend, GpuModel, PlannedModel, kv_format};
+use crate::backend::{Backend, Kind, PlannedModel, kv_format};
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::gpu::{Capabilities, Gpu};
@@ -49,6 +49,10 @@ pub struct EngineOptions {
 pub struct ModelInfo {
     /// Hugging Face's `model_type`.
     pub architecture: String,
+    /// `decoder`, `encoder` or `encoder-decoder`: what it can be asked for.
+    pub kind: &'static str,
+    /// Which row of an encoder stands for a text unless a call says otherwise, as [`crate::embed::Pooling::named`] takes it.
+    pub pooling: Option<String>,
     /// What the file calls itself.
     pub title: Option<String>,
     /// Weights in all tensors.
@@ -180,10 +184,10 @@ impl Engine {
                 drop(sink);
                 weights.finish(&gpu);
                 let adapter = gpu.capabilities().clone();
-                let model = GpuModel::new(Rc::clone(&gpu), planned, weights, options.run_ahead)?;
+                let backend = Backend::on_gpu(Rc::clone(&gpu), planned, weights, options.run_ahead)?;
                 (load.times.tune, load.times.compile) = (tune, compile);
                 load.gpu_bytes = gpu.counts().gpu_bytes;
-                (Backend::Gpu(Box::new(model)), report, Some(adapter), Some(tuning))
+                (backend, report, Some(adapter), Some(tuning))
             }
             None => {
                 let mut weights = CpuWeights::new(&graph, &checkpoint)?;
@@ -199,8 +203,15 @@ impl Engine {
         load.chunks_refetched = report.refetched_chunks;
         let Millis { fetch, hash, store, upload } = report.millis;
         load.times = LoadTimes { fetch, hash, store, upload, ..load.times };
+        let is_encoder = backend.kind() == Kind::Encoder;
         let info = ModelInfo {
             architecture: checkpoint.model_type.clone(),
+            kind: match backend.kind() {
+                Kind::Decoder => "decoder",
+                Kind::Encoder => "encoder",
+                Kind::EncoderDecoder => "encoder-decoder",
+            },
+            pooling: is_encoder.then(|| checkpoint.pooling.clone().unwrap_or_else(|| "mean".to_owned())),
             title: checkpoint.name.clone(),
             parameters: checkpoint.tensors.iter().map(|tensor| tensor.shape.iter().product::<u64>()).sum(),
             context,

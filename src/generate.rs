@@ -98,9 +98,12 @@ pub enum Item {
 
 /// An answer in the making. It starts at the first [`Generation::next`].
 pub struct Generation {
-    /// Prompt and answer so far.
+    /// What an encoder reads; empty where the answer goes on with the prompt.
+    source: Vec<u32>,
+    /// Prompt and answer so far, or what answers start with and the answer.
     ids: Vec<u32>,
-    prompt_tokens: usize,
+    /// How many of them are not the answer's.
+    given: usize,
     max_tokens: usize,
     options: GenerateOptions,
     detokenizer: Detokenizer,
@@ -130,19 +133,27 @@ impl Generation {
         if ids.is_empty() {
             return Err(Error::bad_argument("input", "the input has no tokens"));
         }
-        if ids.len() >= capacity {
+        // An encoder's text may fill its context; what a decoder goes on with must leave room.
+        let start = text.generation_config().decoder_start_token_id;
+        let needed = ids.len() + usize::from(start.is_none());
+        if needed > capacity {
             let message = format!(
                 "the input has {} tokens and the context is {capacity}: no room is left for an answer",
                 ids.len()
             );
             return Err(Error::new(ErrorKind::ContextOverflow, message)
-                .with("needed", ids.len() + 1)
+                .with("needed", needed)
                 .with("context", capacity));
         }
-        let detokenizer =
-            if matches!(input, Input::Messages(_)) { Detokenizer::new(true) } else { Detokenizer::continuing(true) };
+        let (source, ids) = match start {
+            Some(start) => (ids, vec![start]),
+            None => (Vec::new(), ids),
+        };
+        let goes_on = source.is_empty() && !matches!(input, Input::Messages(_));
+        let detokenizer = if goes_on { Detokenizer::continuing(true) } else { Detokenizer::new(true) };
         Ok(Self {
-            prompt_tokens: ids.len(),
+            given: ids.len(),
+            source,
             max_tokens: options.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
             stop: StopStrings::new(options.stop.clone())?,
             ids,
@@ -164,7 +175,7 @@ impl Generation {
         if self.ended {
             return Ok(None);
         }
-        if self.ids.len() - self.prompt_tokens >= self.max_tokens && self.finished.is_none() {
+        if self.ids.len() - self.given >= self.max_tokens && self.finished.is_none() {
             self.finished = Some(FinishReason::Length);
         }
         if let Some(finish_reason) = self.finished {
@@ -172,14 +183,20 @@ impl Generation {
         }
         if !self.begun {
             let options = (!self.options.logprobs).then_some(&self.options.sampler);
-            self.cached_tokens = session.begin(&self.ids, options)?;
+            if self.source.is_empty() {
+                self.cached_tokens = session.begin(&self.ids, options)?;
+            } else {
+                let was_read = session.read_source(&self.source, cancel).await?;
+                self.cached_tokens = if was_read { self.source.len() } else { 0 };
+                session.begin(&self.ids, options)?;
+            }
             self.begun = true;
         }
         if session.has_to_feed(&self.ids) {
             let done = session.feed(&self.ids, cancel).await?;
-            return Ok(Some(Item::Prefill { done, total: self.prompt_tokens }));
+            return Ok(Some(Item::Prefill { done, total: self.given }));
         }
-        let ahead = self.prompt_tokens.saturating_add(self.max_tokens) - self.ids.len() - 1;
+        let ahead = self.given.saturating_add(self.max_tokens) - self.ids.len() - 1;
         let (id, logprob) = match session.next(&self.ids, ahead, cancel).await? {
             Next::Token(id) => (id, None),
             Next::Logits(mut logits) => {
@@ -215,11 +232,12 @@ impl Generation {
         let rest = self.detokenizer.finish();
         let mut text = self.stop.push(&rest).text;
         text.push_str(&self.stop.finish());
-        let completion_tokens = self.ids.len() - self.prompt_tokens;
+        let completion_tokens = self.ids.len() - self.given;
+        let prompt_tokens = if self.source.is_empty() { self.given } else { self.source.len() };
         let usage = Usage {
-            prompt_tokens: self.prompt_tokens,
+            prompt_tokens,
             completion_tokens,
-            total_tokens: self.ids.len(),
+            total_tokens: prompt_tokens + completion_tokens,
             cached_tokens: self.cached_tokens,
         };
         Item::End { text, finish_reason, usage }

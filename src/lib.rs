@@ -13,6 +13,7 @@ pub mod backend;
 pub mod chat_template;
 pub mod checkpoint;
 pub mod detokenize;
+pub mod embed;
 pub mod engine;
 pub mod error;
 pub mod format;

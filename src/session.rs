@@ -1,6 +1,6 @@
 //! One sequence: which tokens the KV cache holds, and steps that bring it to where a call wants it.
 
-use crate::backend::{Backend, KernelTime, MAX_OUTPUTS, PREFILL_ROWS, non_finite};
+use crate::backend::{Backend, KernelTime, Kind, MAX_OUTPUTS, PREFILL_ROWS, non_finite};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::StepRow;
 use crate::ops::sample::Drawn;
@@ -21,6 +21,19 @@ pub struct Session {
     is_long: bool,
     capacity: usize,
     vocab_size: usize,
+    /// What the model is.
+    kind: Kind,
+    /// The text that is answered, where an encoder has read it.
+    source: Vec<u32>,
+}
+
+/// What a text comes to, by an encoder. Each: `[hidden_size]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pooled {
+    /// The mean of the rows of all its tokens.
+    pub mean: Vec<f32>,
+    /// The row of its first token.
+    pub first: Vec<f32>,
 }
 
 /// How the next token comes.
@@ -37,8 +50,24 @@ impl Session {
     pub fn new(backend: Backend, capacity: u32, vocab_size: u32) -> Self {
         let (capacity, vocab_size) = (capacity as usize, vocab_size as usize);
         let long_from = backend.long_from().map_or(usize::MAX, |n| n as usize);
-        let (cached, draws) = (Vec::new(), None);
-        Self { backend, cached, draws, miscounted: false, long_from, is_long: false, capacity, vocab_size }
+        let (cached, draws, kind, source) = (Vec::new(), None, backend.kind(), Vec::new());
+        Self {
+            backend,
+            cached,
+            draws,
+            miscounted: false,
+            long_from,
+            is_long: false,
+            capacity,
+            vocab_size,
+            kind,
+            source,
+        }
+    }
+
+    /// What the model is.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Tokens that fit.
@@ -68,12 +97,61 @@ impl Session {
         self.cached.clear();
     }
 
+    /// Refuses models that [`Session::embed`] is not for.
+    ///
+    /// # Errors
+    /// `unsupported`.
+    pub fn check_embeds(&self) -> Result<()> {
+        if self.kind == Kind::Encoder {
+            return Ok(());
+        }
+        let message = "this model generates text and gives no embeddings; load an encoder such as BERT";
+        Err(Error::unsupported("embeddings of a model that generates", message))
+    }
+
+    /// What a text comes to.
+    ///
+    /// # Errors
+    /// `unsupported` if the model is no encoder; `context_overflow` if `ids` are more than it takes; `bad_argument` if there are
+    /// none or an id is out of range; `aborted`; `non_finite`, `device_lost`, `gpu`.
+    pub async fn embed(&mut self, ids: &[u32], cancel: &Cancel) -> Result<Pooled> {
+        self.check_embeds()?;
+        self.check(ids)?;
+        let mut mean = self.backend.pooled(&rows_from(0, ids), cancel).await?;
+        if !mean.iter().all(|value| value.is_finite()) {
+            return Err(non_finite());
+        }
+        let first = mean.split_off(mean.len() / 2);
+        Ok(Pooled { mean, first })
+    }
+
+    /// Reads the text that is to be answered, unless it is the one that was read last. Gives whether it was.
+    ///
+    /// # Errors
+    /// `unsupported` if the model has no encoder apart from its decoder; else as [`Session::embed`].
+    pub async fn read_source(&mut self, ids: &[u32], cancel: &Cancel) -> Result<bool> {
+        if self.kind != Kind::EncoderDecoder {
+            let message = "this model has no encoder apart from its decoder";
+            return Err(Error::unsupported("a text apart from its continuation", message));
+        }
+        self.check(ids)?;
+        if self.source == ids {
+            return Ok(true);
+        }
+        self.source.clear();
+        self.cached.clear();
+        self.backend.read_source(&rows_from(0, ids), cancel).await?;
+        self.source = ids.to_vec();
+        Ok(false)
+    }
+
     /// Begins an answer to `ids`: tokens are drawn by `options`, or, with `None`, by the caller. Gives how many of `ids` the
     /// cache holds already, as their longest common prefix.
     ///
     /// # Errors
     /// `context_overflow` if `ids` do not fit; `bad_argument` if there are none or an id is out of range.
     pub fn begin(&mut self, ids: &[u32], options: Option<&SamplerOptions>) -> Result<usize> {
+        self.check_decodes()?;
         self.check(ids)?;
         if let Some(options) = options {
             options.check_ids(self.vocab_size)?;
@@ -147,12 +225,31 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::begin`] and [`Session::next`].
-    pub async fn all_logits(
+    pub async fn all_logits(&mut self, ids: &[u32], cancel: &Cancel, visit: impl FnMut(usize, &[f32])) -> Result<()> {
+        if self.kind == Kind::EncoderDecoder {
+            let message = "this model answers a text: it says nothing of how that text itself goes on";
+            return Err(Error::unsupported("logits of a text that is answered", message));
+        }
+        self.run_all(ids, cancel, visit).await
+    }
+
+    /// Reads `source` and runs `ids` as its answer, likewise.
+    ///
+    /// # Errors
+    /// As [`Session::read_source`] and [`Session::next`].
+    pub async fn answer_logits(
         &mut self,
+        source: &[u32],
         ids: &[u32],
         cancel: &Cancel,
-        mut visit: impl FnMut(usize, &[f32]),
+        visit: impl FnMut(usize, &[f32]),
     ) -> Result<()> {
+        self.read_source(source, cancel).await?;
+        self.run_all(ids, cancel, visit).await
+    }
+
+    async fn run_all(&mut self, ids: &[u32], cancel: &Cancel, mut visit: impl FnMut(usize, &[f32])) -> Result<()> {
+        self.check_decodes()?;
         self.check(ids)?;
         self.take_length(ids.len());
         self.reset();
@@ -183,9 +280,19 @@ impl Session {
     }
 
     fn rows(&self, ids: &[u32]) -> Vec<StepRow> {
-        let row =
-            |(i, token): (usize, &u32)| StepRow { token: *token, slot: 0, position: (self.cached.len() + i) as u32 };
-        ids.iter().enumerate().map(row).collect()
+        rows_from(self.cached.len(), ids)
+    }
+
+    /// Refuses models that do not go on with texts, and answers to nothing.
+    fn check_decodes(&self) -> Result<()> {
+        match self.kind {
+            Kind::Encoder => {
+                let message = "this model is an encoder: it gives embeddings (`embed`) and generates no text";
+                Err(Error::unsupported("generation by an encoder", message))
+            }
+            Kind::EncoderDecoder if self.source.is_empty() => Err(Error::internal("no text was read to be answered")),
+            _ => Ok(()),
+        }
     }
 
     fn check(&self, ids: &[u32]) -> Result<()> {
@@ -203,6 +310,11 @@ impl Session {
             None => Ok(()),
         }
     }
+}
+
+fn rows_from(position: usize, ids: &[u32]) -> Vec<StepRow> {
+    let row = |(i, token): (usize, &u32)| StepRow { token: *token, slot: 0, position: (position + i) as u32 };
+    ids.iter().enumerate().map(row).collect()
 }
 
 fn overflow(needed: usize, capacity: usize) -> Error {

@@ -8,7 +8,7 @@ mod common;
 use std::rc::Rc;
 
 use common::{gpu, smollm2};
-use doran::backend::{Backend, GpuModel, PlannedModel, kv_bytes};
+use doran::backend::{Backend, PlannedModel, kv_bytes};
 use doran::engine::EngineOptions;
 use doran::format::{Checkpoint, GenerationConfig, RowMap, TensorInfo, TokenizerSource};
 use doran::gpu::device::GpuOptions;
@@ -90,6 +90,7 @@ fn checkpoint(shape: &Shape, format_of: impl Fn(&str) -> Format) -> Checkpoint {
         chat_template: None,
         generation: GenerationConfig::default(),
         name: None,
+        pooling: None,
     }
 }
 
@@ -111,12 +112,11 @@ fn measure(gpu: &Rc<Gpu>, checkpoint: &Checkpoint, kernels: Kernels) -> Measured
         let variants =
             tune(gpu, &formats, Function::SiluMul, Some(kernels)).await.expect("a choice").variants(KvFormat::F16);
         let planned = PlannedModel::new(gpu, &graph, &weights, CONTEXT, variants).await.expect("room");
-        let model = GpuModel::new(Rc::clone(gpu), planned, weights, Some(0)).expect("made");
+        let mut backend = Backend::on_gpu(Rc::clone(gpu), planned, weights, Some(0)).expect("made");
         let loaded = gpu.counts();
         let matrices: u64 =
             graph.weights.iter().enumerate().filter(|(i, _)| is_used(&graph, *i)).map(|(_, w)| gpu_bytes(w)).sum();
         let planned_bytes = before + matrices + kv_bytes(&graph.caches, CONTEXT, KvFormat::F16);
-        let mut backend = Backend::Gpu(Box::new(model));
         let greedy = SamplerOptions { temperature: 0.0, ..SamplerOptions::default() };
         assert_eq!(sample::draw_of(&greedy), doran::gpu::Draw::Best);
         backend.begin(&greedy, &[]);

@@ -18,7 +18,7 @@ use doran::graph::fuse_one_row::{fold_gates, fold_norms, fuse_attention, fuse_on
 use doran::graph::lower::{Bindings, Bucket, Lowered, lower};
 use doran::graph::reference::ReferenceModel;
 use doran::graph::weights::{CpuSink, CpuWeights, GpuSink, GpuWeights, spans};
-use doran::graph::{Graph, memory};
+use doran::graph::{Graph, Kind, memory};
 use doran::models;
 use doran::ops::elementwise::Function;
 use doran::ops::sample::Sampling;
@@ -104,7 +104,8 @@ impl<'a> OnGpu<'a> {
     fn lower(&self, graph: &Graph, bucket: Bucket, variants: Variants) -> Lowered {
         let tables = [Rc::clone(&self.table)];
         let Self { weights, caches, step, sampling, .. } = self;
-        let bind = Bindings { weights, caches, rope_tables: &tables, step, sampling, variants };
+        let sampling = Some(sampling);
+        let bind = Bindings { weights, caches, rope_tables: &tables, bias_tables: &[], step, sampling, variants };
         lower(self.gpu, graph, &bind, bucket, true).and_then(|planned| planned.record(self.gpu)).expect("lowers")
     }
 
@@ -115,7 +116,8 @@ impl<'a> OnGpu<'a> {
         self.gpu.write(&self.step, 0, bytemuck::cast_slice(&words));
         let kv_length = rows.iter().map(|row| row.position + 1).max().expect("rows");
         let before = self.gpu.counts().dispatches;
-        let shape = StepShape { n_rows: rows.len() as u32, n_outputs, kv_length, draw: Draw::Best };
+        let n_rows = rows.len() as u32;
+        let shape = StepShape { n_rows, n_outputs, kv_length, source_length: 0, draw: Draw::Best };
         self.gpu.submit(&lowered.recording, 0..lowered.recording.len(), &shape, None);
         self.gpu.counts().dispatches - before
     }
@@ -279,9 +281,16 @@ fn rules_rewrite_what_they_are_for() {
 /// What no plan may do: give a value a buffer in which another that is read later still lives.
 #[test]
 fn memory_never_mixes_two_values_that_live_at_once() {
-    for rewrite in [|_: &mut Graph| {}, fuse as Rule] {
-        let mut graph = open("arch/llama/model-f32.gguf").graph;
-        rewrite(&mut graph);
+    let files = ["arch/llama/model-f32.gguf", "arch/bert/model-f32.gguf", "arch/t5/model-f32.gguf"];
+    let rewritten = |rewrite: Rule| {
+        files.map(|file| {
+            let mut graph = open(file).graph;
+            rewrite(&mut graph);
+            [graph.part(false), graph.part(true)]
+        })
+    };
+    let graphs = [|_: &mut Graph| {}, fuse as Rule].into_iter().flat_map(rewritten).flatten();
+    for graph in graphs.filter(|graph| !graph.nodes.is_empty()) {
         let plan = memory::plan(&graph, false);
         let buffer = |value: usize| plan.buffer_of[graph.owner(value).0].expect("assigned");
         let mut holds: HashMap<usize, usize> = HashMap::new();
@@ -297,10 +306,38 @@ fn memory_never_mixes_two_values_that_live_at_once() {
             }
         }
         assert_eq!(holds.get(&buffer(graph.logits)), Some(&graph.logits));
-        let n_values = graph.values.iter().filter(|value| value.view.is_none()).count();
+        let n_values = graph.nodes.iter().filter(|node| node.output.is_some()).count();
         assert!(plan.buffers.len() < n_values / 2, "{} buffers for {n_values} values", plan.buffers.len());
         assert_eq!(memory::plan(&graph, true).buffers.len(), graph.nodes.iter().filter(|n| n.output.is_some()).count());
     }
+}
+
+/// A model of two halves: each node belongs to one of them, layers that read share a cache, and what is read stays for each
+/// layer that answers.
+#[test]
+fn halves_share_weights_and_caches_and_no_node() {
+    let kind = |name: &str| open(name).graph.kind();
+    assert_eq!(kind("arch/llama/model-f32.gguf"), Kind::Decoder);
+    assert_eq!(kind("arch/bert/model-f32.gguf"), Kind::Encoder);
+    let mut graph = open("arch/t5/model-f32.gguf").graph;
+    fuse(&mut graph);
+    assert_eq!(graph.kind(), Kind::EncoderDecoder);
+    let (encoder, decoder) = (graph.part(true), graph.part(false));
+    assert_eq!((encoder.kind(), decoder.kind()), (Kind::Encoder, Kind::Decoder));
+    assert_eq!(encoder.nodes.len() + decoder.nodes.len(), graph.nodes.len());
+    let written = |graph: &Graph| -> Vec<usize> {
+        let layer = |node: &doran::graph::Node| match &node.op {
+            Op::KvWrite(write) => Some(write.layer),
+            _ => None,
+        };
+        graph.nodes.iter().filter_map(layer).collect()
+    };
+    // Two layers that read, and what two layers that answer look at; their own.
+    assert_eq!((written(&encoder), written(&decoder)), (vec![0, 0, 1, 2], vec![3, 4]));
+    assert_eq!(graph.caches.len(), 5);
+    assert_eq!((encoder.weights == graph.weights, decoder.weights == graph.weights), (true, true));
+    let bert = open("arch/bert/model-f32.gguf").graph;
+    assert_eq!((written(&bert), bert.caches.len()), (vec![0, 0, 0], 1));
 }
 
 /// The counted budget of a decoded token of SmolLM2: 30 layers of six dispatches, five outside, however it is drawn.

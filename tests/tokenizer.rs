@@ -10,7 +10,19 @@ use doran::tokenizer::Tokenizer;
 use files::{bytes, json, parse_gguf, parse_gguf_model, text};
 use serde_json::Value;
 
-const ARCHS: [&str; 6] = ["llama", "llama3", "llama_bf16", "mistral", "solar", "hyperclovax_seed"];
+const ARCHS: [&str; 11] = [
+    "llama",
+    "llama3",
+    "llama_bf16",
+    "mistral",
+    "solar",
+    "hyperclovax_seed",
+    "bert",
+    "xlm_roberta",
+    "t5",
+    "t5_v1",
+    "blenderbot",
+];
 
 fn ids(value: &Value) -> Vec<u32> {
     value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
@@ -44,12 +56,81 @@ fn tokenizer_json_gives_the_reference_ids() {
 
 #[test]
 fn gguf_gives_the_reference_ids() {
-    for (arch, file) in
-        [("llama", "model-f32"), ("llama3", "model-f32"), ("llama_bf16", "model-bf16"), ("mistral", "model-f32")]
-    {
+    for (arch, file) in [
+        ("llama", "model-f32"),
+        ("llama3", "model-f32"),
+        ("llama_bf16", "model-bf16"),
+        ("mistral", "model-f32"),
+        ("bert", "model-f32"),
+        ("t5", "model-f32"),
+    ] {
         let checkpoint = parse_gguf(&bytes(&format!("arch/{arch}/{file}.gguf"))).unwrap();
         check_cases(&Tokenizer::new(&checkpoint.tokenizer).unwrap(), arch, "GGUF");
     }
+}
+
+#[test]
+fn a_vocab_txt_gives_the_reference_ids() {
+    let source = |vocab: String, config: Value| {
+        let config = config.as_object().cloned();
+        Tokenizer::new(&TokenizerSource::Vocab { vocab, config })
+    };
+    let vocab = text("arch/bert/vocab.txt");
+    let tokenizer = source(vocab.clone(), json("arch/bert/tokenizer_config.json")).unwrap();
+    check_cases(&tokenizer, "bert", "vocab.txt");
+    check_cases(&source(vocab.clone(), Value::Null).unwrap(), "bert", "vocab.txt alone");
+    assert!(tokenizer.is_special(3) && !tokenizer.is_special(5));
+    assert_eq!(tokenizer.decode(&[2, 207, 211, 3], true).unwrap(), "hello world");
+    // What a configuration says otherwise.
+    let cased = source(vocab.clone(), serde_json::json!({ "do_lower_case": false })).unwrap();
+    assert_eq!(cased.encode("Hello world é", false).unwrap(), [1, 211, 1]);
+    let accents = source(vocab.clone(), serde_json::json!({ "strip_accents": false })).unwrap();
+    assert_eq!(accents.encode("e é", false).unwrap(), [32, 1]);
+    let sep = source(vocab.clone(), serde_json::json!({ "sep_token": { "content": "[MASK]" } })).unwrap();
+    assert_eq!(sep.encode("Hello", true).unwrap(), [2, 207, 4]);
+    let kind = |vocab: &str, class: &str| {
+        let config = serde_json::json!({ "tokenizer_class": class });
+        source(vocab.to_owned(), config).map(|_| ()).map_err(|error| error.kind())
+    };
+    assert_eq!(kind(&vocab, "BertTokenizerFast"), Ok(()));
+    assert_eq!(kind(&vocab, "MPNetTokenizer"), Err(ErrorKind::Unsupported));
+    assert_eq!(kind("a\nb\n[UNK]\n[CLS]\n", "BertTokenizer"), Err(ErrorKind::Tokenizer));
+}
+
+/// SentencePiece's rules are checked by steps of their own: a rule of the real ones, and the same rules damaged.
+#[test]
+fn compiled_rules_normalise_and_damaged_ones_are_refused() {
+    let TokenizerSource::Gguf(source) = parse_gguf(&bytes("arch/t5/model-f32.gguf")).unwrap().tokenizer else {
+        panic!("a GGUF file")
+    };
+    let build = |charsmap: Vec<u8>| {
+        let GgufTokenizer { model, tokens, scores, token_types, special_ids, .. } = (*source).clone();
+        let source =
+            GgufTokenizer { model, tokens, scores, token_types, special_ids, charsmap, ..GgufTokenizer::default() };
+        Tokenizer::new(&TokenizerSource::Gguf(Box::new(source)))
+    };
+    let (with, without) = (build(source.charsmap.clone()).unwrap(), build(Vec::new()).unwrap());
+    // Full-width letters, a ligature, a combining accent, a control character.
+    for (text, plain) in [("Ｈｅllo", "Hello"), ("ﬁnd", "find"), ("e\u{301}", "é"), ("a\u{7f}b", "ab")] {
+        assert_eq!(with.encode(text, false).unwrap(), without.encode(plain, false).unwrap(), "{text:?}");
+    }
+    let mut rng = Rng(7);
+    let mut refused = 0;
+    for _ in 0..200 {
+        let mut rules = source.charsmap.clone();
+        for _ in 0..=rng.below(40) {
+            let at = rng.below(rules.len());
+            rules[at] = rng.below(256) as u8;
+        }
+        match build(rules) {
+            Ok(tokenizer) => drop(tokenizer.encode("Ｈｅllo ﬁnd 대한민국 é 👍🏽 \u{7f}\u{3000}㌀", true)),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Tokenizer);
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 50, "{refused} refused");
 }
 
 #[test]
@@ -175,6 +256,29 @@ fn files_that_contradict_themselves_are_refused() {
     );
 }
 
+/// The same for word pieces, unigrams, and the templates around a text.
+#[test]
+fn models_that_contradict_themselves_are_refused() {
+    let kind = |arch: &str, pointer: &str, value: Value| {
+        let mut file = json(&format!("arch/{arch}/tokenizer.json"));
+        *file.pointer_mut(pointer).unwrap_or_else(|| panic!("{arch} has no {pointer}")) = value;
+        from_json(file.to_string()).map(|_| ()).map_err(|e| e.kind())
+    };
+    let refused = Err(ErrorKind::Tokenizer);
+    assert_eq!(kind("bert", "/model/unk_token", "none".into()), refused);
+    assert_eq!(kind("bert", "/model/max_input_chars_per_word", 1_000_000.into()), refused);
+    assert_eq!(kind("bert", "/model/type", Value::Null), Ok(()), "a file of before models had types");
+    assert_eq!(kind("bert", "/decoder/prefix", "@@".into()), Err(ErrorKind::Unsupported));
+    assert_eq!(kind("t5", "/model/unk_id", 353.into()), refused);
+    assert_eq!(kind("t5", "/model/type", Value::Null), Ok(()));
+    assert_eq!(kind("t5", "/model/type", "WordLevel".into()), Err(ErrorKind::Unsupported));
+    assert_eq!(kind("t5", "/post_processor/single/0/Sequence/id", "B".into()), refused, "a second text");
+    assert_eq!(kind("t5", "/post_processor/single/1/SpecialToken/id", "<s>".into()), refused);
+    let charsmap = |rules: Value| serde_json::json!({ "type": "Precompiled", "precompiled_charsmap": rules });
+    assert_eq!(kind("t5", "/normalizer", charsmap("!".into())), refused);
+    assert_eq!(kind("t5", "/normalizer", charsmap(Value::Null)), refused);
+}
+
 fn tiny(tokens: &[&str], merges: &[&str], pre: &str) -> GgufTokenizer {
     GgufTokenizer {
         model: "gpt2".into(),
@@ -291,13 +395,13 @@ fn mutate(value: &mut Value, rng: &mut Rng) {
 
 #[test]
 fn mutated_tokenizers_never_panic() {
-    let originals: Vec<Value> = ["llama", "llama3", "hyperclovax_seed"]
+    let originals: Vec<Value> = ["llama", "llama3", "hyperclovax_seed", "bert", "t5"]
         .iter()
         .map(|arch| json(&format!("arch/{arch}/tokenizer.json")))
         .collect();
     let mut rng = Rng(0x00d0_7a22);
     let (mut built, mut refused) = (0, 0);
-    for round in 0..3_000 {
+    for round in 0..5_000 {
         let mut file = originals[round % originals.len()].clone();
         // The vocabulary is most of the file and the least interesting part of it.
         let parts = ["added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder", "model"];

@@ -6,7 +6,7 @@ import type { WireHeaders, WireLoadOptions, WireSource } from "./protocol.js";
 import { storage } from "./storage.js";
 import { support } from "./support.js";
 import type {
-  ChatTemplateOptions, EngineStats, Generation, GenerateInput, GenerateOptions, KernelTime, LoadOptions, Logits, Message, ModelInfo,
+  ChatTemplateOptions, EmbedOptions, EngineStats, Generation, GenerateInput, GenerateOptions, KernelTime, LoadOptions, Logits, Message, ModelInfo,
   ModelSource, Support,
 } from "./types.js";
 
@@ -52,22 +52,12 @@ export class Engine implements AsyncDisposable {
       (callId) => ({ type: "call", id: callId, kind: "load", args: { source: wire, options: wireOptions(options) } }),
       { onProgress, fetch },
     );
-    let onAbort = (): void => undefined;
-    const aborted = new Promise<never>((_, reject) => {
-      onAbort = () => {
-        connection.cancel(id);
-        reject(signal?.reason);
-      };
-    });
-    signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      const info = await Promise.race([result, aborted]);
+      const info = await abortable(connection, id, result, signal);
       return new Engine(connection, info);
     } catch (thrown) {
       connection.closeAfter(result, new DoranError("unloaded", "this load has ended"));
       throw hinted(thrown, source);
-    } finally {
-      signal?.removeEventListener("abort", onAbort);
     }
   }
 
@@ -85,6 +75,28 @@ export class Engine implements AsyncDisposable {
   generate(input: GenerateInput, options: GenerateOptions = {}): Generation {
     checkInput(input);
     return new TokenStream(this.#connection, input, options);
+  }
+
+  /**
+   * The vectors of texts (or of token ids, which are taken as they are), in order, by an encoder such as BERT.
+   *
+   * Rejects with `unsupported` for models that generate, with `context_overflow` for a text that is longer than the model takes
+   * (`data.index` says which), or with `signal.reason` when aborted.
+   *
+   * @example
+   * ```ts
+   * const [a, b] = await engine.embed(["A cat sits outside.", "A kitten is in the garden."]);
+   * const cosine = a.reduce((sum, x, i) => sum + x * b[i], 0);
+   * ```
+   */
+  async embed(texts: readonly (string | Uint32Array)[], options: EmbedOptions = {}): Promise<readonly Float32Array[]> {
+    checkTexts(texts);
+    const { signal, ...rest } = options;
+    signal?.throwIfAborted();
+    const { id, result } = this.#connection.call(
+      "embed", (callId) => ({ type: "call", id: callId, kind: "embed", args: { texts: [...texts], options: rest } }),
+    );
+    return abortable(this.#connection, id, result, signal);
   }
 
   /** The token ids of `text`; special tokens such as a leading `<s>` are added unless `addSpecialTokens` is `false`. */
@@ -111,9 +123,13 @@ export class Engine implements AsyncDisposable {
     )).result;
   }
 
-  /** What could follow `ids`, which are taken as they are. */
-  logits(ids: Uint32Array | readonly number[]): Promise<Logits> {
-    return this.#connection.call("logits", (id) => ({ type: "call", id, kind: "logits", args: { ids: toIds(ids) } })).result;
+  /**
+   * What could follow `ids`, which are taken as they are. Of a model that reads a text and answers it (`info.kind` is
+   * `"encoder-decoder"`): what could follow `answer` as the beginning of the answer to `ids`; without `answer`, what could begin it.
+   */
+  logits(ids: Uint32Array | readonly number[], { answer }: { readonly answer?: Uint32Array | readonly number[] } = {}): Promise<Logits> {
+    const args = { ids: toIds(ids), ...(answer === undefined ? {} : { answer: toIds(answer) }) };
+    return this.#connection.call("logits", (id) => ({ type: "call", id, kind: "logits", args })).result;
   }
 
   /** The negative log likelihood (natural) of each of `ids` from the second on, given those before it. */
@@ -152,6 +168,30 @@ export class Engine implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.unload();
   }
+}
+
+/** A call that `signal` cancels. The promise rejects at once; the worker ends when it can. */
+async function abortable<T>(connection: Connection, id: number, result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      connection.cancel(id);
+      reject(signal?.reason);
+    };
+  });
+  signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([result, aborted]);
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+/** A string is a list of its characters to JavaScript: it must not be taken for a list of texts. */
+function checkTexts(texts: unknown): void {
+  const isText = (text: unknown): boolean => typeof text === "string" || text instanceof Uint32Array;
+  if (Array.isArray(texts) && texts.every(isText)) return;
+  throw new DoranError("bad_argument", "embed takes a list of strings or of Uint32Arrays of token ids", { argument: "texts" });
 }
 
 /** Absolute URLs, and relative ones that cannot be names. */

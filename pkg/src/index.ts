@@ -7,7 +7,8 @@ export { Engine } from "./engine.js";
 export { DoranError } from "./errors.js";
 export type { ErrorCode, ErrorData } from "./errors.js";
 export type {
-  AdapterInfo, AssetOptions, Backend, ChatTemplateOptions, Counters, EngineStats, Finish, FinishReason, Generation,
-  GenerateInput, GenerateOptions, Kernels, KernelTime, KernelTrial, KvCache, LoadFacts, LoadOptions, LoadTimes, Logits, Message, ModelFile, ModelInfo, ModelSource, Phase,
+  AdapterInfo, AssetOptions, Backend, ChatTemplateOptions, Counters, EmbedOptions, EngineStats, Finish, FinishReason, Generation,
+  GenerateInput, GenerateOptions, Kernels, KernelTime, KernelTrial, KvCache, LoadFacts, LoadOptions, LoadTimes, Logits, Message, ModelFile, ModelInfo, ModelKind,
+  ModelSource, Phase, Pooling,
   PrefillProgress, Progress, StorageEstimate, StoredModel, Support, Token, Tuning, Usage,
 } from "./types.js";

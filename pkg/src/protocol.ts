@@ -8,7 +8,7 @@
  */
 import { isRecord, type WireError } from "./errors.js";
 import type {
-  Backend, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredModel, Token,
+  Backend, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, Pooling, PrefillProgress, Progress, StorageEstimate, StoredModel, Token,
 } from "./types.js";
 
 /** How many tokens may lie unread in the page before the worker stops to wait. */
@@ -63,14 +63,21 @@ export interface WireGenerateOptions {
   readonly logprobs?: boolean;
 }
 
+/** What of `EmbedOptions` the engine itself reads. */
+export interface WireEmbedOptions {
+  readonly pooling?: Pooling;
+  readonly normalize?: boolean;
+}
+
 /** Each call: what the page sends and what it gets. A new call is a line here; the compiler names the other places. */
 export interface Calls {
   load: { args: { source: WireSource; options: WireLoadOptions }; result: ModelInfo };
   generate: { args: { input: readonly Message[] | string | Uint32Array; options: WireGenerateOptions }; result: null };
+  embed: { args: { texts: readonly (string | Uint32Array)[]; options: WireEmbedOptions }; result: readonly Float32Array[] };
   tokenize: { args: { text: string; addSpecialTokens: boolean }; result: Uint32Array };
   detokenize: { args: { ids: Uint32Array }; result: string };
   applyChatTemplate: { args: { messages: readonly Message[]; addGenerationPrompt: boolean }; result: string };
-  logits: { args: { ids: Uint32Array }; result: Logits };
+  logits: { args: { ids: Uint32Array; answer?: Uint32Array }; result: Logits };
   nll: { args: { ids: Uint32Array }; result: Float32Array };
   stats: { args: null; result: EngineStats };
   profile: { args: { context: number }; result: readonly KernelTime[] };

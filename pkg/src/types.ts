@@ -91,11 +91,18 @@ export interface Progress {
   readonly secondsLeft?: number | undefined;
 }
 
+/** Whether a model goes on with a text, reads one, or reads one and answers it. */
+export type ModelKind = "decoder" | "encoder" | "encoder-decoder";
+
 /** What was loaded, and how. */
 export interface ModelInfo {
   readonly name: string;
   /** The model's architecture by its Hugging Face name, such as `llama`. */
   readonly architecture: string;
+  /** What it can be asked for: an encoder embeds, the others generate. */
+  readonly kind: ModelKind;
+  /** Of an encoder: how it pools, which is what `embed` does unless told otherwise. */
+  readonly pooling?: string | undefined;
   readonly parameters?: number | undefined;
   /** Tokens that fit, prompt and answer together. */
   readonly context: number;
@@ -314,6 +321,19 @@ export interface Generation extends AsyncIterableIterator<Token | Finish, undefi
 export interface ChatTemplateOptions {
   /** End with the words that begin an answer; the default is `true`. */
   readonly addGenerationPrompt?: boolean;
+}
+
+/** Which row stands for a text: the mean of all its tokens' rows, or the row of the first, which is BERT's `[CLS]`. */
+export type Pooling = "mean" | "cls";
+
+/** Options of `engine.embed`. All are optional. */
+export interface EmbedOptions {
+  /** As the model was trained; the default is what its files say (`info.pooling`), or else `"mean"`. */
+  readonly pooling?: Pooling;
+  /** Divide each vector by its length, so that a dot product is a cosine; the default is `true`. */
+  readonly normalize?: boolean;
+  /** Ends the call between two texts or sooner; the promise rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
 }
 
 /** What a model says of the tokens that could follow. */

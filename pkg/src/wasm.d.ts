@@ -1,6 +1,6 @@
 /** What the WebAssembly module exports (`src/wasm.rs`), as the worker sees it. Errors it throws are `{ code, message, data }`. */
 import type { EngineStats, Finish, KernelTime, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredModel, Token } from "./types.js";
-import type { WireGenerateOptions, WireLoadOptions } from "./protocol.js";
+import type { WireEmbedOptions, WireGenerateOptions, WireLoadOptions } from "./protocol.js";
 
 export default function init(options: { module_or_path: WebAssembly.Module }): Promise<{ readonly memory: WebAssembly.Memory }>;
 
@@ -33,7 +33,12 @@ export class WasmEngine {
     options: WireGenerateOptions,
     signal: AbortSignal | undefined,
   ): WasmGeneration;
-  logits(ids: Uint32Array): Promise<Logits>;
+  embed(
+    texts: readonly (string | Uint32Array)[],
+    options: WireEmbedOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<Float32Array[]>;
+  logits(ids: Uint32Array, answer: Uint32Array | undefined): Promise<Logits>;
   nll(ids: Uint32Array): Promise<Float32Array>;
   profile(context: number): Promise<readonly KernelTime[]>;
   unload(): Promise<void>;

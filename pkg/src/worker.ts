@@ -31,7 +31,8 @@ const post = (message: FromWorker, transfer: Transferable[] = []): void => self.
 
 const fetches = new FetchProxy(post);
 const streams = new Map<number, Stream>();
-const loads = new Map<number, AbortController>();
+/** Loads and embeddings that are under way. */
+const controllers = new Map<number, AbortController>();
 /** Calls that were cancelled before they began. */
 const cancelled = new Set<number>();
 /** Resolves when the module runs; rejects, once and for all, when it cannot. */
@@ -77,18 +78,23 @@ async function load(id: number, args: Args<"load">): Promise<ModelInfo> {
   if (engine !== undefined) throw new DoranError("internal", "this worker has a model already");
   const memory = await started;
   const before = memory.buffer.byteLength;
+  const loaded = await abortable(id, (signal) => WasmEngine.load(
+    source(args.source, id), args.options, (progress) => post({ type: "progress", id, progress }), signal,
+  ));
+  engine = loaded;
+  const info = loaded.info();
+  return { ...info, load: { ...info.load, peakWasmBytesGrown: memory.buffer.byteLength - before } };
+}
+
+/** Runs what ends when the call is cancelled. */
+async function abortable<T>(id: number, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
-  loads.set(id, controller);
+  controllers.set(id, controller);
   if (cancelled.delete(id)) controller.abort();
   try {
-    const loaded = await WasmEngine.load(
-      source(args.source, id), args.options, (progress) => post({ type: "progress", id, progress }), controller.signal,
-    );
-    engine = loaded;
-    const info = loaded.info();
-    return { ...info, load: { ...info.load, peakWasmBytesGrown: memory.buffer.byteLength - before } };
+    return await run(controller.signal);
   } finally {
-    loads.delete(id);
+    controllers.delete(id);
   }
 }
 
@@ -118,6 +124,7 @@ async function unload(): Promise<null> {
   const leaving = engine;
   engine = undefined;
   for (const stream of streams.values()) stop(stream);
+  for (const controller of controllers.values()) controller.abort();
   await leaving?.unload();
   return null;
 }
@@ -134,10 +141,11 @@ const handlers: { readonly [K in CallKind]: (id: number, args: Args<K>) => Resul
   load,
   generate,
   unload,
+  embed: (id, { texts, options }) => abortable(id, (signal) => theEngine().embed(texts, options, signal)),
   tokenize: (_, { text, addSpecialTokens }) => theEngine().tokenize(text, addSpecialTokens),
   detokenize: (_, { ids }) => theEngine().detokenize(ids),
   applyChatTemplate: (_, { messages, addGenerationPrompt }) => theEngine().applyChatTemplate(messages, { addGenerationPrompt }),
-  logits: (_, { ids }) => theEngine().logits(ids),
+  logits: (_, { ids, answer: given }) => theEngine().logits(ids, given),
   nll: (_, { ids }) => theEngine().nll(ids),
   stats: () => theEngine().stats(),
   profile: (_, { context }) => theEngine().profile(context),
@@ -166,6 +174,7 @@ function dispatch(call: AnyCall): Promise<void> {
   switch (call.kind) {
     case "load": return answer(call, (result) => ({ type: "reply", id, kind: "load", result }));
     case "generate": return answer(call, (result) => ({ type: "reply", id, kind: "generate", result }));
+    case "embed": return answer(call, (result) => ({ type: "reply", id, kind: "embed", result }));
     case "tokenize": return answer(call, (result) => ({ type: "reply", id, kind: "tokenize", result }));
     case "detokenize": return answer(call, (result) => ({ type: "reply", id, kind: "detokenize", result }));
     case "applyChatTemplate": return answer(call, (result) => ({ type: "reply", id, kind: "applyChatTemplate", result }));
@@ -190,7 +199,7 @@ function receive(message: ToWorker): void {
       return;
     case "cancel": {
       const stream = streams.get(message.id);
-      const controller = loads.get(message.id);
+      const controller = controllers.get(message.id);
       if (stream !== undefined) stop(stream);
       else if (controller !== undefined) controller.abort();
       else cancelled.add(message.id);

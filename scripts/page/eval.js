@@ -81,9 +81,18 @@ async function bench({ prompt_tokens: promptTokens, decode_tokens: decodeTokens,
 
 const ids = (list) => Uint32Array.from(list);
 const KINDS = {
-  async logits({ input_ids }) {
-    const { lastLogits, top1 } = await engine.logits(ids(input_ids));
-    return { last_logits: [...lastLogits], top1: [...top1] };
+  async logits({ input_ids, decoder_input_ids }) {
+    // An encoder has none: it says what the text comes to.
+    if (engine.info.kind === "encoder") {
+      const pooled = async (pooling) => [...(await engine.embed([ids(input_ids)], { pooling }))[0]];
+      return { mean_pool: await pooled("mean"), cls_pool: await pooled("cls") };
+    }
+    const options = decoder_input_ids === undefined ? {} : { answer: ids(decoder_input_ids) };
+    const { lastLogits, top1 } = await engine.logits(ids(input_ids), options);
+    const answer = { last_logits: [...lastLogits], top1: [...top1] };
+    if (decoder_input_ids === undefined) return answer;
+    const first = await engine.logits(ids(input_ids), { answer: ids(decoder_input_ids.slice(0, 1)) });
+    return { ...answer, first_logits: [...first.lastLogits] };
   },
   async greedy({ input_ids, max_new_tokens }) {
     const answer = await read(ids(input_ids), { temperature: 0, ignoreEos: true, maxTokens: max_new_tokens });
@@ -91,6 +100,10 @@ const KINDS = {
   },
   async nll({ input_ids }) {
     return { nll: [...await engine.nll(ids(input_ids))] };
+  },
+  async embed({ texts, pooling, normalize }) {
+    const rows = await engine.embed(texts, { ...(pooling === undefined ? {} : { pooling }), ...(normalize === undefined ? {} : { normalize }) });
+    return { embeddings: rows.map((row) => [...row]) };
   },
   async tokenize({ text, add_special_tokens }) {
     return { ids: [...await engine.tokenize(text, { addSpecialTokens: add_special_tokens ?? true })] };

@@ -9,7 +9,7 @@ struct Params {
     head_quads: u32,
     // Positions the cache has room for.
     capacity: u32,
-    // Positions a row looks back, itself included; 0 for all.
+    // Positions a row looks back, itself included; 0 for all, and ALL for what comes after as well.
     window: u32,
     // Row strides and offsets in vec4s.
     q_stride: u32,

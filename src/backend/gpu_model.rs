@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::gpu_encoder::Encoder;
 use super::pace::Pace;
-use super::planned::{PlannedModel, RopeTables};
-use super::{MAX_OUTPUTS, PREFILL_ROWS, non_finite};
+use super::planned::{PlannedDecoder, PlannedEncoder, Tables};
+use super::{MAX_OUTPUTS, PREFILL_ROWS, non_finite, step};
 use crate::error::{Error, Result};
 use crate::gpu::{Copy, Draw, Gpu, GpuBuffer, PendingRead, Recording, StepShape, Usage};
 use crate::graph::lower::Lowered;
@@ -47,7 +48,10 @@ pub struct GpuModel {
     ahead_is_fixed: bool,
     readbacks: Vec<GpuBuffer>,
     logits_readback: GpuBuffer,
-    rope_tables: RopeTables,
+    /// What reads the prompt, where a decoder only answers, and how many tokens it has read.
+    encoder: Option<Encoder>,
+    source_length: u32,
+    tables: Tables,
     weights: GpuWeights,
 }
 
@@ -57,9 +61,16 @@ impl GpuModel {
     ///
     /// # Errors
     /// `gpu`.
-    pub fn new(gpu: Rc<Gpu>, planned: PlannedModel, weights: GpuWeights, run_ahead: Option<usize>) -> Result<Self> {
-        let PlannedModel { decode, prefill, step, sampling, rope_tables } = planned;
-        rope_tables.write(&gpu, &weights, false);
+    pub(super) fn new(
+        gpu: Rc<Gpu>,
+        planned: PlannedDecoder,
+        encoder: Option<PlannedEncoder>,
+        (tables, weights): (Tables, GpuWeights),
+        run_ahead: Option<usize>,
+    ) -> Result<Self> {
+        let PlannedDecoder { decode, prefill, step, sampling } = planned;
+        tables.write(&gpu, &weights);
+        let encoder = encoder.map(|planned| Encoder::new(&gpu, planned)).transpose()?;
         let (decode, prefill) = (decode.record(&gpu)?, prefill.record(&gpu)?);
         let logits_bytes = MAX_OUTPUTS as u64 * u64::from(prefill.logits.stride) * 4;
         let readback = |i| gpu.create_buffer(&format!("drawn.readback.{i}"), RESULT_BYTES, Usage::Readback);
@@ -80,7 +91,9 @@ impl GpuModel {
             ahead_is_fixed: run_ahead.is_some(),
             readbacks,
             logits_readback,
-            rope_tables,
+            encoder,
+            source_length: 0,
+            tables,
             weights,
         })
     }
@@ -91,11 +104,11 @@ impl GpuModel {
     }
 
     pub(super) fn long_from(&self) -> Option<u32> {
-        self.rope_tables.long_from()
+        self.tables.rope.long_from()
     }
 
     pub(super) fn use_rope_tables(&self, long: bool) {
-        self.rope_tables.write(&self.gpu, &self.weights, long);
+        self.tables.rope.write(&self.gpu, &self.weights, long);
     }
 
     /// Writes a step that the caller submits itself.
@@ -142,7 +155,8 @@ impl GpuModel {
         }
         while self.pending.len() <= self.ahead.min(ahead) {
             last += 1;
-            let shape = StepShape { n_rows: 1, n_outputs: 1, kv_length: last + 1, draw: self.draw };
+            let (kv_length, source_length) = (last + 1, self.source_length);
+            let shape = StepShape { n_rows: 1, n_outputs: 1, kv_length, source_length, draw: self.draw };
             self.submit_all(&shape, last);
             self.wait_for(slot, last);
         }
@@ -168,38 +182,33 @@ impl GpuModel {
         self.forget_pending().await?;
         let shape = self.write_rows(rows, n_outputs, Draw::Nothing)?;
         self.run(&shape, None, cancel).await?;
-        let logits = &self.lowered(&shape).logits;
-        let (stride, width) = (logits.stride as usize, logits.width as usize);
-        let n_bytes = (n_outputs * stride * 4) as u64;
-        self.gpu.copy(&logits.buffer, &self.logits_readback, n_bytes);
-        let bytes = self.gpu.read(&self.logits_readback, n_bytes).await?;
-        let mut logits = Vec::with_capacity(n_outputs * width);
-        for row in bytes.chunks_exact(stride * 4) {
-            let value = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-            logits.extend(row[..width * 4].chunks_exact(4).map(value));
-        }
-        Ok(logits)
+        step::read_rows(&self.gpu, &self.lowered(&shape).logits, &self.logits_readback, n_outputs).await
+    }
+
+    /// Reads the text that is to be answered.
+    pub(super) async fn read_source(&mut self, rows: &[StepRow], cancel: &Cancel) -> Result<()> {
+        self.forget_pending().await?;
+        let Some(encoder) = &mut self.encoder else { return Err(Error::internal("the model has no encoder")) };
+        self.source_length = rows.len() as u32;
+        encoder.read(&self.gpu, rows, cancel).await
+    }
+
+    pub(super) fn has_encoder(&self) -> bool {
+        self.encoder.is_some()
     }
 
     fn write_rows(&self, rows: &[StepRow], n_outputs: usize, draw: Draw) -> Result<StepShape> {
         if rows.is_empty() || rows.len() > PREFILL_ROWS || n_outputs > MAX_OUTPUTS.min(rows.len()) {
             return Err(Error::internal(format!("a step of {} rows with {n_outputs} outputs", rows.len())));
         }
-        let mut words = vec![rows.len() as u32, n_outputs as u32, 0, 0];
-        for row in rows {
-            words.extend([row.token, row.slot, row.position, 0]);
-        }
-        self.gpu.write(&self.step, 0, bytemuck::cast_slice(&words));
-        let kv_length = rows.iter().map(|row| row.position + 1).max().unwrap_or(0);
-        Ok(StepShape { n_rows: rows.len() as u32, n_outputs: n_outputs as u32, kv_length, draw })
+        Ok(step::write(&self.gpu, &self.step, rows, n_outputs, self.source_length, draw))
     }
 
     fn lowered(&self, shape: &StepShape) -> &Lowered {
         if shape.n_rows == 1 { &self.decode } else { &self.prefill }
     }
 
-    /// Submits a step of which the token after `drawn_at` is read, in slices: the last is on its way when this returns, and
-    /// the one before it is done.
+    /// Submits a step of which the token after `drawn_at` is read, in slices ([`Pace::run`]).
     async fn run(&mut self, shape: &StepShape, drawn_at: Option<u32>, cancel: &Cancel) -> Result<()> {
         if shape.n_rows == 1 {
             match drawn_at {
@@ -208,23 +217,11 @@ impl GpuModel {
             }
             return Ok(());
         }
-        let gpu = Rc::clone(&self.gpu);
-        let work = self.prefill.recording.work(shape);
-        let mut first = 0;
-        while first < work.len() {
-            cancel.check()?;
-            let slice = self.pace.slice(&work, first);
-            first = slice.end;
-            let slice_work = work[slice.clone()].iter().sum();
-            let copy = drawn_at.filter(|_| slice.end == work.len()).map(|position| self.drawn_copy(position));
-            let started = gpu.now_ms();
-            gpu.submit(&self.prefill.recording, slice, shape, copy);
-            if first < work.len() {
-                gpu.done().await?;
-                self.pace.took(slice_work, gpu.now_ms() - started);
-            }
-        }
-        Ok(())
+        let copy = drawn_at.map(|position| self.drawn_copy(position));
+        let mut pace = self.pace;
+        let submitted = pace.run(&self.gpu, &self.prefill.recording, shape, copy, cancel).await;
+        self.pace = pace;
+        submitted
     }
 
     /// Submits a whole decode step and the copy of its token.

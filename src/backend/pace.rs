@@ -3,6 +3,10 @@
 
 use std::ops::Range;
 
+use crate::error::Result;
+use crate::gpu::{Copy, Gpu, Recording, StepShape};
+use crate::weights::Cancel;
+
 /// Milliseconds that a submit is meant to take.
 const TARGET_MS: f64 = 40.0;
 /// The same on CPU adapters, which nobody resets.
@@ -12,7 +16,7 @@ const FIRST_RATE: f64 = 2e7;
 const CPU_FIRST_RATE: f64 = 2e6;
 
 /// What is known of the device's speed.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     target_ms: f64,
     /// Multiply-adds a millisecond.
@@ -26,6 +30,37 @@ impl Pace {
         } else {
             Self { target_ms: TARGET_MS, rate: FIRST_RATE }
         }
+    }
+
+    /// Submits a step in slices: the last, with the copy that is wanted of its results, is on its way when this returns, and
+    /// the one before it is done.
+    ///
+    /// # Errors
+    /// `aborted` between two slices; `device_lost`, `gpu`.
+    pub(super) async fn run(
+        &mut self,
+        gpu: &Gpu,
+        recording: &Recording,
+        shape: &StepShape,
+        copy: Option<Copy<'_>>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let work = recording.work(shape);
+        let (mut first, mut copy) = (0, copy);
+        while first < work.len() {
+            cancel.check()?;
+            let slice = self.slice(&work, first);
+            first = slice.end;
+            let slice_work = work[slice.clone()].iter().sum();
+            let copy = if slice.end == work.len() { copy.take() } else { None };
+            let started = gpu.now_ms();
+            gpu.submit(recording, slice, shape, copy);
+            if first < work.len() {
+                gpu.done().await?;
+                self.took(slice_work, gpu.now_ms() - started);
+            }
+        }
+        Ok(())
     }
 
     /// The dispatches from `first` on that one submit should take; at least one.

@@ -3,13 +3,14 @@
 
 use std::rc::Rc;
 
-use super::{MAX_OUTPUTS, PREFILL_ROWS, kv_bytes, layer_bytes};
+use super::{MAX_OUTPUTS, PREFILL_ROWS, kv_bytes, layer_bytes, step};
 use crate::error::Result;
 use crate::gpu::{Gpu, GpuBuffer, KernelSpec, Usage};
 use crate::graph::fuse_one_row::{fold_output_norms, fuse_one_row, prepare_norms, prepare_output_norms};
 use crate::graph::lower::{Bindings, Bucket, Planned, activation_bytes, lower};
 use crate::graph::weights::GpuWeights;
-use crate::graph::{CacheLayer, Graph, RopeTable};
+use crate::graph::{BiasTable, CacheLayer, Graph, Kind, RopeTable};
+use crate::ops::pool::POOLED_ROWS;
 use crate::ops::sample::Sampling;
 use crate::ops::{GpuKvLayer, Reduce, Variants};
 
@@ -18,11 +19,32 @@ const ROPE_POSITIONS: usize = 4096;
 
 /// A model on the GPU, without its weights' values.
 pub struct PlannedModel {
+    pub(super) decoder: Option<PlannedDecoder>,
+    pub(super) encoder: Option<PlannedEncoder>,
+    pub(super) tables: Tables,
+}
+
+/// What goes on with a text: steps of one row, and of up to 64.
+pub(super) struct PlannedDecoder {
     pub(super) decode: Planned,
     pub(super) prefill: Planned,
     pub(super) step: Rc<GpuBuffer>,
     pub(super) sampling: Sampling,
-    pub(super) rope_tables: RopeTables,
+}
+
+/// What reads a text of up to `capacity` tokens in one step.
+pub(super) struct PlannedEncoder {
+    pub(super) planned: Planned,
+    pub(super) step: Rc<GpuBuffer>,
+    pub(super) capacity: usize,
+}
+
+/// What kernels look up by position.
+pub(super) struct Tables {
+    pub(super) rope: RopeTables,
+    biases: Vec<BiasTable>,
+    /// `[heads, 2 · max_distance + 1]` by table.
+    bias_buffers: Vec<Rc<GpuBuffer>>,
 }
 
 /// Rotary tables on the GPU: `[positions, rotary_dim / 2]` of (cos, sin).
@@ -59,18 +81,45 @@ impl PlannedModel {
             graph.caches.iter().enumerate().map(cache).collect::<Vec<_>>()
         };
         let caches = gpu.guarded("making room for the KV cache", needed, make_caches).await?;
-        let rope_tables = RopeTables::new(gpu, graph, weights, capacity)?;
-        let step = Rc::new(gpu.create_buffer("step", 16 + 16 * PREFILL_ROWS as u64, Usage::Storage));
+        let tables = Tables::new(gpu, graph, weights, capacity)?;
+        let plan = Planning { gpu, graph, weights, caches: &caches, tables: &tables, variants };
+        let kind = graph.kind();
+        let encoder = if kind == Kind::Decoder { None } else { Some(plan.encoder(capacity).await?) };
+        let decoder = if kind == Kind::Encoder { None } else { Some(plan.decoder().await?) };
+        Ok(Self { decoder, encoder, tables })
+    }
+
+    /// The kernels that steps need.
+    pub fn kernels(&self) -> Vec<KernelSpec> {
+        let decoder = self.decoder.iter().flat_map(|planned| [&planned.decode, &planned.prefill]);
+        let encoder = self.encoder.iter().map(|encoder| &encoder.planned);
+        decoder.chain(encoder).flat_map(Planned::kernels).cloned().collect()
+    }
+}
+
+/// What the halves of a model are planned with.
+struct Planning<'a> {
+    gpu: &'a Gpu,
+    graph: &'a Graph,
+    weights: &'a GpuWeights,
+    caches: &'a [GpuKvLayer],
+    tables: &'a Tables,
+    variants: Variants,
+}
+
+impl Planning<'_> {
+    fn bindings<'a>(&'a self, step: &'a Rc<GpuBuffer>, sampling: Option<&'a Sampling>) -> Bindings<'a> {
+        let Self { weights, caches, tables, variants, .. } = *self;
+        let (rope_tables, bias_tables) = (&tables.rope.buffers, &tables.bias_buffers);
+        Bindings { weights, caches, rope_tables, bias_tables, step, sampling, variants }
+    }
+
+    async fn decoder(&self) -> Result<PlannedDecoder> {
+        let Self { gpu, graph, variants, .. } = *self;
+        let step = Rc::new(gpu.create_buffer("step", step::bytes(PREFILL_ROWS), Usage::Storage));
         let sampling = Sampling::new(gpu, graph.values[graph.logits].width);
-        let bindings = Bindings {
-            weights,
-            caches: &caches,
-            rope_tables: &rope_tables.buffers,
-            step: &step,
-            sampling: &sampling,
-            variants,
-        };
-        let (mut one_row, mut several) = (graph.clone(), graph.clone());
+        let mut several = graph.part(false);
+        let mut one_row = several.clone();
         fuse_one_row(&mut one_row, gpu.max_bytes());
         if variants.matvec == Reduce::None {
             fold_output_norms(&mut several);
@@ -82,17 +131,48 @@ impl PlannedModel {
         let decode_bucket = Bucket { max_rows: 1, max_outputs: 1 };
         let prefill_bucket = Bucket { max_rows: PREFILL_ROWS as u32, max_outputs: MAX_OUTPUTS as u32 };
         let needed = activation_bytes(&one_row, decode_bucket) + activation_bytes(&several, prefill_bucket);
+        let bindings = self.bindings(&step, Some(&sampling));
         let lower_both = || {
             let decode = lower(gpu, &one_row, &bindings, decode_bucket, false)?;
             Ok((decode, lower(gpu, &several, &bindings, prefill_bucket, false)?))
         };
         let (decode, prefill) = gpu.guarded("making room for a step", needed, lower_both).await??;
-        Ok(Self { decode, prefill, step, sampling, rope_tables })
+        Ok(PlannedDecoder { decode, prefill, step, sampling })
     }
 
-    /// The kernels that steps need.
-    pub fn kernels(&self) -> Vec<KernelSpec> {
-        self.decode.kernels().chain(self.prefill.kernels()).cloned().collect()
+    async fn encoder(&self, capacity: u32) -> Result<PlannedEncoder> {
+        let Self { gpu, graph, .. } = *self;
+        let step = Rc::new(gpu.create_buffer("encoder.step", step::bytes(capacity as usize), Usage::Storage));
+        let source = graph.part(true);
+        let bucket = Bucket { max_rows: capacity, max_outputs: POOLED_ROWS };
+        let needed = activation_bytes(&source, bucket);
+        let bindings = self.bindings(&step, None);
+        let lower_source = || lower(gpu, &source, &bindings, bucket, false);
+        let planned = gpu.guarded("making room for a text", needed, lower_source).await??;
+        Ok(PlannedEncoder { planned, step, capacity: capacity as usize })
+    }
+}
+
+impl Tables {
+    fn new(gpu: &Gpu, graph: &Graph, weights: &GpuWeights, capacity: u32) -> Result<Self> {
+        let rope = RopeTables::new(gpu, graph, weights, capacity)?;
+        let biases = graph.bias_tables.clone();
+        let buffer = |table: &BiasTable| {
+            let bytes = u64::from(table.heads) * (2 * u64::from(table.max_distance) + 1) * 4;
+            gpu.check_fits("a table of biases by distance", bytes)?;
+            Ok(Rc::new(gpu.create_buffer("bias_table", bytes, Usage::Storage)))
+        };
+        let bias_buffers = biases.iter().map(buffer).collect::<Result<_>>()?;
+        Ok(Self { rope, biases, bias_buffers })
+    }
+
+    /// Writes the tables once the weights have come.
+    pub(super) fn write(&self, gpu: &Gpu, weights: &GpuWeights) {
+        self.rope.write(gpu, weights, false);
+        for (table, buffer) in self.biases.iter().zip(&self.bias_buffers) {
+            let biases = table.biases(&weights.cpu_vector(table.weight));
+            gpu.write(buffer, 0, bytemuck::cast_slice(&biases));
+        }
     }
 }
 

@@ -10,7 +10,7 @@ mod container;
 mod metadata;
 mod vocab;
 
-use super::{Checkpoint, TensorInfo, TokenizerSource};
+use super::{Checkpoint, GenerationConfig, TensorInfo, TokenizerSource};
 use crate::error::{Error, Result};
 use crate::quant::Format;
 use container::{Container, RawTensor, Stop};
@@ -105,10 +105,14 @@ fn checkpoint(container: Container<'_>, file_bytes: u64) -> Result<Checkpoint> {
     config.insert("vocab_size".into(), vocab_size.into());
     config.insert("tie_word_embeddings".into(), index_of("output.weight").is_none().into());
     for (tensor, key) in arch.flags {
-        let there = index_of(&format!("blk.0.{tensor}")).is_some();
+        let there = index_of(&format!("{}blk.0.{tensor}", arch.first_stack())).is_some();
         config.insert((*key).into(), there.into());
     }
-    let generation = vocab::generation(&tokenizer);
+    if let Some(i) = index_of("token_types.weight") {
+        config.insert("type_vocab_size".into(), infos[i].shape[0].into());
+    }
+    let decoder_start_token_id = meta.u32(&format!("{}.decoder_start_token_id", arch.gguf))?;
+    let generation = GenerationConfig { decoder_start_token_id, ..vocab::generation(&tokenizer) };
     Ok(Checkpoint {
         model_type: arch.model_type.to_owned(),
         config,
@@ -117,6 +121,7 @@ fn checkpoint(container: Container<'_>, file_bytes: u64) -> Result<Checkpoint> {
         // Not worth refusing a model for: without a template it still completes text.
         chat_template: meta.str("tokenizer.chat_template").unwrap_or_default().map(str::to_owned),
         generation,
+        pooling: vocab::pooling(meta.u32(&format!("{}.pooling_type", arch.gguf))?),
         name: meta.str("general.name").unwrap_or_default().map(str::to_owned),
     })
 }

@@ -19,11 +19,15 @@ pub struct Folder {
     /// `config.json`.
     pub config: String,
     /// `tokenizer.json`.
-    pub tokenizer: String,
+    pub tokenizer: Option<String>,
+    /// `vocab.txt`, for want of a `tokenizer.json`.
+    pub vocab: Option<String>,
     /// `generation_config.json`.
     pub generation_config: Option<String>,
     /// `tokenizer_config.json`.
     pub tokenizer_config: Option<String>,
+    /// `1_Pooling/config.json`, of sentence-transformers.
+    pub pooling: Option<String>,
     /// `chat_template.jinja`, which goes before the template in `tokenizer_config.json`.
     pub chat_template: Option<String>,
 }
@@ -41,9 +45,17 @@ pub struct ShardIndex {
 ///
 /// # Errors
 /// [`crate::ErrorKind::BadFile`] for JSON that is none, or hyperparameters of the wrong type or out of range (data: `key`);
-/// [`crate::ErrorKind::Unsupported`] for an unknown rope type.
-pub fn checkpoint(folder: &Folder, tensors: Vec<TensorInfo>) -> Result<Checkpoint> {
+/// [`crate::ErrorKind::Unsupported`] for an unknown rope type, and for a folder without a tokenizer.
+pub fn checkpoint(folder: &Folder, mut tensors: Vec<TensorInfo>) -> Result<Checkpoint> {
     let config = config(&folder.config)?;
+    // The first BERTs have TensorFlow's words for a layer norm's vectors (transformers `modeling_utils.py` renames them too).
+    for tensor in &mut tensors {
+        for (old, new) in [("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")] {
+            if let Some(module) = tensor.name.strip_suffix(old) {
+                tensor.name = format!("{module}{new}");
+            }
+        }
+    }
     let mut names = HashSet::new();
     if let Some(twice) = tensors.iter().find(|tensor| !names.insert(tensor.name.as_str())) {
         let message = format!("tensor {:?} stands in two files", twice.name);
@@ -53,15 +65,25 @@ pub fn checkpoint(folder: &Folder, tensors: Vec<TensorInfo>) -> Result<Checkpoin
     let optional = |name: &str, text: &Option<String>| text.as_deref().map(|text| object(name, text)).transpose();
     let generation = optional("generation_config.json", &folder.generation_config)?;
     let tokenizer_config = optional("tokenizer_config.json", &folder.tokenizer_config)?;
+    let pooling = optional("1_Pooling/config.json", &folder.pooling)?.map(|config| pooling(&config));
     let chat_template = folder.chat_template.clone().or_else(|| chat_template(tokenizer_config.as_ref()?));
+    let tokenizer = match (&folder.tokenizer, &folder.vocab) {
+        (Some(tokenizer), _) => TokenizerSource::Json { tokenizer: tokenizer.clone(), config: tokenizer_config },
+        (None, Some(vocab)) => TokenizerSource::Vocab { vocab: vocab.clone(), config: tokenizer_config },
+        (None, None) => {
+            let message = "the folder has no tokenizer.json and no vocab.txt";
+            return Err(Error::unsupported("a folder without tokenizer.json", message));
+        }
+    };
     Ok(Checkpoint {
         generation: generation_config(&config, generation.as_ref()),
         name: config.get("_name_or_path").and_then(Value::as_str).filter(|name| !name.is_empty()).map(str::to_owned),
         model_type,
         config,
         tensors,
-        tokenizer: TokenizerSource::Json { tokenizer: folder.tokenizer.clone(), config: tokenizer_config },
+        tokenizer,
         chat_template,
+        pooling,
     })
 }
 
@@ -189,7 +211,25 @@ fn generation_config(config: &Map<String, Value>, generation: Option<&Map<String
             None => Vec::new(),
         }
     };
-    GenerationConfig { bos_token_id: ids("bos_token_id").first().copied(), eos_token_ids: ids("eos_token_id") }
+    let bos_token_id = ids("bos_token_id").first().copied();
+    // As transformers' `_prepare_decoder_input_ids_for_generation` has it.
+    let start = || ids("decoder_start_token_id").first().copied().or(bos_token_id);
+    let two_stacks = config.get("is_encoder_decoder").and_then(Value::as_bool) == Some(true);
+    let decoder_start_token_id = if two_stacks { start() } else { None };
+    GenerationConfig { bos_token_id, eos_token_ids: ids("eos_token_id"), decoder_start_token_id }
+}
+
+/// How sentence-transformers pools (`models/Pooling.py`): a flag for each way, or one word.
+fn pooling(config: &Map<String, Value>) -> String {
+    if let Some(mode) = config.get("pooling_mode").and_then(Value::as_str) {
+        return mode.to_owned();
+    }
+    let flag = |(key, value): (&String, &Value)| {
+        let mode = key.strip_prefix("pooling_mode_").filter(|_| value.as_bool() == Some(true))?;
+        Some(mode.trim_end_matches("_tokens").trim_end_matches("_token").to_owned())
+    };
+    let modes: Vec<String> = config.iter().filter_map(flag).collect();
+    modes.join("+")
 }
 
 /// The template in `tokenizer_config.json`: a text, or a list of named ones of which `default` is meant for chats.

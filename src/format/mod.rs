@@ -29,6 +29,8 @@ pub struct Checkpoint {
     pub generation: GenerationConfig,
     /// The name that the file gives itself, if any.
     pub name: Option<String>,
+    /// Which row of an encoder stands for a text, where the files say so: `mean`, `cls`, or another way by its name.
+    pub pooling: Option<String>,
 }
 
 /// Where one tensor's bytes are and how to read them.
@@ -73,14 +75,21 @@ pub enum TokenizerSource {
         /// `tokenizer_config.json`.
         config: Option<Map<String, Value>>,
     },
+    /// The text of a `vocab.txt`, and the `tokenizer_config.json` beside it where there is one.
+    Vocab {
+        /// `vocab.txt`: one piece a line.
+        vocab: String,
+        /// `tokenizer_config.json`.
+        config: Option<Map<String, Value>>,
+    },
     /// The `tokenizer.ggml.*` metadata of a GGUF file.
     Gguf(Box<GgufTokenizer>),
 }
 
 /// GGUF's `tokenizer.ggml.*` keys, checked for lengths and ranges.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct GgufTokenizer {
-    /// `tokenizer.ggml.model`: `gpt2` (byte-level BPE), `llama` (SentencePiece BPE), …
+    /// `tokenizer.ggml.model`: `gpt2` (byte-level BPE), `llama` (SentencePiece BPE), `t5` (unigrams), `bert` (word pieces), …
     pub model: String,
     /// `tokenizer.ggml.pre`: the name of the pre-tokenizer.
     pub pre: Option<String>,
@@ -100,6 +109,12 @@ pub struct GgufTokenizer {
     pub add_eos: Option<bool>,
     /// `add_space_prefix`, where stated.
     pub add_space_prefix: Option<bool>,
+    /// `remove_extra_whitespaces`, where stated.
+    pub remove_extra_whitespaces: Option<bool>,
+    /// `normalizer.lowercase`, where stated.
+    pub lowercase: Option<bool>,
+    /// `precompiled_charsmap`: SentencePiece's compiled normalisation rules, or empty.
+    pub charsmap: Vec<u8>,
 }
 
 /// What `generation_config.json` or GGUF metadata say about generating.
@@ -109,6 +124,8 @@ pub struct GenerationConfig {
     pub bos_token_id: Option<u32>,
     /// Ids that end an answer: end of text, end of turn, …
     pub eos_token_ids: Vec<u32>,
+    /// The id that an answer starts with, where an encoder reads the prompt and a decoder answers; none for other models.
+    pub decoder_start_token_id: Option<u32>,
 }
 
 impl Checkpoint {

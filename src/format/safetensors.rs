@@ -61,10 +61,12 @@ pub fn parse(prefix: &[u8], file_bytes: u64, file: usize) -> Result<Parsed> {
     let mut tensors = Vec::with_capacity(header.0.len());
     for (name, Entry { dtype, shape, data_offsets: (start, end) }) in header.0 {
         let bad = |what: &str| bad(format!("tensor {name:?} {what}")).with("tensor", name.as_str());
-        let format = match dtype.as_str() {
-            "F32" => Format::F32,
-            "F16" => Format::F16,
-            "BF16" => Format::BF16,
+        let (format, value_bytes) = match dtype.as_str() {
+            "F32" => (Format::F32, 4),
+            "F16" => (Format::F16, 2),
+            "BF16" => (Format::BF16, 2),
+            // Of no weights: see below.
+            "I64" if is_count(&name) => (Format::F32, 8),
             other => {
                 return Err(Error::unsupported(
                     other,
@@ -76,7 +78,7 @@ pub fn parse(prefix: &[u8], file_bytes: u64, file: usize) -> Result<Parsed> {
         if shape.len() > 4 || shape.contains(&0) {
             return Err(bad("must have at most 4 dimensions, none of them 0"));
         }
-        let n_bytes = shape.iter().try_fold(format.block_bytes(), |product, dim| product.checked_mul(*dim));
+        let n_bytes = shape.iter().try_fold(value_bytes, |product: u64, dim| product.checked_mul(*dim));
         let n_bytes = n_bytes.ok_or_else(|| bad("has more weights than a file can hold"))?;
         if start.checked_add(n_bytes) != Some(end) {
             return Err(bad("has another length than its dtype and shape say"));
@@ -93,7 +95,13 @@ pub fn parse(prefix: &[u8], file_bytes: u64, file: usize) -> Result<Parsed> {
     if covered != file_bytes - data_start {
         return Err(bad(format!("tensors cover {covered} of {} bytes of data", file_bytes - data_start)));
     }
+    tensors.retain(|tensor| !is_count(&tensor.name));
     Ok(Parsed::Done(tensors))
+}
+
+/// Whether a tensor just counts 0, 1, 2, …: older files of transformers have what their modules kept to look positions up.
+fn is_count(name: &str) -> bool {
+    name.ends_with("embeddings.position_ids")
 }
 
 fn bad(message: impl fmt::Display) -> Error {

@@ -32,6 +32,8 @@ pub struct StepShape {
     pub n_outputs: u32,
     /// An upper bound of the positions that any row attends to.
     pub kv_length: u32,
+    /// Tokens of the text that an encoder reads or has read.
+    pub source_length: u32,
     /// How the next token is drawn.
     pub draw: Draw,
 }

@@ -54,7 +54,8 @@ fn merge(graph: &mut Graph, group: &[usize]) {
         })
         .collect();
     let first = &graph.weights[linears[0].0.weight];
-    let (cols, format, outputs) = (first.cols, first.format, graph.values[linears[0].1].outputs);
+    let (cols, format) = (first.cols, first.format);
+    let Value { outputs, source, .. } = graph.values[linears[0].1];
     let has_bias = linears.iter().any(|(linear, _)| linear.bias.is_some());
     let (mut pieces, mut bias_pieces, mut names, mut rows) = (Vec::new(), Vec::new(), Vec::new(), 0);
     let merged = graph.values.len();
@@ -69,7 +70,7 @@ fn merge(graph: &mut Graph, group: &[usize]) {
         rows += row_stride(weight.rows);
     }
     let name = names.join("+");
-    graph.values.push(Value { name: name.clone(), width: rows, outputs, view: None, prepared: None });
+    graph.values.push(Value { name: name.clone(), width: rows, outputs, source, view: None, prepared: None });
     let weight = Weight { name: format!("{name}.weight"), rows, cols, format, vector: false, plus: 0.0, pieces };
     graph.weights.push(weight);
     let weight = graph.weights.len() - 1;

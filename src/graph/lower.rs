@@ -7,10 +7,11 @@ use super::weights::GpuWeights;
 use super::{Graph, Value};
 use crate::error::{Error, Result};
 use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, KernelSpec, Recording, Usage};
+use crate::ops::attention::Around;
 use crate::ops::linear::{LinearWeights, TILE_ROWS};
 use crate::ops::rope_attention::{self, RopeAttention};
 use crate::ops::sample::Sampling;
-use crate::ops::{GpuKvLayer, Lowering, MAX_WORK, Op, Operand, Reduce, Variants, attention, select_rows};
+use crate::ops::{GpuKvLayer, Lowering, MAX_WORK, Op, Operand, Reduce, Variants, attention, pool, select_rows};
 
 /// The most that attention scores may take; beyond it the kernel that needs none is used.
 const MAX_SCORE_BYTES: u64 = 64 << 20;
@@ -53,7 +54,7 @@ impl Planned {
 pub struct Lowered {
     /// The dispatches.
     pub recording: Recording,
-    /// Logits `[outputs, vocab_size]`, with rows of `logits_stride` floats.
+    /// Logits `[outputs, vocab_size]`, or what an encoder gives; rows are `stride` floats apart.
     pub logits: Operand,
     /// Values by name, for those that kept their memory.
     pub values: Vec<(String, Operand)>,
@@ -69,10 +70,12 @@ pub struct Bindings<'a> {
     pub caches: &'a [GpuKvLayer],
     /// Rotary tables `[positions, rotary_dim / 2]` of (cos, sin).
     pub rope_tables: &'a [Rc<GpuBuffer>],
+    /// Biases by distance: `[heads, 2 · max_distance + 1]`.
+    pub bias_tables: &'a [Rc<GpuBuffer>],
     /// The step's rows.
     pub step: &'a Rc<GpuBuffer>,
-    /// How tokens are drawn.
-    pub sampling: &'a Sampling,
+    /// How tokens are drawn; none where nothing is.
+    pub sampling: Option<&'a Sampling>,
     /// The kernels to use.
     pub variants: Variants,
 }
@@ -123,7 +126,9 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
         specs.extend(lower_node(ctx, bind, &node.op, label, &inputs, output.as_ref())?);
     }
     let logits = operand(graph.logits)?;
-    specs.extend(bind.sampling.lower(bind.step, &logits));
+    if let Some(sampling) = bind.sampling {
+        specs.extend(sampling.lower(bind.step, &logits));
+    }
     let values = (0..graph.values.len())
         .filter_map(|value| Some((graph.values[value].name.clone(), operand(value).ok()?)))
         .collect();
@@ -211,7 +216,11 @@ fn lower_node(
         }
         Op::Rope(op) => op.lower(ctx, label, &bind.rope_tables[op.table], &inputs[0], y()?),
         Op::KvWrite(op) => op.lower(ctx, label, &bind.caches[op.layer], &inputs[0], &inputs[1]),
-        Op::Attention(op) => op.lower(ctx, label, &bind.caches[op.layer], &inputs[0], y()?),
+        Op::Attention(op) => {
+            let biases = op.bias.map(|bias| &bind.bias_tables[bias.table]);
+            let around = Around { biases, ..Around::default() };
+            op.lower(ctx, label, &bind.caches[op.layer], around, (&inputs[0], y()?))
+        }
         Op::RopeAttention(op) => {
             let table = (op.rotary_dim > 0).then(|| &bind.rope_tables[op.table]);
             let [q, k, v] = [&inputs[0], &inputs[1], &inputs[2]];
@@ -219,5 +228,6 @@ fn lower_node(
         }
         Op::Elementwise(op) => op.lower(label, &inputs[0], inputs.last().unwrap_or(&inputs[0]), y()?),
         Op::SelectRows => select_rows::lower(ctx, label, &inputs[0], y()?),
+        Op::Pool => pool::lower(ctx.step, label, &inputs[0], y()?),
     })
 }

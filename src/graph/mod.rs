@@ -3,6 +3,7 @@
 //! A [`Graph`] is recorded once by a model file, in the model's words; `fuse` rewrites known patterns; `memory` assigns
 //! buffers; `lower` picks kernels. The same graph runs on the CPU references (`reference.rs`), value by value, by name.
 
+pub mod bias;
 pub mod fuse;
 pub mod fuse_one_row;
 pub mod lower;
@@ -10,6 +11,8 @@ pub mod memory;
 pub mod record;
 pub mod reference;
 pub mod weights;
+
+pub use bias::BiasTable;
 
 use crate::gpu::upload::RowTake;
 use crate::ops::elementwise::Function;
@@ -25,6 +28,8 @@ pub struct Value {
     pub width: u32,
     /// Whether its rows are the step's outputs rather than its tokens.
     pub outputs: bool,
+    /// Whether its rows are those of a text that an encoder reads, rather than of one that a decoder goes on with.
+    pub source: bool,
     /// If it is a range of columns of another value: which, and from which column.
     pub view: Option<(usize, u32)>,
     /// The weight of a norm that whoever makes it prepares for the linears that take the norm ([`Operand::prepared`]).
@@ -111,6 +116,17 @@ impl RopeTable {
     }
 }
 
+/// What a model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It goes on with a text.
+    Decoder,
+    /// It reads a text, which comes to two rows ([`Op::Pool`]).
+    Encoder,
+    /// One half reads a text, the other answers.
+    EncoderDecoder,
+}
+
 /// One layer's need of cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheLayer {
@@ -131,13 +147,40 @@ pub struct Graph {
     pub weights: Vec<Weight>,
     /// Rotary tables.
     pub rope_tables: Vec<RopeTable>,
+    /// Biases by distance.
+    pub bias_tables: Vec<BiasTable>,
     /// Caches by layer.
     pub caches: Vec<CacheLayer>,
-    /// The value that holds the logits: `[outputs, vocab_size]`.
+    /// The value that holds the logits, `[outputs, vocab_size]`; of an encoder, what its text comes to, `[2, hidden_size]`.
     pub logits: usize,
+    /// Where a decoder follows an encoder: the value that the encoder ends in, `[source, hidden_size]`.
+    pub encoded: Option<usize>,
 }
 
 impl Graph {
+    /// What the model is.
+    pub fn kind(&self) -> Kind {
+        match self.encoded {
+            Some(_) => Kind::EncoderDecoder,
+            None if self.values[self.logits].source => Kind::Encoder,
+            None => Kind::Decoder,
+        }
+    }
+
+    /// Whether a node belongs to an encoder.
+    pub fn is_source(&self, node: &Node) -> bool {
+        let value = node.output.or(node.inputs.first().copied());
+        value.is_some_and(|value| self.values[value].source)
+    }
+
+    /// The encoder alone, or the decoder; weights, tables and caches are those of both.
+    #[must_use]
+    pub fn part(&self, source: bool) -> Self {
+        let nodes = self.nodes.iter().filter(|node| self.is_source(node) == source).cloned().collect();
+        let logits = self.encoded.filter(|_| source).unwrap_or(self.logits);
+        Self { nodes, logits, encoded: None, ..self.clone() }
+    }
+
     /// The value that owns the memory of `value`, and the column where `value` starts in it.
     pub fn owner(&self, value: usize) -> (usize, u32) {
         let (mut value, mut offset) = (value, 0);

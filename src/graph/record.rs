@@ -1,26 +1,24 @@
 //! The words in which a model file speaks: each call checks shapes against the checkpoint and appends one op.
 
+mod attention;
 mod tensors;
 
 use std::collections::HashMap;
 
-use super::{CacheLayer, Graph, Node, Piece, RopeTable, Value, Weight};
+pub use attention::{AttentionSpec, Buckets};
+
+use super::{Graph, Node, Piece, RopeTable, Value, Weight};
 use crate::error::{Error, Result};
 use crate::format::Checkpoint;
 use crate::gpu::upload::RowTake;
 use crate::ops::Op;
-use crate::ops::attention::{Attention, MAX_HEAD_DIM, Mask};
 use crate::ops::elementwise::Function;
-use crate::ops::embedding::Embedding;
-use crate::ops::kv_write::KvWrite;
+use crate::ops::embedding::{Embedding, TableRow};
 use crate::ops::linear::Linear;
 use crate::ops::norm::Norm;
 use crate::ops::rms_norm::RmsNorm;
 use crate::ops::rope::Rope;
 use crate::quant::Format;
-
-/// Most heads: attention has a workgroup for each.
-const MAX_HEADS: u32 = 65_535;
 
 /// A value while recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +34,10 @@ pub struct Recorder<'a> {
     pub norm_weights_plus: f32,
     /// Whether linears are stored as `[in_features, out_features]` (Hugging Face's `Conv1D`).
     pub by_columns: bool,
+    /// Whether what is looked up is for a text that an encoder reads.
+    pub source: bool,
+    /// The cache that attention over all positions goes through: each layer's keys and values are there while it runs.
+    passing: Option<usize>,
 }
 
 impl<'a> Recorder<'a> {
@@ -43,7 +45,8 @@ impl<'a> Recorder<'a> {
     pub fn new(checkpoint: &'a Checkpoint) -> Self {
         let by_name = checkpoint.tensors.iter().enumerate().map(|(i, tensor)| (tensor.name.as_str(), i)).collect();
         let (weights, graph) = (HashMap::new(), Graph::default());
-        Self { checkpoint, by_name, weights, graph, norm_weights_plus: 0.0, by_columns: false }
+        let (norm_weights_plus, by_columns, source, passing) = (0.0, false, false, None);
+        Self { checkpoint, by_name, weights, graph, norm_weights_plus, by_columns, source, passing }
     }
 
     /// Whether the checkpoint has a tensor of this name.
@@ -64,7 +67,7 @@ impl<'a> Recorder<'a> {
     /// # Errors
     /// As [`Recorder::embedding`].
     pub fn scaled_embedding(&mut self, module: &str, vocab_size: u32, hidden_size: u32, scale: f32) -> Result<Var> {
-        self.rows_of(module, vocab_size, hidden_size, scale, None)
+        self.rows_of(module, vocab_size, hidden_size, scale, TableRow::Token)
     }
 
     /// Learned embeddings of the step's positions, the first in row `first` of a table of `rows` → `[tokens, hidden_size]`.
@@ -72,12 +75,20 @@ impl<'a> Recorder<'a> {
     /// # Errors
     /// `bad_file` if `{module}.weight` is missing or not `[rows, hidden_size]`.
     pub fn positions(&mut self, module: &str, rows: u32, hidden_size: u32, first: u32) -> Result<Var> {
-        self.rows_of(module, rows, hidden_size, 1.0, Some(first))
+        self.rows_of(module, rows, hidden_size, 1.0, TableRow::Position(first))
     }
 
-    fn rows_of(&mut self, module: &str, rows: u32, cols: u32, scale: f32, first: Option<u32>) -> Result<Var> {
+    /// Row `row` of a table of `rows` in each of the step's rows → `[tokens, hidden_size]`.
+    ///
+    /// # Errors
+    /// `bad_file` if `{module}.weight` is missing or not `[rows, hidden_size]`.
+    pub fn fixed_row(&mut self, module: &str, rows: u32, hidden_size: u32, row: u32) -> Result<Var> {
+        self.rows_of(module, rows, hidden_size, 1.0, TableRow::Fixed(row))
+    }
+
+    fn rows_of(&mut self, module: &str, rows: u32, cols: u32, scale: f32, row: TableRow) -> Result<Var> {
         let weight = self.weight(&format!("{module}.weight"), rows, cols, RowTake::all(rows), false)?;
-        let op = Op::Embedding(Embedding { weight, scale, first_position: first });
+        let op = Op::Embedding(Embedding { weight, scale, row });
         Ok(self.push(op, &[], short(module), cols, false))
     }
 
@@ -236,35 +247,6 @@ impl<'a> Recorder<'a> {
         self.push(Op::Rope(Rope { n_heads, head_dim, rotary_dim, table }), &[x], name, width, false)
     }
 
-    /// Causal attention of `q` over this and all earlier `k`, `v` of the sequence, which go into the layer's cache.
-    /// `q: [tokens, heads · head_dim]`, `k, v: [tokens, kv_heads · head_dim]` → the shape of `q`.
-    ///
-    /// # Errors
-    /// `unsupported` for heads that no kernel takes, longer or more of them.
-    pub fn attention(&mut self, name: &str, qkv: [Var; 3], spec: AttentionSpec) -> Result<Var> {
-        let AttentionSpec { heads, kv_heads, head_dim, scale, mask, soft_cap, alibi } = spec;
-        if head_dim > MAX_HEAD_DIM {
-            return Err(Error::unsupported(
-                format!("head_dim {head_dim}"),
-                format!("attention heads of {head_dim} values are larger than the {MAX_HEAD_DIM} that doran takes"),
-            ));
-        }
-        if heads > MAX_HEADS {
-            return Err(Error::unsupported(
-                format!("{heads} attention heads"),
-                format!("{heads} attention heads are more than the {MAX_HEADS} that doran takes"),
-            ));
-        }
-        let [q, k, v] = qkv;
-        let layer = self.graph.caches.len();
-        self.graph.caches.push(CacheLayer { kv_heads, head_dim });
-        let write = Op::KvWrite(KvWrite { layer, kv_heads, head_dim });
-        self.graph.nodes.push(Node { op: write, inputs: vec![k.0, v.0], output: None });
-        let op = Op::Attention(Attention { layer, heads, kv_heads, head_dim, scale, mask, soft_cap, alibi });
-        let width = self.width(q);
-        Ok(self.push(op, &[q], short(name), width, false))
-    }
-
     /// An activation, `function(x)`.
     pub fn activation(&mut self, function: Function, x: Var) -> Var {
         self.elementwise(function, &[x], "act")
@@ -319,9 +301,23 @@ impl<'a> Recorder<'a> {
         Ok(self.push(op, &[x], "lm_head", vocab_size, true))
     }
 
-    /// Ends the graph, whose logits are `logits: [outputs, vocab_size]`.
+    /// What a text's rows come to: `[source, width]` → `[2, width]`, their mean and the first of them.
+    pub fn pool(&mut self, x: Var) -> Var {
+        let width = self.width(x);
+        self.push(Op::Pool, &[x], "pooled".to_owned(), width, true)
+    }
+
+    /// Says that an encoder ends in `x`, whose text a decoder answers.
+    pub fn encoded(&mut self, x: Var) {
+        self.graph.encoded = Some(x.0);
+        self.source = false;
+    }
+
+    /// Ends the graph, whose logits are `logits: [outputs, vocab_size]`, or what an encoder's text comes to.
     pub fn finish(mut self, logits: Var) -> Graph {
-        self.graph.values[logits.0].name = "logits".to_owned();
+        if !self.graph.values[logits.0].source {
+            self.graph.values[logits.0].name = "logits".to_owned();
+        }
         self.graph.logits = logits.0;
         self.graph
     }
@@ -334,7 +330,8 @@ impl<'a> Recorder<'a> {
     }
 
     fn push(&mut self, op: Op, inputs: &[Var], name: impl Into<String>, width: u32, outputs: bool) -> Var {
-        self.graph.values.push(Value { name: name.into(), width, outputs, view: None, prepared: None });
+        let source = inputs.first().map_or(self.source, |input| self.graph.values[input.0].source);
+        self.graph.values.push(Value { name: name.into(), width, outputs, source, view: None, prepared: None });
         let output = self.graph.values.len() - 1;
         let inputs = inputs.iter().map(|input| input.0).collect();
         self.graph.nodes.push(Node { op, inputs, output: Some(output) });
@@ -375,25 +372,6 @@ impl NormSpec {
     pub fn rms_of_heads(heads: u32, eps: f32) -> Self {
         Self { heads, centred: false, ..Self::layer(eps) }
     }
-}
-
-/// Dimensions of an attention.
-#[derive(Clone, Copy, Debug)]
-pub struct AttentionSpec {
-    /// Query heads; a multiple of `kv_heads`.
-    pub heads: u32,
-    /// Heads of keys and values.
-    pub kv_heads: u32,
-    /// Values in a head.
-    pub head_dim: u32,
-    /// Factor on `q · k`.
-    pub scale: f32,
-    /// Which positions count.
-    pub mask: Mask,
-    /// See [`Attention::soft_cap`].
-    pub soft_cap: f32,
-    /// See [`Attention::alibi`].
-    pub alibi: f32,
 }
 
 /// `model.layers.3.mlp.up_proj` → `layers.3.mlp.up_proj`.

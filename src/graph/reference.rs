@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::Graph;
 use super::weights::{CpuWeights, zeros};
+use super::{Graph, Kind};
 use crate::error::{Error, Result};
+use crate::ops::attention::Around;
 use crate::ops::kv_write::CpuKvLayer;
 use crate::ops::linear::LinearWeights;
-use crate::ops::{CpuMatrix, KvFormat, Op, Rows, StepRow, select_rows};
+use crate::ops::{CpuMatrix, KvFormat, Op, Rows, StepRow, pool, select_rows};
 
 /// A model on the CPU references.
 pub struct ReferenceModel {
@@ -15,6 +16,8 @@ pub struct ReferenceModel {
     weights: CpuWeights,
     caches: Vec<CpuKvLayer>,
     rope_tables: Vec<Vec<[f32; 2]>>,
+    bias_tables: Vec<Vec<f32>>,
+    source_length: u32,
 }
 
 impl ReferenceModel {
@@ -34,7 +37,31 @@ impl ReferenceModel {
             graph.rope_angles(i, 0..capacity, divisors)
         };
         let rope_tables = (0..graph.rope_tables.len()).map(table).collect();
-        Ok(Self { graph, weights, caches, rope_tables })
+        let bias_tables = graph.bias_tables.iter().map(|table| table.biases(weights.vector(table.weight))).collect();
+        Ok(Self { graph, weights, caches, rope_tables, bias_tables, source_length: 0 })
+    }
+
+    /// See [`Graph::kind`].
+    pub fn kind(&self) -> Kind {
+        self.graph.kind()
+    }
+
+    /// Runs the encoder over a text and returns every value by name. What follows answers this text.
+    ///
+    /// # Errors
+    /// `internal` if the graph is not in order.
+    pub fn read(&mut self, rows: &[StepRow]) -> Result<HashMap<String, Rows>> {
+        self.source_length = rows.len() as u32;
+        self.run(true, rows, 0)
+    }
+
+    /// What a text comes to: `[2, hidden_size]`.
+    ///
+    /// # Errors
+    /// `internal` if the graph is not in order.
+    pub fn pooled(&mut self, rows: &[StepRow]) -> Result<Rows> {
+        let name = self.graph.values[self.graph.logits].name.clone();
+        self.read(rows)?.remove(&name).ok_or_else(|| Error::internal("the graph does not pool"))
     }
 
     /// See [`Graph::long_from`].
@@ -66,10 +93,15 @@ impl ReferenceModel {
     /// # Errors
     /// `internal` if the graph is not in order.
     pub fn step_values(&mut self, rows: &[StepRow], n_outputs: usize) -> Result<HashMap<String, Rows>> {
-        let Self { graph, weights, caches, rope_tables, .. } = self;
+        self.run(false, rows, n_outputs)
+    }
+
+    /// Runs the encoder or the decoder.
+    fn run(&mut self, source: bool, rows: &[StepRow], n_outputs: usize) -> Result<HashMap<String, Rows>> {
+        let Self { graph, weights, caches, rope_tables, bias_tables, source_length } = self;
         let mut values: Vec<Option<Rows>> = vec![None; graph.values.len()];
         let vector = |weight: Option<usize>| weight.map(|weight| weights.vector(weight));
-        for node in &graph.nodes {
+        for node in graph.nodes.iter().filter(|node| graph.is_source(node) == source) {
             let inputs = node.inputs.iter().map(|input| read(graph, &values, *input)).collect::<Result<Vec<_>>>()?;
             let result = match &node.op {
                 Op::Embedding(op) => op.reference(&weights.matrix(op.weight), rows),
@@ -86,7 +118,11 @@ impl ReferenceModel {
                     op.reference(&mut caches[op.layer], &inputs[0], &inputs[1], rows);
                     continue;
                 }
-                Op::Attention(op) => op.reference(&caches[op.layer], &inputs[0], rows),
+                Op::Attention(op) => {
+                    let biases = op.bias.map(|bias| bias_tables[bias.table].as_slice());
+                    let around = Around { source_length: *source_length, biases };
+                    op.reference(&caches[op.layer], &inputs[0], rows, around)
+                }
                 Op::RopeAttention(op) => {
                     let table = (op.rotary_dim > 0).then(|| rope_tables[op.table].as_slice());
                     let [q, k, v] = [&inputs[0], &inputs[1], &inputs[2]];
@@ -94,6 +130,7 @@ impl ReferenceModel {
                 }
                 Op::Elementwise(op) => op.reference(&inputs[0], inputs.last().unwrap_or(&inputs[0])),
                 Op::SelectRows => select_rows::reference(&inputs[0], n_outputs),
+                Op::Pool => pool::reference(&inputs[0]),
             };
             if let Some(output) = node.output {
                 values[output] = Some(result);

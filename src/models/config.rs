@@ -13,8 +13,9 @@ use crate::ops::elementwise::Function;
 
 /// Other names of a key, as transformers' `attribute_map` has them.
 const ALIASES: &[(&str, &[&str])] = &[
-    ("hidden_size", &["n_embd", "n_embed"]),
-    ("intermediate_size", &["n_inner", "ffn_dim", "ffn_hidden_size"]),
+    ("hidden_size", &["n_embd", "n_embed", "d_model"]),
+    ("intermediate_size", &["n_inner", "ffn_dim", "ffn_hidden_size", "d_ff"]),
+    ("head_dim", &["d_kv"]),
     ("num_hidden_layers", &["n_layer", "num_layers"]),
     ("num_attention_heads", &["n_head", "num_heads"]),
     ("num_key_value_heads", &["num_kv_heads", "n_head_kv"]),
@@ -144,6 +145,38 @@ impl<'a> Config<'a> {
         Ok(dims)
     }
 
+    /// The dimensions of one of two halves, whose heads have keys and values of their own, by the keys of its layers and heads.
+    pub fn dims_of(self, layers: &str, heads: &str) -> Result<Dims> {
+        let (layers, heads) = (self.u32(layers)?, self.u32(heads)?);
+        let hidden_size = self.u32("hidden_size")?;
+        let dims = Dims {
+            vocab_size: self.u32("vocab_size")?,
+            hidden_size,
+            layers,
+            heads,
+            kv_heads: heads,
+            head_dim: hidden_size / heads.max(1),
+            max_position_embeddings: self.u32_or("max_position_embeddings", 2048)?,
+        };
+        dims.check()?;
+        if hidden_size % heads != 0 {
+            return Err(Error::bad_file(format!("a hidden_size of {hidden_size} cannot be shared by {heads} heads")));
+        }
+        Ok(dims)
+    }
+
+    /// Refuses what is no encoder with a decoder that answers.
+    pub fn answers(self, checkpoint: &Checkpoint) -> Result<()> {
+        if !self.bool_or("is_encoder_decoder", true)? {
+            return Err(unsupported(format!("is_encoder_decoder false in a {}", checkpoint.model_type)));
+        }
+        if checkpoint.generation.decoder_start_token_id.is_none() {
+            let message = "the configuration has no decoder_start_token_id: answers have no beginning";
+            return Err(Error::bad_file(message).with("key", "decoder_start_token_id"));
+        }
+        Ok(())
+    }
+
     /// `hidden_act`, or what stands for it.
     pub fn activation(self, default: &'a str) -> Result<Function> {
         activation(self.str_or("hidden_act", default)?)
@@ -197,6 +230,12 @@ impl Head<'static> {
 }
 
 impl Dims {
+    /// The same, once more looked at.
+    pub fn checked(self) -> Result<Self> {
+        self.check()?;
+        Ok(self)
+    }
+
     fn check(&self) -> Result<()> {
         let Self { vocab_size, hidden_size, layers, heads, kv_heads, head_dim, .. } = *self;
         if layers > MAX_LAYERS {
@@ -234,7 +273,7 @@ impl Dims {
     pub fn attention(&self) -> AttentionSpec {
         let Self { heads, kv_heads, head_dim, .. } = *self;
         let scale = f64::from(head_dim).powf(-0.5) as f32;
-        AttentionSpec { heads, kv_heads, head_dim, scale, mask: Mask::Causal, soft_cap: 0.0, alibi: 0.0 }
+        AttentionSpec { heads, kv_heads, head_dim, scale, mask: Mask::Causal, soft_cap: 0.0, alibi: 0.0, bias: None }
     }
 
     /// The mask of a layer that looks back over `window` positions, itself included.

@@ -3,6 +3,8 @@
 //! A model file records its layers on a graph, in the paper's order. It knows nothing of quantisation, devices, fusion,
 //! prefill or decode. `config.rs` reads configurations, `rope.rs` rotary frequencies, `blocks.rs` has what layers share.
 
+mod bert;
+mod blenderbot;
 mod blocks;
 mod bloom;
 mod cohere;
@@ -24,6 +26,7 @@ mod phi3;
 mod rope;
 mod stablelm;
 mod starcoder2;
+mod t5;
 
 use crate::error::{Error, Result};
 use crate::format::Checkpoint;
@@ -32,7 +35,7 @@ use crate::graph::Graph;
 /// What every architecture states of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Entries of the logits.
+    /// Entries of the logits, and of an encoder's vocabulary.
     pub vocab_size: u32,
     /// Positions the model was trained for.
     pub max_position_embeddings: u32,
@@ -43,6 +46,8 @@ type Record = fn(&Checkpoint) -> Result<(Graph, Limits)>;
 
 /// Every architecture by Hugging Face's `model_type`.
 const MODELS: &[(&str, Record)] = &[
+    ("bert", bert::bert),
+    ("blenderbot", blenderbot::record),
     ("bloom", bloom::record),
     ("cohere", cohere::cohere),
     ("cohere2", cohere::cohere2),
@@ -72,6 +77,8 @@ const MODELS: &[(&str, Record)] = &[
     ("smollm3", llama::smollm3),
     ("stablelm", stablelm::record),
     ("starcoder2", starcoder2::record),
+    ("t5", t5::record),
+    ("xlm-roberta", bert::xlm_roberta),
 ];
 
 /// Records the checkpoint's architecture.

@@ -1,10 +1,13 @@
 //! Scaled dot-product attention over the cache (Vaswani et al. 2017, eq. 1), with grouped queries (Ainslie et al. 2023).
 
+mod pieces;
+
 use std::ops::Range;
 use std::rc::Rc;
 
+use self::pieces::Pieces;
 use super::kv_write::CpuKvLayer;
-use super::pieces::Pieces;
+
 use super::{GpuKvLayer, Lowering, Operand, Rows, StepRow, dispatch};
 use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
@@ -22,6 +25,35 @@ pub enum Mask {
     Causal,
     /// Its own and the `n − 1` before.
     Window(u32),
+    /// All of the text that an encoder reads or has read, wherever the row stands.
+    All,
+}
+
+/// What stands for [`Mask::All`] in kernels (`shaders/lib/window.wgsl`).
+const ALL: u32 = u32::MAX;
+
+/// A bias on scores by the distance from query to key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PositionBias {
+    /// Index of the table in the graph: `[heads, 2 · reach + 1]`, that of a key at the query's own position in the middle.
+    pub table: usize,
+    /// Distance from which biases stay the same.
+    pub reach: u32,
+}
+
+/// What attention looks at besides q and the cache. `T` is a table on the CPU or the GPU.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<T> {
+    /// Tokens of the text that an encoder reads or has read; of no meaning on the GPU, which is told by each step.
+    pub source_length: u32,
+    /// The table of [`Attention::bias`].
+    pub biases: Option<T>,
+}
+
+impl<T> Default for Around<T> {
+    fn default() -> Self {
+        Self { source_length: 0, biases: None }
+    }
 }
 
 /// Attention of `heads` query heads over `kv_heads` heads of the layer's cache. Input: `q`.
@@ -43,12 +75,14 @@ pub struct Attention {
     pub soft_cap: f32,
     /// What attention with linear biases (Press et al. 2022) is multiplied by, 1 as a rule; 0 for none.
     pub alibi: f32,
+    /// A learned bias on scores (Raffel et al. 2020, § 2.1); only where `soft_cap` and `alibi` are 0.
+    pub bias: Option<PositionBias>,
 }
 
 impl Attention {
     /// Whether scores are what `q · k · scale` gives.
     pub fn scores_are_plain(&self) -> bool {
-        self.soft_cap == 0.0 && self.alibi == 0.0
+        self.soft_cap == 0.0 && self.alibi == 0.0 && self.bias.is_none()
     }
 
     /// What a position's distance is multiplied by: powers of `2^(−8 / heads)`, between which every second of the next finer
@@ -60,20 +94,41 @@ impl Attention {
         f64::from(self.alibi) * exponent.exp2()
     }
 
-    fn window(&self) -> u32 {
+    /// The mask as kernels are told: positions that a row looks back, 0 for all, `ALL` for what comes after as well.
+    pub(super) fn window(&self) -> u32 {
         match self.mask {
             Mask::Causal => 0,
             Mask::Window(n) => n,
+            Mask::All => ALL,
+        }
+    }
+
+    /// Up to which position rows of a step look.
+    fn reach_of_steps(&self) -> impl Fn(&StepShape) -> u32 + Copy + 'static {
+        let all = self.mask == Mask::All;
+        move |s| if all { s.source_length } else { s.kv_length }
+    }
+
+    /// Positions that a row of a step looks at, at most.
+    fn length(window: u32, s: &StepShape) -> u32 {
+        match window {
+            0 => s.kv_length,
+            ALL => s.source_length,
+            window => s.kv_length.min(window),
         }
     }
 
     /// CPU reference: softmax over all positions at once, in f64. `q: [rows, heads · head_dim]` → the same shape.
-    pub fn reference(&self, cache: &CpuKvLayer, q: &Rows, rows: &[StepRow]) -> Rows {
+    pub fn reference(&self, cache: &CpuKvLayer, q: &Rows, rows: &[StepRow], around: Around<&[f32]>) -> Rows {
         let (heads, kv_heads, dim) = (self.heads as usize, self.kv_heads as usize, self.head_dim as usize);
         let mut y = Rows::zeros(q.len(), q.width);
         for (i, row) in rows.iter().enumerate() {
-            let end = row.position as usize + 1;
-            let begin = if self.window() == 0 { 0 } else { end.saturating_sub(self.window() as usize) };
+            let at = row.position as usize;
+            let (begin, end) = match self.mask {
+                Mask::Causal => (0, at + 1),
+                Mask::Window(n) => ((at + 1).saturating_sub(n as usize), at + 1),
+                Mask::All => (0, around.source_length as usize),
+            };
             for head in 0..heads {
                 let kv_head = head / (heads / kv_heads);
                 let base = (row.slot as usize * kv_heads + kv_head) * cache.capacity * dim;
@@ -82,7 +137,13 @@ impl Attention {
                 let score = |position: usize| {
                     let key = &cache.k[base + position * dim..][..dim];
                     let product: f64 = query.iter().zip(key).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-                    let score = product * f64::from(self.scale) - slope * (end - 1 - position) as f64;
+                    let distance = position as f64 - at as f64;
+                    let bias = self.bias.zip(around.biases).map_or(0.0, |(PositionBias { reach, .. }, biases)| {
+                        let reach = f64::from(reach);
+                        let of_head = head as f64 * (2.0 * reach + 1.0);
+                        f64::from(biases[(of_head + distance.clamp(-reach, reach) + reach) as usize])
+                    });
+                    let score = product * f64::from(self.scale) + slope * distance + bias;
                     if cap == 0.0 { score } else { cap * (score / cap).tanh() }
                 };
                 let scores: Vec<f64> = (begin..end).map(score).collect();
@@ -104,8 +165,8 @@ impl Attention {
         ctx: &Lowering<'_>,
         label: &str,
         cache: &GpuKvLayer,
-        q: &Operand,
-        y: &Operand,
+        around: Around<&Rc<GpuBuffer>>,
+        (q, y): (&Operand, &Operand),
     ) -> Vec<DispatchSpec> {
         if let Some(scores) = ctx.scores.filter(|_| self.head_dim.is_multiple_of(4) && self.scores_are_plain()) {
             return self.lower_rows(ctx, label, cache, scores, q, y);
@@ -124,29 +185,36 @@ impl Attention {
             scale: self.scale,
             soft_cap: self.soft_cap,
             alibi: self.alibi,
+            reach: self.bias.map_or(0, |bias| bias.reach),
             first_tile: 0,
-            pad: [0; 3],
+            pad: [0; 2],
+        };
+        let score = match self.bias {
+            Some(_) => "score/biased",
+            None if self.scores_are_plain() => "score/plain",
+            None => "score/adjusted",
         };
         let kernel = KernelSpec::new("attention_tile")
             .slot("KV", ctx.variants.kv.file())
-            .slot("SCORE", if self.scores_are_plain() { "score/plain" } else { "score/adjusted" })
+            .slot("SCORE", score)
             .constant("QUADS", tile_quads(self.head_dim));
         let tiles = Tiles::new(self);
         let position_bytes = 2 * u64::from(head_quads) * 4 * ctx.variants.kv.bytes();
         let macs = 2 * u64::from(self.heads) * u64::from(self.head_dim);
-        let pieces =
-            Pieces::new(ctx, macs, tiles.count(&StepShape { n_rows: ctx.max_rows, ..StepShape::default() }), cache);
+        let most = StepShape { n_rows: ctx.max_rows, ..StepShape::default() };
+        let (length, biases) = (self.reach_of_steps(), around.biases.filter(|_| self.bias.is_some()));
+        let pieces = Pieces::new(ctx, macs, tiles.count(&most), cache);
         let lower_piece = |piece: u32| {
             let params = Params { first_tile: piece * pieces.length, ..params };
-            let buffers = [ctx.step, &q.buffer, &cache.k, &cache.v, &y.buffer].into_iter().map(Rc::clone).collect();
-            let n_tiles = move |s: &StepShape| pieces.count(piece, tiles.count(s), s);
+            let buffers = [ctx.step, &q.buffer, &cache.k, &cache.v, &y.buffer].into_iter().chain(biases);
+            let n_tiles = move |s: &StepShape| pieces.count(piece, tiles.count(s), s.n_rows, length(s));
             let grid = Box::new(move |s: &StepShape| [tiles.kv_heads, n_tiles(s), 1]);
-            let mut spec = dispatch(label, kernel.clone(), &params, buffers, grid);
+            let mut spec = dispatch(label, kernel.clone(), &params, buffers.map(Rc::clone).collect(), grid);
             spec.kv_bytes = Box::new(move |s| {
                 let first = if n_tiles(s) == 0 { 0 } else { piece * pieces.length };
                 u64::from(tiles.kv_heads) * tiles.positions(s, first..first + n_tiles(s)) * position_bytes
             });
-            spec.work = Box::new(move |s| pieces.work(n_tiles(s), tiles.count(s), s));
+            spec.work = Box::new(move |s| pieces.work(n_tiles(s), tiles.count(s), s.n_rows, length(s)));
             spec
         };
         (0..pieces.n).map(lower_piece).collect()
@@ -184,30 +252,26 @@ impl Attention {
         let (heads, groups) = (self.heads, self.kv_heads * group.div_ceil(per_invocation));
         let macs = u64::from(heads) * u64::from(self.head_dim);
         let pieces = Pieces::new(ctx, macs, ctx.max_rows, cache);
-        let window = u64::from(self.window());
+        let (window, reach) = (self.window(), self.reach_of_steps());
         let position_bytes = u64::from(head_quads) * 4 * kv.bytes() * u64::from(groups);
-        // Keys once a head group by the first kernel, values likewise by the last. `columns` are positions or values by 32 or 16.
-        let cut =
-            |kernel: &'static str, label: &str, buffers: [&Rc<GpuBuffer>; 3], columns: fn(&StepShape, u32) -> u32| {
-                let lower_piece = |piece: u32| {
-                    let params = RowsParams { first_row: piece * pieces.length, ..params };
-                    let kernel = KernelSpec::new(kernel).slot("KV", kv.file()).slot("HEADS", slot.clone());
-                    let buffers = std::iter::once(ctx.step).chain(buffers).map(Rc::clone).collect();
-                    let n_rows = move |s: &StepShape| pieces.count(piece, s.n_rows, s);
-                    let grid = Box::new(move |s: &StepShape| [columns(s, head_quads), n_rows(s), groups]);
-                    let mut spec = dispatch(label, kernel, &params, buffers, grid);
-                    spec.kv_bytes = Box::new(move |s| {
-                        let length =
-                            if window == 0 { u64::from(s.kv_length) } else { u64::from(s.kv_length).min(window) };
-                        u64::from(n_rows(s)) * length * position_bytes
-                    });
-                    spec.work = Box::new(move |s| pieces.work(n_rows(s), s.n_rows, s));
-                    spec
-                };
-                (0..pieces.n).map(lower_piece).collect::<Vec<_>>()
+        // Keys once a head group by the first kernel, values likewise by the last. `columns`: by the reach of the step.
+        let cut = |kernel: &'static str, label: &str, buffers: [&Rc<GpuBuffer>; 3], columns: fn(u32, u32) -> u32| {
+            let lower_piece = |piece: u32| {
+                let params = RowsParams { first_row: piece * pieces.length, ..params };
+                let kernel = KernelSpec::new(kernel).slot("KV", kv.file()).slot("HEADS", slot.clone());
+                let buffers = std::iter::once(ctx.step).chain(buffers).map(Rc::clone).collect();
+                let n_rows = move |s: &StepShape| pieces.count(piece, s.n_rows, s.n_rows, reach(s));
+                let grid = Box::new(move |s: &StepShape| [columns(reach(s), head_quads), n_rows(s), groups]);
+                let mut spec = dispatch(label, kernel, &params, buffers, grid);
+                spec.kv_bytes =
+                    Box::new(move |s| u64::from(n_rows(s)) * u64::from(Self::length(window, s)) * position_bytes);
+                spec.work = Box::new(move |s| pieces.work(n_rows(s), s.n_rows, s.n_rows, reach(s)));
+                spec
             };
+            (0..pieces.n).map(lower_piece).collect::<Vec<_>>()
+        };
         let scored = [&q.buffer, &cache.k, scores];
-        let mut specs = cut("attention_scores", &format!("{label}.scores"), scored, |s, _| s.kv_length.div_ceil(32));
+        let mut specs = cut("attention_scores", &format!("{label}.scores"), scored, |reach, _| reach.div_ceil(32));
         specs.push(dispatch(
             &format!("{label}.softmax"),
             KernelSpec::new("attention_softmax"),
@@ -245,6 +309,9 @@ impl Tiles {
 
     /// Positions that these tiles of a KV head load, each once, for rows that are consecutive positions.
     fn positions(self, s: &StepShape, tiles: Range<u32>) -> u64 {
+        if self.window == ALL {
+            return u64::from(tiles.end - tiles.start) * u64::from(s.source_length);
+        }
         let start = s.kv_length.saturating_sub(s.n_rows);
         let of_tile = |tile: u32| {
             let first = tile * self.queries / self.heads;
@@ -292,8 +359,9 @@ params! {
         scale: f32,
         soft_cap: f32,
         alibi: f32,
+        reach: u32,
         first_tile: u32,
-        pad: [u32; 3],
+        pad: [u32; 2],
     }
 }
 

@@ -1,4 +1,4 @@
-//! `y[row] = weight[token(row)] · scale`, or rows by position.
+//! `y[row] = weight[token(row)] · scale`, or rows by position, or one row for all.
 
 use std::rc::Rc;
 
@@ -6,23 +6,46 @@ use super::{CpuMatrix, Lowering, Matrix, Operand, Rows, StepRow, dispatch};
 use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, KernelSpec};
 
-/// Rows of `weight: [vocab_size, hidden_size]` by token id, or of `[positions, hidden_size]`.
+/// Which row of the table a row of the step takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableRow {
+    /// That of its token's id.
+    Token,
+    /// That of its position, of which the first has this one.
+    Position(u32),
+    /// The same for all.
+    Fixed(u32),
+}
+
+impl TableRow {
+    /// The row of position 0 and token 0, and what id and position are multiplied by.
+    fn factors(self) -> (u32, u32, u32) {
+        match self {
+            Self::Token => (0, 1, 0),
+            Self::Position(first) => (first, 0, 1),
+            Self::Fixed(row) => (row, 0, 0),
+        }
+    }
+}
+
+/// Rows of `weight: [rows, hidden_size]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embedding {
     /// Index of the weight in the graph.
     pub weight: usize,
     /// Factor on every value.
     pub scale: f32,
-    /// Rows are taken by position, the first from this row on, and not by token.
-    pub first_position: Option<u32>,
+    /// Which.
+    pub row: TableRow,
 }
 
 impl Embedding {
-    /// CPU reference. `weight: [vocab_size, hidden_size]` → `[rows, hidden_size]`.
+    /// CPU reference. `weight: [table rows, hidden_size]` → `[rows, hidden_size]`.
     pub fn reference(&self, weight: &dyn CpuMatrix, rows: &[StepRow]) -> Rows {
         let mut y = Rows::zeros(rows.len(), weight.shape().1);
         for (i, row) in rows.iter().enumerate() {
-            let at = self.first_position.map_or(row.token, |first| first + row.position);
+            let (first, by_token, by_position) = self.row.factors();
+            let at = first + row.token * by_token + row.position * by_position;
             weight.row(at as usize, y.row_mut(i));
             y.row_mut(i).iter_mut().for_each(|value| *value *= self.scale);
         }
@@ -32,6 +55,7 @@ impl Embedding {
     /// GPU lowering: one dispatch a part of the table.
     pub fn lower(&self, ctx: &Lowering<'_>, label: &str, weight: &Matrix, y: &Operand) -> Vec<DispatchSpec> {
         let row_blocks = weight.format.sub_blocks(u64::from(weight.cols)) as u32;
+        let (first, by_token, by_position) = self.row.factors();
         let lower_part = |part: &super::MatrixPart| {
             let params = Params {
                 row_blocks,
@@ -39,11 +63,12 @@ impl Embedding {
                 part_end: part.first_row + part.rows,
                 y_stride: y.stride_quads(),
                 scale: self.scale,
-                by_position: u32::from(self.first_position.is_some()),
-                first_position: self.first_position.unwrap_or(0),
+                first,
+                by_token,
+                by_position,
                 prepared_width: y.prepared_width(),
                 together: weight.together,
-                pad: [0; 3],
+                pad: [0; 2],
             };
             let kernel = KernelSpec::new("embedding").slot("QUANT", weight.format.shader());
             let norm_weight = y.prepared.as_ref().unwrap_or(ctx.nothing);
@@ -66,10 +91,11 @@ params! {
         part_end: u32,
         y_stride: u32,
         scale: f32,
+        first: u32,
+        by_token: u32,
         by_position: u32,
-        first_position: u32,
         prepared_width: u32,
         together: u32,
-        pad: [u32; 3],
+        pad: [u32; 2],
     }
 }

@@ -9,7 +9,7 @@ pub mod embedding;
 pub mod kv_write;
 pub mod linear;
 pub mod norm;
-mod pieces;
+pub mod pool;
 pub mod rms_norm;
 pub mod rope;
 pub mod rope_attention;
@@ -48,6 +48,8 @@ pub enum Op {
     Elementwise(elementwise::Function),
     /// The rows whose logits are wanted.
     SelectRows,
+    /// What the rows of a text come to.
+    Pool,
 }
 
 /// Activations on the CPU: `[rows, width]`, dense.
@@ -299,6 +301,7 @@ pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("matvec_batch", linear::Params::LAYOUT),
     ("matvec_rows", linear::Params::LAYOUT),
     ("norm", norm::Params::LAYOUT),
+    ("pool", pool::Params::LAYOUT),
     ("repack", RepackParams::LAYOUT),
     ("rms_norm", rms_norm::Params::LAYOUT),
     ("rope", rope::Params::LAYOUT),

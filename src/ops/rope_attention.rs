@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::attention::{Attention, Mask, heads_of_invocation};
+use super::attention::{Around, Attention, Mask, heads_of_invocation};
 use super::kv_write::{CpuKvLayer, KvWrite};
 use super::rope::Rope;
 use super::{GpuKvLayer, Lowering, Operand, Reduce, Rows, StepRow, dispatch};
@@ -31,7 +31,8 @@ pub struct RopeAttention {
 impl RopeAttention {
     /// Whether the kernels take this attention: whole vec4s rotate with whole vec4s, and scores are plain.
     pub fn takes(attention: &Attention, rotary_dim: u32) -> bool {
-        attention.head_dim.is_multiple_of(4) && rotary_dim.is_multiple_of(8) && attention.scores_are_plain()
+        let quads = attention.head_dim.is_multiple_of(4) && rotary_dim.is_multiple_of(8);
+        quads && attention.scores_are_plain() && attention.mask != Mask::All
     }
 
     /// CPU reference: the three ops one after the other. `q: [rows, heads · head_dim]`, `k, v: [rows, kv_heads · head_dim]`,
@@ -50,7 +51,7 @@ impl RopeAttention {
         };
         let [q, k, v] = qkv;
         KvWrite { layer, kv_heads, head_dim }.reference(cache, &rotate(k, kv_heads), v, rows);
-        self.attention.reference(cache, &rotate(q, heads), rows)
+        self.attention.reference(cache, &rotate(q, heads), rows, Around::default())
     }
 
     /// GPU lowering, for steps of one row: the splits, and their sum. `room` holds [`partial_bytes`].
@@ -64,10 +65,7 @@ impl RopeAttention {
         y: &Operand,
     ) -> Vec<DispatchSpec> {
         let Attention { heads, kv_heads, head_dim, scale, .. } = self.attention;
-        let window = match self.attention.mask {
-            Mask::Causal => 0,
-            Mask::Window(n) => n,
-        };
+        let window = self.attention.window();
         let on_cpu = ctx.variants.matvec == Reduce::None;
         let (tile, max_splits) = splits(on_cpu, cache.capacity);
         let head_quads = head_dim / 4;

@@ -1,19 +1,24 @@
 //! A tokenizer from GGUF's vocabulary arrays.
 //!
 //! `gpt2` vocabularies are byte-level BPE with merges by rank. `llama` vocabularies are SentencePiece BPE: scores rank the
-//! pieces, and the merges follow from them.
+//! pieces, and the merges follow from them. `t5` vocabularies are SentencePiece unigrams, with rules for what goes before, and
+//! `bert` vocabularies word pieces (`word_piece.rs`).
 
 use std::collections::HashSet;
 
 use tokenizers::models::bpe::{Merges, Vocab};
-use tokenizers::normalizers::{Prepend, Replace, Sequence as NormalizerSequence};
+use tokenizers::normalizers::replace::ReplacePattern;
+use tokenizers::normalizers::{Precompiled, Prepend, Replace, Sequence as NormalizerSequence, Strip};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizerSequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper, SplitDelimiterBehavior};
 
+use super::models::Model;
 use super::pieces::{Pieces, Style};
-use super::{SPACE, Tokenizer, failed, pre};
+use super::unigram::Unigram;
+use super::{Inner, SPACE, Tokenizer, charsmap, failed, pre, word_piece};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::GgufTokenizer;
 
@@ -40,6 +45,8 @@ pub(super) fn build(source: &GgufTokenizer) -> Result<Tokenizer> {
     match source.model.as_str() {
         "gpt2" => byte_level(source),
         "llama" => sentence_piece(source),
+        "t5" => unigram(source),
+        "bert" => word_piece::from_gguf(source),
         other => Err(Error::unsupported(
             format!("tokenizer {other}"),
             format!("vocabularies of type {other:?} cannot be read"),
@@ -67,7 +74,7 @@ fn byte_level(source: &GgufTokenizer) -> Result<Tokenizer> {
     }
     let n_merges = merges.len();
     let bpe = super::bpe(vocab, merges).ignore_merges(pre.ignore_merges).build().map_err(failed)?;
-    let mut inner = tokenizers::Tokenizer::new(bpe);
+    let mut inner = Inner::new(Model::Bpe(bpe));
     let mut steps: Vec<PreTokenizerWrapper> = Vec::new();
     for pattern in pre.splits {
         let pattern = SplitPattern::Regex((*pattern).to_owned());
@@ -89,7 +96,7 @@ fn sentence_piece(source: &GgufTokenizer) -> Result<Tokenizer> {
     if let Some((_, id)) = source.special_ids.iter().find(|(stem, _)| stem == "unknown") {
         builder = builder.unk_token(source.tokens[*id as usize].clone());
     }
-    let mut inner = tokenizers::Tokenizer::new(builder.build().map_err(failed)?);
+    let mut inner = Inner::new(Model::Bpe(builder.build().map_err(failed)?));
     let add_space_prefix = source.add_space_prefix.unwrap_or(true);
     let mut steps: Vec<NormalizerWrapper> = Vec::new();
     if add_space_prefix {
@@ -100,14 +107,33 @@ fn sentence_piece(source: &GgufTokenizer) -> Result<Tokenizer> {
     finish(source, inner, Style::SentencePiece { strip_first_space: add_space_prefix }, true, n_merges)
 }
 
+fn unigram(source: &GgufTokenizer) -> Result<Tokenizer> {
+    if source.scores.len() != source.tokens.len() {
+        return Err(Error::new(ErrorKind::Tokenizer, "a SentencePiece vocabulary without scores"));
+    }
+    let pieces = source.tokens.iter().cloned().zip(source.scores.iter().map(|score| f64::from(*score)));
+    let pieces: Vec<(String, f64)> = pieces.collect();
+    let unknown = source.special_ids.iter().find(|(stem, _)| stem == "unknown").map(|(_, id)| *id);
+    let mut inner = Inner::new(Model::Unigram(Unigram::new(&pieces, unknown, false)));
+    let mut steps: Vec<NormalizerWrapper> = Vec::new();
+    if !source.charsmap.is_empty() {
+        charsmap::check(&source.charsmap)?;
+        steps.push(Precompiled::from(&source.charsmap).map_err(failed)?.into());
+    }
+    if source.remove_extra_whitespaces.unwrap_or(true) {
+        steps.push(Strip::new(false, true).into());
+        let spaces = ReplacePattern::Regex(" {2,}".to_owned());
+        steps.push(Replace::new(spaces, SPACE).map_err(failed)?.into());
+    }
+    inner.with_normalizer(Some(NormalizerSequence::new(steps))).map_err(failed)?;
+    let add_space_prefix = source.add_space_prefix.unwrap_or(true);
+    let scheme = if add_space_prefix { PrependScheme::Always } else { PrependScheme::Never };
+    inner.with_pre_tokenizer(Some(Metaspace::new('\u{2581}', scheme, true)));
+    finish(source, inner, Style::SentencePiece { strip_first_space: add_space_prefix }, false, 0)
+}
+
 /// Special tokens, raw bytes, and what stands around a text.
-fn finish(
-    source: &GgufTokenizer,
-    mut inner: tokenizers::Tokenizer,
-    style: Style,
-    add_bos: bool,
-    n_merges: usize,
-) -> Result<Tokenizer> {
+fn finish(source: &GgufTokenizer, mut inner: Inner, style: Style, add_bos: bool, n_merges: usize) -> Result<Tokenizer> {
     // Merges start from characters that are pieces. Gemma has "\n\n" where "\n" may be none: SentencePiece takes such a piece
     // as it stands.
     let single = |text: &String| text.chars().next().filter(|c| c.len_utf8() == text.len());
@@ -117,7 +143,7 @@ fn finish(
         let special = match *kind {
             TYPE_UNKNOWN | TYPE_CONTROL => true,
             TYPE_USER_DEFINED => false,
-            TYPE_NORMAL if matches!(style, Style::SentencePiece { .. }) && unreachable(text) => false,
+            TYPE_NORMAL if source.model == "llama" && unreachable(text) => false,
             _ => return None,
         };
         Some(AddedToken::from(text.as_str(), special).normalized(false))

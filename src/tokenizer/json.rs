@@ -1,35 +1,24 @@
 //! A tokenizer from `tokenizer.json`.
 //!
 //! The crate `tokenizers` trusts its input: some files make it panic or change ids. So the file is read here, checked, and
-//! its parts are handed over one by one. BPE vocabularies are read; other models are refused by name.
+//! its parts are handed over one by one. `models.rs` reads what the file calls its model.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::Value;
-use tokenizers::models::bpe::{BPE, Merges, Vocab};
 use tokenizers::utils::SysRegex;
 use tokenizers::{AddedToken, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper};
 
+use super::models::{self, Parts};
 use super::pieces::{Pieces, Style, byte_token};
-use super::{SPACE, Tokenizer, failed};
+use super::{Inner, SPACE, Tokenizer, charsmap, failed};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Longest `tokenizer.json`, in bytes. Vocabularies of 256 k tokens take 33 MiB in the spelling with spaces.
 const FILE_BYTES_MAX: usize = 64 << 20;
 /// Ids must be below this: a vocabulary's tables are as long as its largest id.
-const IDS_MAX: u32 = 1 << 20;
-
-#[derive(Deserialize)]
-struct Kinds {
-    model: Kind,
-}
-
-#[derive(Deserialize)]
-struct Kind {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-}
+pub(super) const IDS_MAX: u32 = 1 << 20;
 
 #[derive(Deserialize)]
 struct File {
@@ -39,7 +28,6 @@ struct File {
     pre_tokenizer: Option<Value>,
     post_processor: Option<Value>,
     decoder: Option<Value>,
-    model: Model,
 }
 
 #[derive(Deserialize)]
@@ -47,28 +35,6 @@ struct Added {
     id: u32,
     #[serde(flatten)]
     token: AddedToken,
-}
-
-#[derive(Deserialize)]
-struct Model {
-    unk_token: Option<String>,
-    continuing_subword_prefix: Option<String>,
-    end_of_word_suffix: Option<String>,
-    #[serde(default)]
-    fuse_unk: bool,
-    #[serde(default)]
-    byte_fallback: bool,
-    #[serde(default)]
-    ignore_merges: bool,
-    vocab: HashMap<String, u32>,
-    merges: MergeList,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum MergeList {
-    Pairs(Vec<(String, String)>),
-    Lines(Vec<String>),
 }
 
 /// Builds the tokenizer.
@@ -80,22 +46,11 @@ pub(super) fn build(text: &str) -> Result<Tokenizer> {
     if text.len() > FILE_BYTES_MAX {
         return Err(invalid(format!("tokenizer.json is longer than {FILE_BYTES_MAX} bytes")));
     }
-    let kinds: Kinds = serde_json::from_str(text).map_err(failed)?;
-    if let Some(kind) = kinds.model.kind.filter(|kind| kind != "BPE") {
-        return Err(Error::unsupported(format!("tokenizer {kind}"), format!("tokenizer model {kind:?} is not known")));
-    }
-    let File { mut added_tokens, normalizer, pre_tokenizer, post_processor, decoder, model } =
+    let File { mut added_tokens, normalizer, pre_tokenizer, post_processor, decoder } =
         serde_json::from_str(text).map_err(failed)?;
+    let Parts { model, texts, unk_token, n_merges } = models::read(text)?;
     let style = style(decoder.as_ref())?;
-    let unk_token = model.unk_token.clone();
-    let (bpe, n_merges) = bpe(model)?;
-    let mut texts: HashMap<u32, String> = HashMap::new();
-    let mut inner = tokenizers::Tokenizer::new(bpe);
-    for (text, id) in inner.get_vocab(false) {
-        if texts.insert(id, text).is_some() {
-            return Err(invalid(format!("two tokens have id {id}")));
-        }
-    }
+    let mut inner = Inner::new(model);
     if let Some(value) = normalizer {
         check_steps(&value, NORMALIZERS)?;
         let step: NormalizerWrapper = serde_json::from_value(value).map_err(failed)?;
@@ -123,13 +78,14 @@ pub(super) fn build(text: &str) -> Result<Tokenizer> {
 
     let added: HashMap<u32, &AddedToken> = added_tokens.iter().map(|added| (added.id, &added.token)).collect();
     let n_ids = texts.keys().chain(added.keys()).max().map_or(0, |max| max + 1);
+    let has_bytes = matches!(style, Style::SentencePiece { .. });
     let mut pieces = Pieces::new(style);
     for id in 0..n_ids {
         match (added.get(&id), texts.get(&id)) {
             (Some(token), _) if token.special => pieces.push_special(&token.content),
             (Some(token), _) => pieces.push_added(&token.content),
             (None, Some(text)) if unk_token.as_ref() == Some(text) => pieces.push_special(text),
-            (None, Some(text)) if byte_token(text).is_some() && style != Style::ByteLevel => pieces.push_byte(text),
+            (None, Some(text)) if has_bytes && byte_token(text).is_some() => pieces.push_byte(text),
             (None, Some(text)) => pieces.push(text),
             (None, None) => pieces.push(""),
         }
@@ -140,53 +96,6 @@ pub(super) fn build(text: &str) -> Result<Tokenizer> {
         return Err(invalid(format!("the post-processor adds id {id}, which is outside the vocabulary of {n_ids}")));
     }
     Ok(Tokenizer { inner, pieces, prefix: None, suffix: None, post_processor: true, n_merges })
-}
-
-/// The BPE model and its number of merges. Merges are checked first: the crate indexes out of bounds on some.
-fn bpe(model: Model) -> Result<(BPE, usize)> {
-    if let Some(id) = model.vocab.values().find(|id| **id >= IDS_MAX) {
-        return Err(invalid(format!("token id {id} is larger than any vocabulary")));
-    }
-    if let Some(unk) = &model.unk_token
-        && !model.vocab.contains_key(unk)
-    {
-        return Err(invalid(format!("the unknown token {unk:?} is not in the vocabulary")));
-    }
-    let merges: Merges = match model.merges {
-        MergeList::Pairs(pairs) => pairs,
-        MergeList::Lines(lines) => lines
-            .iter()
-            .filter(|line| !line.starts_with("#version"))
-            .map(|line| match line.split_once(' ') {
-                Some((left, right)) if !right.contains(' ') => Ok((left.to_owned(), right.to_owned())),
-                _ => Err(invalid(format!("merge {line:?} is not two tokens"))),
-            })
-            .collect::<Result<_>>()?,
-    };
-    let prefix = model.continuing_subword_prefix.clone().unwrap_or_default();
-    for (left, right) in &merges {
-        let whole = right.strip_prefix(prefix.as_str()).map(|right| [left, right].concat());
-        let known = whole.is_some_and(|whole| model.vocab.contains_key(&whole));
-        if !known || !model.vocab.contains_key(left) || !model.vocab.contains_key(right) {
-            return Err(invalid(format!("merge {left:?} {right:?} is not made of tokens of the vocabulary")));
-        }
-    }
-    let n_merges = merges.len();
-    let mut builder = super::bpe(model.vocab.into_iter().collect::<Vocab>(), merges)
-        .fuse_unk(model.fuse_unk)
-        .byte_fallback(model.byte_fallback)
-        .ignore_merges(model.ignore_merges);
-    if let Some(unk) = model.unk_token {
-        builder = builder.unk_token(unk);
-    }
-    // Two older tokenizers write "" for none.
-    if !prefix.is_empty() {
-        builder = builder.continuing_subword_prefix(prefix);
-    }
-    if let Some(suffix) = model.end_of_word_suffix.filter(|suffix| !suffix.is_empty()) {
-        builder = builder.end_of_word_suffix(suffix);
-    }
-    Ok((builder.build().map_err(failed)?, n_merges))
 }
 
 const NORMALIZERS: &[&str] = &[
@@ -202,6 +111,8 @@ const NORMALIZERS: &[&str] = &[
     "StripAccents",
     "BertNormalizer",
     "ByteLevel",
+    "Nmt",
+    "Precompiled",
 ];
 const PRE_TOKENIZERS: &[&str] = &[
     "Sequence",
@@ -237,6 +148,13 @@ fn check_steps(value: &Value, known: &[&str]) -> Result<()> {
                 format!("tokenizer.json has a step {kind:?}, which is not known"),
             ));
         }
+        if kind == "Precompiled" {
+            let rules = value.get("precompiled_charsmap").and_then(Value::as_str);
+            charsmap::check_base64(rules.ok_or_else(|| invalid("a Precompiled step has no rules".to_owned()))?)?;
+        }
+        if kind == "TemplateProcessing" {
+            check_template(value)?;
+        }
         if let Some(pattern) = value.get("pattern") {
             let literal = pattern.get("String").and_then(Value::as_str);
             let regex = pattern.get("Regex").and_then(Value::as_str);
@@ -252,6 +170,23 @@ fn check_steps(value: &Value, known: &[&str]) -> Result<()> {
         todo.extend(children(value));
     }
     Ok(())
+}
+
+/// Refuses a template for one text that names a second, or a special token that the step does not have.
+fn check_template(step: &Value) -> Result<()> {
+    let tokens = |id: &Value| {
+        let token = step.get("special_tokens")?.get(id.as_str()?)?;
+        Some((token.get("ids")?.as_array()?.len(), token.get("tokens")?.as_array()?.len()))
+    };
+    let is_right = |piece: &Value| match (piece.pointer("/Sequence/id"), piece.pointer("/SpecialToken/id")) {
+        (Some(id), None) => id == "A",
+        (None, Some(id)) => tokens(id).is_some_and(|(ids, tokens)| ids == tokens),
+        _ => false,
+    };
+    match step.get("single").and_then(Value::as_array) {
+        Some(pieces) if pieces.iter().all(is_right) => Ok(()),
+        _ => Err(invalid("a TemplateProcessing step contradicts itself".to_owned())),
+    }
 }
 
 /// Whether a pattern matches an empty stretch of some everyday text.
@@ -279,6 +214,15 @@ fn style(decoder: Option<&Value>) -> Result<Style> {
                 || decoder.get("add_prefix_space").and_then(Value::as_bool) == Some(false);
             Ok(Style::SentencePiece { strip_first_space: !never })
         }
+        Some("WordPiece") => match decoder.get("prefix").and_then(Value::as_str) {
+            Some("##") => {
+                Ok(Style::WordPiece { cleanup: decoder.get("cleanup").and_then(Value::as_bool) != Some(false) })
+            }
+            prefix => Err(Error::unsupported(
+                format!("decoder WordPiece with the prefix {prefix:?}"),
+                format!("tokenizer.json has a decoder for the prefix {prefix:?}, which is not known"),
+            )),
+        },
         Some("Sequence") => {
             let mut strip_first_space = false;
             let mut space = false;
@@ -307,6 +251,6 @@ fn style(decoder: Option<&Value>) -> Result<Style> {
     }
 }
 
-fn invalid(message: String) -> Error {
+pub(super) fn invalid(message: String) -> Error {
     Error::new(ErrorKind::Tokenizer, message)
 }

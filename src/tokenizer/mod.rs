@@ -1,14 +1,19 @@
 //! Text to token ids and back.
 //!
-//! Encoding is done by the crate `tokenizers`, built from a `tokenizer.json` (`json.rs`) or from the vocabulary of a GGUF
-//! file (`gguf.rs`). Decoding is a table of bytes by id (`pieces.rs`). Ids are those of Hugging Face's tokenizer for the model.
+//! Encoding is done by the crate `tokenizers`, built from a `tokenizer.json` (`json.rs`), from the vocabulary of a GGUF
+//! file (`gguf.rs`), or from a `vocab.txt` (`word_piece.rs`). Decoding is a table of bytes by id (`pieces.rs`). Ids are those of Hugging Face's tokenizer for the model.
 
+mod charsmap;
 mod gguf;
 mod json;
+mod models;
 mod pieces;
 mod pre;
+mod unigram;
+mod word_piece;
 
 use tokenizers::models::bpe::{BPE, BpeBuilder, Merges, Vocab};
+use tokenizers::{NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::TokenizerSource;
@@ -17,9 +22,18 @@ use pieces::{Pieces, Style};
 /// SentencePiece's spelling of a space (U+2581).
 const SPACE: &str = "\u{2581}";
 
+/// The crate's steps around one of the models that are read here.
+type Inner = TokenizerImpl<
+    models::Model,
+    NormalizerWrapper,
+    PreTokenizerWrapper,
+    PostProcessorWrapper,
+    tokenizers::DecoderWrapper,
+>;
+
 /// A model's tokenizer.
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    inner: Inner,
     pieces: Pieces,
     /// Put before a text with `add_special`, where `inner` has no post-processor that does it.
     prefix: Option<u32>,
@@ -40,6 +54,7 @@ impl Tokenizer {
         match source {
             TokenizerSource::Json { tokenizer, .. } => json::build(tokenizer),
             TokenizerSource::Gguf(source) => gguf::build(source),
+            TokenizerSource::Vocab { vocab, config } => word_piece::from_vocab(vocab, config.as_ref()),
         }
         .map_err(|e| e.during("building the tokenizer"))
     }
@@ -97,7 +112,7 @@ impl Tokenizer {
 
     /// Whether decoding takes one space from the start of a text.
     pub fn strips_first_space(&self) -> bool {
-        matches!(self.pieces.style, Style::SentencePiece { strip_first_space: true })
+        matches!(self.pieces.style, Style::SentencePiece { strip_first_space: true } | Style::WordPiece { .. })
     }
 
     /// Heap memory in bytes, estimated: two maps of strings and one of merges by id.

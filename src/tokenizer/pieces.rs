@@ -3,6 +3,8 @@
 //! A text is the concatenation of its tokens' bytes, decoded as UTF-8 with U+FFFD for what is invalid. That is all of
 //! decoding, so that decoding a token at a time and decoding a whole text cannot disagree.
 
+use tokenizers::decoders::wordpiece;
+
 use super::SPACE;
 
 /// How a vocabulary spells bytes.
@@ -14,6 +16,11 @@ pub(super) enum Style {
     SentencePiece {
         /// Encoding put a space before the text, so decoding takes one away.
         strip_first_space: bool,
+    },
+    /// UTF-8; pieces that go on with a word begin with `##`, and others have a space before them.
+    WordPiece {
+        /// There is none before punctuation.
+        cleanup: bool,
     },
 }
 
@@ -75,6 +82,7 @@ impl Pieces {
                 }
             }
             Style::SentencePiece { .. } => self.bytes.extend_from_slice(text.replace(SPACE, " ").as_bytes()),
+            Style::WordPiece { cleanup } => self.push_word(text, cleanup),
         }
         self.end(false);
     }
@@ -97,14 +105,23 @@ impl Pieces {
                 self.bytes.extend_from_slice(text.as_bytes());
                 self.end(false);
             }
-            Style::SentencePiece { .. } => self.push(text),
+            Style::SentencePiece { .. } | Style::WordPiece { .. } => self.push(text),
         }
     }
 
     /// The next id is never text: begin of turn, end of text, …
     pub fn push_special(&mut self, text: &str) {
-        self.bytes.extend_from_slice(text.as_bytes());
+        match self.style {
+            Style::WordPiece { cleanup } => self.push_word(text, cleanup),
+            _ => self.bytes.extend_from_slice(text.as_bytes()),
+        }
         self.end(true);
+    }
+
+    fn push_word(&mut self, text: &str, cleanup: bool) {
+        let spaced = text.strip_prefix("##").map_or_else(|| format!(" {text}"), str::to_owned);
+        let clean = if cleanup { wordpiece::cleanup(&spaced) } else { spaced };
+        self.bytes.extend_from_slice(clean.as_bytes());
     }
 
     fn end(&mut self, special: bool) {

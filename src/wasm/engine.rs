@@ -12,8 +12,9 @@ use web_sys::AbortSignal;
 use super::answer::{Answer, WasmGeneration};
 use super::js::{AbortLink, field, from_js, local_secs, to_js};
 use super::load::load;
-use super::options::WireGenerateOptions;
+use super::options::{WireEmbedOptions, WireGenerateOptions};
 use super::progress::Speed;
+use crate::embed::{Source, embed};
 use crate::engine::ModelInfo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generate::{Generation, Input};
@@ -184,8 +185,9 @@ impl WasmEngine {
         Ok(WasmGeneration(answer))
     }
 
-    /// Logits after the last id, and the largest one's id at each position.
-    pub fn logits(&self, ids: Vec<u32>) -> Promise {
+    /// Logits after the last id, and the largest one's id at each position. Where an encoder reads `ids`, those of an answer that
+    /// begins with `answer`.
+    pub fn logits(&self, ids: Vec<u32>, answer: Option<Vec<u32>>) -> Promise {
         let inner = Rc::clone(&self.0);
         future_to_promise(async move {
             let _turn = inner.turns.take().await;
@@ -196,7 +198,13 @@ impl WasmEngine {
                 last.clear();
                 last.extend_from_slice(logits);
             };
-            inner.with_session(async |session| session.all_logits(&ids, &Cancel::new(), visit).await).await?;
+            let start = inner.text.generation_config().decoder_start_token_id;
+            let answer = answer.or(start.map(|start| vec![start]));
+            let work = async |session: &mut Session| match &answer {
+                Some(answer) => session.answer_logits(&ids, answer, &Cancel::new(), visit).await,
+                None => session.all_logits(&ids, &Cancel::new(), visit).await,
+            };
+            inner.with_session(work).await?;
             let result = Object::new();
             Reflect::set(&result, &"lastLogits".into(), &Float32Array::from(last.as_slice()))?;
             Reflect::set(&result, &"top1".into(), &Uint32Array::from(top1.as_slice()))?;
@@ -228,6 +236,31 @@ impl WasmEngine {
         future_to_promise(async move {
             let _turn = inner.turns.take().await;
             Ok(to_js(&inner.with_session(async |session| session.profile(context).await).await?)?)
+        })
+    }
+
+    /// Texts → vectors, each a `Float32Array`, by an encoder.
+    pub fn embed(&self, inputs: js_sys::Array, options: JsValue, signal: Option<AbortSignal>) -> Promise {
+        let inner = Rc::clone(&self.0);
+        future_to_promise(async move {
+            let options =
+                if options.is_undefined() { WireEmbedOptions::default() } else { from_js("options", options)? };
+            let options = options.read(inner.info.pooling.as_deref())?;
+            let source = |input: JsValue| match (input.as_string(), input.dyn_ref::<Uint32Array>()) {
+                (Some(text), _) => Ok(Source::Text(text)),
+                (None, Some(ids)) => Ok(Source::Ids(ids.to_vec())),
+                (None, None) => Err(Error::bad_argument("texts", "embed takes strings or Uint32Arrays of token ids")),
+            };
+            let sources = inputs.iter().map(source).collect::<Result<Vec<_>>>()?;
+            let cancel = Cancel::new();
+            let link = AbortLink::new(signal, &cancel);
+            let _turn = cancel.race(async { Ok(inner.turns.take().await) }).await?;
+            let text = Rc::clone(&inner.text);
+            let work = async |session: &mut Session| embed(&text, session, &sources, options, &cancel).await;
+            let rows = inner.with_session(work).await?;
+            drop(link);
+            let rows: js_sys::Array = rows.iter().map(|row| Float32Array::from(row.as_slice())).collect();
+            Ok(rows.into())
         })
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use super::js::local_secs;
+use crate::embed::{EmbedOptions, Pooling};
 use crate::error::{Error, Result};
 use crate::generate::GenerateOptions;
 use crate::sampler::SamplerOptions;
@@ -40,6 +41,22 @@ pub(super) struct WireGenerateOptions {
     max_tokens: Option<f64>,
     ignore_eos: bool,
     logprobs: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct WireEmbedOptions {
+    pooling: Option<String>,
+    normalize: Option<bool>,
+}
+
+impl WireEmbedOptions {
+    /// `pooling` is the model's own.
+    pub(super) fn read(self, pooling: Option<&str>) -> Result<EmbedOptions> {
+        let plain = EmbedOptions::default();
+        let pooling = self.pooling.as_deref().or(pooling).map_or(Ok(plain.pooling), Pooling::named)?;
+        Ok(EmbedOptions { pooling, normalize: self.normalize.unwrap_or(plain.normalize) })
+    }
 }
 
 impl WireGenerateOptions {

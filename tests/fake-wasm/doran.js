@@ -3,7 +3,8 @@
  *
  * It has the exports of the real one. The model's URL tells it how to behave:
  * `?error=<code>` fails the load, `?hang` never ends it, `?throw` throws outside of any promise, `?grow=<pages>` grows the
- * heap, `?pace=<ms>` makes each token take a while, `?fetch-slices` asks for the file in ranges of a kilobyte.
+ * heap, `?pace=<ms>` makes each token take a while, `?fetch-slices` asks for the file in ranges of a kilobyte, `?encoder` embeds
+ * and does not generate.
  */
 const STORE = "fake-models";
 
@@ -105,6 +106,7 @@ export class WasmEngine {
     }
     progress("ready", bytes, bytes);
     engine.pace = Number(query.get("pace") ?? 0);
+    engine.kind = query.has("encoder") ? "encoder" : "decoder";
     engine.context = options.context ?? 4096;
     engine.load = {
       ms: performance.now() - begun, bytesDownloaded: source.url ? bytes : 0, bytesFromStore: source.stored ? bytes : 0,
@@ -116,6 +118,7 @@ export class WasmEngine {
 
   name = "";
   pace = 0;
+  kind = "decoder";
   turn = Promise.resolve();
   decoded = 0;
   active = 0;
@@ -123,7 +126,7 @@ export class WasmEngine {
 
   info() {
     return {
-      name: this.name, architecture: "fake", context: this.context, vocabSize: 0x110000, integrity: "unverified",
+      name: this.name, architecture: "fake", kind: this.kind, context: this.context, vocabSize: 0x110000, integrity: "unverified",
       adapter: { vendor: "fake", architecture: "", device: "", description: "no adapter", isFallback: true, features: [], limits: {} },
       load: this.load, warnings: [],
     };
@@ -154,9 +157,22 @@ export class WasmEngine {
     return new WasmGeneration(this, input, options);
   }
 
-  async logits(ids) {
+  /** A text is its number of characters, 1 before it as the mean and 2 as the first row's. */
+  async embed(texts, { pooling = "mean" }, signal) {
+    if (this.kind !== "encoder") fail("unsupported", "a decoder does not embed", { what: "embeddings of a model that generates" });
+    const rows = [];
+    for (const [index, text] of texts.entries()) {
+      if (this.pace > 0) await sleep(this.pace);
+      if (signal?.aborted) fail("aborted", "aborted");
+      if (text.length > this.context) fail("context_overflow", "too long", { context: this.context, needed: text.length, index });
+      rows.push(Float32Array.of(pooling === "mean" ? 1 : 2, text.length));
+    }
+    return rows;
+  }
+
+  async logits(ids, answer) {
     if (ids.length > this.context) fail("context_overflow", "too long", { context: this.context, needed: ids.length });
-    return { lastLogits: Float32Array.of(0.25, ids.length), top1: ids };
+    return { lastLogits: Float32Array.of(0.25, ids.length), top1: answer ?? ids };
   }
 
   async nll(ids) {
@@ -196,6 +212,10 @@ export class WasmGeneration {
       const before = this.#engine.turn;
       this.#engine.turn = new Promise((resolve) => { this.#release = resolve; });
       await before;
+      if (this.#engine.kind === "encoder") {
+        this.#release();
+        fail("unsupported", "an encoder does not generate", { what: "generation by an encoder" });
+      }
       this.#engine.active += 1;
       if (this.#engine.active > 1) fail("internal", "two generations at once");
       if (this.#prompt.length > this.#engine.context) {

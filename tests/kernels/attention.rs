@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use doran::gpu::{StepShape, Usage};
-use doran::ops::attention::{Attention, Mask, score_bytes};
+use doran::ops::attention::{Around, Attention, Mask, score_bytes};
 use doran::ops::kv_write::{CpuKvLayer, KvWrite};
 use doran::ops::rope_attention::{RopeAttention, partial_bytes};
 use doran::ops::{GpuKvLayer, KvFormat, Lowering, Reduce, Rows, StepRow, Variants};
@@ -62,7 +62,7 @@ impl<'a> Both<'a> {
 
     fn attention(&self) -> Attention {
         let Case { heads, kv_heads, head_dim, mask, adjusted: (soft_cap, alibi), .. } = self.case;
-        Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap, alibi }
+        Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap, alibi, bias: None }
     }
 
     fn kv_width(&self) -> usize {
@@ -85,13 +85,14 @@ impl<'a> Both<'a> {
         let scores = (kernels == Kernels::Scores).then_some(&room);
         let ctx = Lowering { scores, ..self.lowering() };
         let step = self.bench.write_step(rows, 1);
-        let wanted = self.attention().reference(&self.cpu, q, rows);
+        let wanted = self.attention().reference(&self.cpu, q, rows, Around::default());
         // Whole, and cut into as many dispatches as there are rows or tiles at most.
         let least = u64::from(heads * head_dim * length);
         for max_work in [ctx.max_work, 3 * least, 1] {
             let ctx = Lowering { max_work, ..ctx };
             let y = self.bench.room(rows.len(), q.width);
-            let specs = self.attention().lower(&ctx, "y", &self.gpu, &self.bench.operand(q, 64), &y);
+            let specs =
+                self.attention().lower(&ctx, "y", &self.gpu, Around::default(), (&self.bench.operand(q, 64), &y));
             let declared: u64 = specs.iter().map(|spec| (spec.work)(&step)).sum();
             let busy = specs.iter().filter(|spec| !(spec.grid)(&step).contains(&0)).count();
             self.bench.run(specs, &step);
@@ -236,7 +237,8 @@ pub async fn attention_reads_the_window_only() {
             .sum();
         let shape = StepShape { n_rows, n_outputs: 1, kv_length: start + n_rows, ..StepShape::default() };
         let y = bench.room(rows.len(), q.width);
-        let spec = &both.attention().lower(&both.lowering(), "y", &both.gpu, &bench.operand(&q, 0), &y)[0];
+        let operands = (&bench.operand(&q, 0), &y);
+        let spec = &both.attention().lower(&both.lowering(), "y", &both.gpu, Around::default(), operands)[0];
         assert_eq!((spec.kv_bytes)(&shape), positions * u64::from(kv_heads * head_dim) * 2 * 4);
         assert_eq!((spec.grid)(&shape), [kv_heads, of_heads.chunks(queries).count() as u32, 1]);
     }
@@ -293,7 +295,8 @@ async fn check_splits(bench: &Bench, case: &Case, rotary_dim: u32, kv: KvFormat,
         Usage::Storage,
     ));
     let ctx = Lowering { partials: &room, ..bench.lowering(variants, 1) };
-    let attention = Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap: 0.0, alibi: 0.0 };
+    let (soft_cap, alibi, bias) = (0.0, 0.0, None);
+    let attention = Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap, alibi, bias };
     let op = RopeAttention { attention, rotary_dim, table: 0 };
     let (cpu_table, gpu_table) = ((rotary_dim > 0).then_some(&table[..]), (rotary_dim > 0).then_some(&gpu_table));
     for position in start..start + length {

@@ -12,6 +12,7 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
     let mut all: Vec<(&'static str, Slots)> = Vec::new();
     for name in [
         "attention_softmax",
+        "pool",
         "rope",
         "rope_attention_combine",
         "sample_best",
@@ -62,7 +63,7 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
     }
     for kv in [KvFormat::F32, KvFormat::F16] {
         all.push(("kv_write", vec![("KV", kv.file().into())]));
-        for score in ["score/plain", "score/adjusted"] {
+        for score in ["score/plain", "score/adjusted", "score/biased"] {
             all.push(("attention_tile", vec![("KV", kv.file().into()), ("SCORE", score.into())]));
         }
         for kernel in ["attention_scores", "attention_values", "rope_attention_rows"] {

@@ -101,13 +101,18 @@ impl Bench {
 
     /// Writes the step's rows.
     pub fn write_step(&self, rows: &[StepRow], n_outputs: u32) -> StepShape {
-        let mut words = vec![rows.len() as u32, n_outputs, 0, 0];
+        self.write_step_about(rows, n_outputs, 0)
+    }
+
+    /// The same beside a text of `source_length` tokens.
+    pub fn write_step_about(&self, rows: &[StepRow], n_outputs: u32, source_length: u32) -> StepShape {
+        let mut words = vec![rows.len() as u32, n_outputs, source_length, 0];
         for row in rows {
             words.extend([row.token, row.slot, row.position, 0]);
         }
         self.gpu.write(&self.step, 0, bytemuck::cast_slice(&words));
         let kv_length = rows.iter().map(|row| row.position + 1).max().unwrap_or(0);
-        StepShape { n_rows: rows.len() as u32, n_outputs, kv_length, draw: Draw::Nothing }
+        StepShape { n_rows: rows.len() as u32, n_outputs, kv_length, source_length, draw: Draw::Nothing }
     }
 
     pub fn lowering(&self, variants: Variants, max_rows: u32) -> Lowering<'_> {

@@ -3,7 +3,7 @@
 use doran::gpu::device::GpuOptions;
 use doran::gpu::{Recording, StepShape};
 use doran::ops::elementwise::Function;
-use doran::ops::embedding::Embedding;
+use doran::ops::embedding::{Embedding, TableRow};
 use doran::ops::linear::{Gate, Linear, LinearWeights};
 use doran::ops::rms_norm::RmsNorm;
 use doran::ops::{CpuMatrix, Lowering, Operand, Reduce, Rows, StepRow, select_rows};
@@ -154,7 +154,7 @@ pub async fn norms_are_prepared() {
             let y = Operand { outputs: true, ..bench.prepared_room(n, &gpu_norm) };
             check("rows", &y, select_rows::lower(&ctx, "y", &bench.operand(&middle, 8), &y), &middle).await;
             let table = Stored::random(format, 5, n, &mut random);
-            let embedding = Embedding { weight: 0, scale: 1.5, first_position: None };
+            let embedding = Embedding { weight: 0, scale: 1.5, row: TableRow::Token };
             let middle = embedding.reference(&table, &[StepRow { token: 3, slot: 0, position: 0 }]);
             let y = bench.prepared_room(n, &gpu_norm);
             check("embedding", &y, embedding.lower(&ctx, "y", &table.upload(&bench, 37), &y), &middle).await;
@@ -256,9 +256,10 @@ pub async fn embedding_in_every_format() {
                     .enumerate()
                     .map(|(i, token)| StepRow { token: *token, slot: 0, position: i as u32 })
                     .collect();
-                // By token, and by position where the table is long enough.
-                for first_position in [None, Some(2)].into_iter().take(vocab.min(2)) {
-                    let op = Embedding { weight: 0, scale: 1.5, first_position };
+                // By token; one row for all, the last; by position where the table is long enough.
+                let ways = [TableRow::Token, TableRow::Fixed(vocab as u32 - 1), TableRow::Position(2)];
+                for row in ways.into_iter().take(if vocab > 4 { 3 } else { 2 }) {
+                    let op = Embedding { weight: 0, scale: 1.5, row };
                     let wanted: Rows = op.reference(&table, &rows);
                     let step = bench.write_step(&rows, 1);
                     let y = bench.room(rows.len(), width);

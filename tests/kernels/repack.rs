@@ -3,7 +3,7 @@
 use doran::gpu::device::GpuOptions;
 use doran::gpu::upload::{GpuMatrix, RowTake};
 use doran::ops::StepRow;
-use doran::ops::embedding::Embedding;
+use doran::ops::embedding::{Embedding, TableRow};
 use doran::ops::{CpuMatrix, Rows};
 use doran::quant::Format;
 
@@ -51,7 +51,7 @@ pub async fn pieces_and_interleaved_heads() {
             let rows: Vec<_> = tokens.map(|token| StepRow { token: token as u32, slot: 0, position: 0 }).collect();
             let step = bench.write_step(&rows, 1);
             let y = bench.room(rows.len(), cols);
-            let op = Embedding { weight: 0, scale: 1.0, first_position: None };
+            let op = Embedding { weight: 0, scale: 1.0, row: TableRow::Token };
             bench.run(op.lower(&bench.lowering(bench.variants()[0], 128), "y", &matrix, &y), &step);
             let label = format!("{format:?} in {parts} parts");
             assert_close(&label, &bench.read(&y, rows.len()).await, &wanted, 2e-7);
@@ -115,7 +115,7 @@ async fn check(
     let tokens: Vec<_> = (0..rows as u32).map(|token| StepRow { token, slot: 0, position: 0 }).collect();
     let step = bench.write_step(&tokens, 1);
     let y = bench.room(rows, cols);
-    let op = Embedding { weight: 0, scale: 1.0, first_position: None };
+    let op = Embedding { weight: 0, scale: 1.0, row: TableRow::Token };
     bench.run(op.lower(&bench.lowering(bench.variants()[0], 128), "y", &matrix, &y), &step);
     assert_close(&label, &bench.read(&y, rows).await, wanted, 2e-7);
 }

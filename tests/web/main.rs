@@ -2,6 +2,8 @@
 
 #![cfg(target_arch = "wasm32")]
 
+#[path = "../kernels/all_positions.rs"]
+mod all_positions;
 #[path = "../kernels/attention.rs"]
 mod attention;
 #[path = "../kernels/harness.rs"]
@@ -33,6 +35,8 @@ macro_rules! tests {
 }
 
 tests![
+    all_positions::a_text_comes_to_its_mean_and_its_first_row,
+    all_positions::attention_over_all_positions,
     attention::attention_in_splits,
     attention::attention_over_the_cache,
     attention::attention_reads_the_window_only,

@@ -29,6 +29,9 @@ pub(super) struct Arch {
     pub layers: &'static str,
     /// Stems inside `blk.N.` and inside a layer, likewise; the first that fits counts.
     pub layer_tensors: &'static [Names],
+    /// Layers of two stacks: what is before `blk.N.` in the first and in the second, where Hugging Face's names of the second's
+    /// layers begin, and their stems.
+    pub decoder: Option<([&'static str; 2], &'static str, &'static [Names])>,
     /// Whether rows of `attn_q` and `attn_k` are interleaved for GGUF's rope where Hugging Face's are not.
     pub rope_interleaved: bool,
     /// More hyperparameters, after `{gguf}.`.
@@ -50,6 +53,7 @@ pub(super) fn find(name: &str) -> Result<&'static Arch> {
 /// Hyperparameters that the rest of the reader needs as numbers.
 pub(super) struct Dims {
     pub num_hidden_layers: u32,
+    pub num_decoder_layers: u32,
     pub head_dim: u32,
 }
 
@@ -63,18 +67,28 @@ impl Arch {
         if let Some(name) = find(self.tensors, stem) {
             return Some((format!("{name}.{part}"), RowMap::Identity));
         }
+        let first = (self.first_stack(), self.layers, self.layer_tensors, dims.num_hidden_layers);
+        let second = self.decoder.map(|([_, prefix], layers, names)| (prefix, layers, names, dims.num_decoder_layers));
+        let mut stacks = std::iter::once(first).chain(second);
+        let (stem, layers, names, n_layers) =
+            stacks.find_map(|(prefix, layers, names, n)| Some((stem.strip_prefix(prefix)?, layers, names, n)))?;
         let (layer, stem) = stem.strip_prefix("blk.")?.split_once('.')?;
         let number: u32 = layer.parse().ok()?;
         // One spelling a layer: "blk.00." would give a second tensor the same name.
-        if number >= dims.num_hidden_layers || number.to_string() != layer {
+        if number >= n_layers || number.to_string() != layer {
             return None;
         }
-        let name = find(self.layer_tensors, stem)?;
+        let name = find(names, stem)?;
         let row_map = match stem {
             "attn_q" | "attn_k" if self.rope_interleaved => RowMap::RopeInterleaved { head_dim: dims.head_dim },
             _ => RowMap::Identity,
         };
-        Some((format!("{}.{number}.{name}.{part}", self.layers), row_map))
+        Some((format!("{layers}.{number}.{name}.{part}"), row_map))
+    }
+
+    /// What is before `blk.N.` in the first stack of layers.
+    pub fn first_stack(&self) -> &'static str {
+        self.decoder.map_or("", |([first, _], ..)| first)
     }
 
     /// `config.json`, translated. `vocab_size` and `tie_word_embeddings` come from the tensors and are added by the caller.
@@ -158,7 +172,12 @@ impl Arch {
         // hidden size, and not by the heads' length.
         let largest = matches!((self.gguf, num_hidden_layers), ("gemma2", 46) | ("gemma3", 62));
         config.insert("query_pre_attn_scalar".into(), if largest { hidden_size / heads } else { head_dim }.into());
-        Ok((config, Dims { num_hidden_layers, head_dim }))
+        let num_decoder_layers = meta.count(&key("decoder_block_count"), Some(num_hidden_layers), 1024)?;
+        if self.decoder.is_some() {
+            config.insert("is_encoder_decoder".into(), true.into());
+            config.insert("num_decoder_layers".into(), num_decoder_layers.into());
+        }
+        Ok((config, Dims { num_hidden_layers, num_decoder_layers, head_dim }))
     }
 
     /// Hugging Face's `rope_scaling`, or `None` for plain rope.

@@ -33,6 +33,60 @@ const BIG: Names =
 const BIG_ATTENTION: Names = &[("attn_qkv", "self_attention.query_key_value"), ("attn_output", "self_attention.dense")];
 const BIG_MLP: Names = &[("ffn_up", "mlp.dense_h_to_4h"), ("ffn_down", "mlp.dense_4h_to_h")];
 
+const BERT: Names = &[
+    ("token_embd", "embeddings.word_embeddings"),
+    ("position_embd", "embeddings.position_embeddings"),
+    ("token_types", "embeddings.token_type_embeddings"),
+    ("token_embd_norm", "embeddings.LayerNorm"),
+];
+const BERT_LAYER: Names = &[
+    ("attn_q", "attention.self.query"),
+    ("attn_k", "attention.self.key"),
+    ("attn_v", "attention.self.value"),
+    ("attn_output", "attention.output.dense"),
+    ("attn_output_norm", "attention.output.LayerNorm"),
+    ("ffn_up", "intermediate.dense"),
+    ("ffn_down", "output.dense"),
+    ("layer_output_norm", "output.LayerNorm"),
+];
+
+const T5: Names = &[
+    ("token_embd", "shared"),
+    ("enc.output_norm", "encoder.final_layer_norm"),
+    ("dec.output_norm", "decoder.final_layer_norm"),
+    ("output", "lm_head"),
+];
+const T5_ATTENTION: Names = &[
+    ("attn_norm", "layer.0.layer_norm"),
+    ("attn_q", "layer.0.SelfAttention.q"),
+    ("attn_k", "layer.0.SelfAttention.k"),
+    ("attn_v", "layer.0.SelfAttention.v"),
+    ("attn_o", "layer.0.SelfAttention.o"),
+    ("attn_rel_b", "layer.0.SelfAttention.relative_attention_bias"),
+];
+const T5_CROSS: Names = &[
+    ("cross_attn_norm", "layer.1.layer_norm"),
+    ("cross_attn_q", "layer.1.EncDecAttention.q"),
+    ("cross_attn_k", "layer.1.EncDecAttention.k"),
+    ("cross_attn_v", "layer.1.EncDecAttention.v"),
+    ("cross_attn_o", "layer.1.EncDecAttention.o"),
+    // Older files have a bias here that no model reads.
+    ("cross_attn_rel_b", "layer.1.EncDecAttention.relative_attention_bias"),
+];
+/// Without a gate, `wi_1` is what Hugging Face calls `wi`.
+const T5_ENCODER_MLP: Names = &[
+    ("ffn_norm", "layer.1.layer_norm"),
+    ("ffn_gate", "layer.1.DenseReluDense.wi_0"),
+    ("ffn_up", "layer.1.DenseReluDense.wi_1"),
+    ("ffn_down", "layer.1.DenseReluDense.wo"),
+];
+const T5_DECODER_MLP: Names = &[
+    ("ffn_norm", "layer.2.layer_norm"),
+    ("ffn_gate", "layer.2.DenseReluDense.wi_0"),
+    ("ffn_up", "layer.2.DenseReluDense.wi_1"),
+    ("ffn_down", "layer.2.DenseReluDense.wo"),
+];
+
 const WINDOW: (&str, &str) = ("attention.sliding_window", "sliding_window");
 
 const LLAMA: Arch = Arch {
@@ -43,6 +97,7 @@ const LLAMA: Arch = Arch {
     tensors: &[TENSORS],
     layers: "model.layers",
     layer_tensors: &[ATTENTION, MLP, MLP_NORM],
+    decoder: None,
     rope_interleaved: true,
     keys: &[],
     flags: BIASES,
@@ -254,6 +309,32 @@ pub(super) const ARCHS: &[Arch] = &[
         tensors: &[BIG, &[("token_embd_norm", "transformer.word_embeddings_layernorm")]],
         layers: "transformer.h",
         layer_tensors: &[BIG_ATTENTION, BIG_MLP, ATTENTION, MLP_NORM],
+        ..HALVES
+    },
+    Arch {
+        gguf: "bert",
+        model_type: "bert",
+        hidden_act: "gelu",
+        layer_norms: true,
+        tensors: &[BERT],
+        layers: "encoder.layer",
+        layer_tensors: &[BERT_LAYER],
+        keys: &[("attention.causal", "is_decoder")],
+        flags: &[],
+        ..HALVES
+    },
+    Arch {
+        gguf: "t5",
+        model_type: "t5",
+        tensors: &[T5],
+        layers: "encoder.block",
+        layer_tensors: &[T5_ATTENTION, T5_ENCODER_MLP],
+        decoder: Some((["enc.", "dec."], "decoder.block", &[T5_ATTENTION, T5_CROSS, T5_DECODER_MLP])),
+        keys: &[
+            ("attention.relative_buckets_count", "relative_attention_num_buckets"),
+            ("attention.relative_max_distance", "relative_attention_max_distance"),
+        ],
+        flags: &[("ffn_gate.weight", "is_gated_act")],
         ..HALVES
     },
 ];

@@ -292,6 +292,11 @@ impl<'a> Array<'a> {
         matches!(self.kind, 4 | 5).then(|| self.words().map(i32::from_le_bytes).collect())
     }
 
+    /// Bytes of either sign, or `None` for an array of something else.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        matches!(self.kind, 0 | 1).then(|| self.bytes.to_vec())
+    }
+
     fn words(&self) -> impl Iterator<Item = [u8; 4]> + '_ {
         self.bytes.chunks_exact(4).map(|word| word.try_into().expect("chunks of 4"))
     }

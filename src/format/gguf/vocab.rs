@@ -75,6 +75,9 @@ pub(super) fn tokenizer(meta: &Metadata<'_>) -> Result<GgufTokenizer> {
     let merges_key = "tokenizer.ggml.merges";
     let merges = meta.array(merges_key)?.map(|a| strings(merges_key, a)).transpose()?;
 
+    let rules_key = "tokenizer.ggml.precompiled_charsmap";
+    let charsmap = meta.array(rules_key)?.map(|a| a.bytes().ok_or_else(|| wrong(rules_key))).transpose()?;
+
     let mut special_ids = Vec::new();
     for stem in SPECIAL {
         // An id outside the vocabulary is left out: published files have such, and nothing needs it.
@@ -102,7 +105,22 @@ pub(super) fn tokenizer(meta: &Metadata<'_>) -> Result<GgufTokenizer> {
         add_bos: meta.bool("tokenizer.ggml.add_bos_token")?,
         add_eos: meta.bool("tokenizer.ggml.add_eos_token")?,
         add_space_prefix: meta.bool("tokenizer.ggml.add_space_prefix")?,
+        remove_extra_whitespaces: meta.bool("tokenizer.ggml.remove_extra_whitespaces")?,
+        lowercase: meta.bool("tokenizer.ggml.normalizer.lowercase")?,
+        charsmap: charsmap.unwrap_or_default(),
     })
+}
+
+/// How a text's rows become one: `llama_pooling_type` (llama.cpp `llama.h`).
+pub(super) fn pooling(kind: Option<u32>) -> Option<String> {
+    let name = match kind? {
+        0 => return None,
+        1 => "mean",
+        2 => "cls",
+        3 => "lasttoken",
+        other => return Some(format!("of type {other}")),
+    };
+    Some(name.to_owned())
 }
 
 /// Which id starts a text and which end an answer.
@@ -125,5 +143,5 @@ pub(super) fn generation(tokenizer: &GgufTokenizer) -> GenerationConfig {
     eos_token_ids.extend(found.into_iter().map(|(_, id)| id));
     eos_token_ids.sort_unstable();
     eos_token_ids.dedup();
-    GenerationConfig { bos_token_id: special("bos"), eos_token_ids }
+    GenerationConfig { bos_token_id: special("bos"), eos_token_ids, decoder_start_token_id: None }
 }

@@ -1,7 +1,6 @@
 //! Where a long attention is cut into dispatches.
 
-use super::{GpuKvLayer, Lowering};
-use crate::gpu::StepShape;
+use crate::ops::{GpuKvLayer, Lowering};
 
 /// How an attention over many rows is cut into dispatches that none of them takes long: by rows, or by tiles of queries. A
 /// step that is short enough is one dispatch; the grids of the others are empty then.
@@ -25,9 +24,9 @@ impl Pieces {
         Self { n: units.div_ceil(length), length, macs, max_work: ctx.max_work }
     }
 
-    /// How many of the step's `units` a piece has.
-    pub(super) fn count(self, piece: u32, units: u32, s: &StepShape) -> u32 {
-        let whole = self.macs * u64::from(s.n_rows) * u64::from(s.kv_length) <= self.max_work;
+    /// How many of the `units` of a step of `n_rows` rows that look at up to `reach` positions a piece has.
+    pub(super) fn count(self, piece: u32, units: u32, n_rows: u32, reach: u32) -> u32 {
+        let whole = self.macs * u64::from(n_rows) * u64::from(reach) <= self.max_work;
         match piece {
             0 if whole => units,
             _ if whole => 0,
@@ -35,8 +34,8 @@ impl Pieces {
         }
     }
 
-    /// The multiply-adds of `count` of the step's `units`.
-    pub(super) fn work(self, count: u32, units: u32, s: &StepShape) -> u64 {
-        self.macs * u64::from(s.n_rows) * u64::from(s.kv_length) * u64::from(count) / u64::from(units.max(1))
+    /// The multiply-adds of `count` of them.
+    pub(super) fn work(self, count: u32, units: u32, n_rows: u32, reach: u32) -> u64 {
+        self.macs * u64::from(n_rows) * u64::from(reach) * u64::from(count) / u64::from(units.max(1))
     }
 }
