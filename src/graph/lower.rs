@@ -193,6 +193,12 @@ fn lower_node(
             let read = LinearWeights { weight: weights.matrix(op.weight)?, bias: vector(op.bias)?, norm };
             op.lower(ctx, label, read, (&inputs[0], op.residual.then(|| &inputs[1])), y()?)
         }
+        Op::Route(op) => op.lower(label, &inputs[0], y()?),
+        Op::ExpertLinear(op) => {
+            let read = LinearWeights { weight: weights.matrix(op.weight)?, bias: vector(op.bias)?, norm: None };
+            op.lower(ctx, label, read, (&inputs[0], &inputs[1]), y()?)
+        }
+        Op::ExpertSum(op) => op.lower(ctx, label, (&inputs[0], &inputs[1]), inputs.get(2), y()?),
         Op::Rope(op) => op.lower(ctx, label, &bind.rope_tables[op.table], &inputs[0], y()?),
         Op::KvWrite(op) => op.lower(ctx, label, &bind.caches[op.layer], &inputs[0], &inputs[1]),
         Op::Attention(op) => op.lower(ctx, label, &bind.caches[op.layer], &inputs[0], y()?),

@@ -50,6 +50,18 @@ pub struct Piece {
     pub rows: u32,
     /// Which rows of the tensor, and in which order.
     pub take: RowTake,
+    /// Of a tensor that is a stack of matrices (`[matrices, rows, cols]`) or of vectors: which of them, of how many. Rows are
+    /// counted from its first.
+    pub of_stack: (u32, u32),
+}
+
+impl Piece {
+    /// The stored elements (quantised: blocks) of a tensor of `n` that the piece is of.
+    pub fn elements(&self, n: u64) -> std::ops::Range<u64> {
+        let (index, count) = self.of_stack;
+        let each = n / u64::from(count);
+        u64::from(index) * each..(u64::from(index) + 1) * each
+    }
 }
 
 /// A weight that an op reads: one tensor, or several with their rows one after the other.

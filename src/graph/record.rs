@@ -1,5 +1,6 @@
 //! The words in which a model file speaks: each call checks shapes against the checkpoint and appends one op.
 
+mod experts;
 mod tensors;
 
 use std::collections::HashMap;
@@ -18,6 +19,8 @@ use crate::ops::norm::Norm;
 use crate::ops::rms_norm::RmsNorm;
 use crate::ops::rope::Rope;
 use crate::quant::Format;
+
+pub use experts::{ExpertModule, Routes};
 
 /// Most heads: attention has a workgroup for each.
 const MAX_HEADS: u32 = 65_535;
@@ -283,6 +286,11 @@ impl<'a> Recorder<'a> {
     /// `x` within `[−limit, limit]`.
     pub fn clamp(&mut self, x: Var, limit: f32) -> Var {
         self.elementwise(Function::Clamp(limit), &[x], "clamp")
+    }
+
+    /// `x · sigmoid(gate)`, with one gate for each row. `x: [tokens, width]`, `gate: [tokens, 1]` → the shape of `x`.
+    pub fn row_gate(&mut self, x: Var, gate: Var) -> Var {
+        self.elementwise(Function::RowGate, &[x, gate], "gated")
     }
 
     /// `a + b · factor`.

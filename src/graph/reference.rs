@@ -81,6 +81,14 @@ impl ReferenceModel {
                     let read = LinearWeights { weight, bias: vector(op.bias), norm };
                     op.reference(&inputs[0], read, op.residual.then(|| &inputs[1]))
                 }
+                Op::Route(op) => op.reference(&inputs[0]),
+                Op::ExpertLinear(op) => {
+                    op.reference(&inputs[0], &inputs[1], &weights.matrix(op.weight), vector(op.bias))
+                }
+                Op::ExpertSum(op) => {
+                    let width = node.output.map_or(0, |output| graph.values[output].width as usize);
+                    op.reference(&inputs[0], &inputs[1], inputs.get(2), width)
+                }
                 Op::Rope(op) => op.reference(&inputs[0], &rope_tables[op.table], rows),
                 Op::KvWrite(op) => {
                     op.reference(&mut caches[op.layer], &inputs[0], &inputs[1], rows);

@@ -58,8 +58,10 @@ impl Vectors {
         tensor.format.dequantize(bytes, &mut values);
         for (weight, room) in graph.weights.iter().zip(&mut self.values).filter(|(weight, _)| weight.vector) {
             for piece in weight.pieces.iter().filter(|piece| piece.tensor == tensor_index) {
-                for (i, value) in values.iter().enumerate() {
-                    let to = piece.take.place_of(first + i).map(|row| piece.row_offset as usize + row);
+                let elements = piece.elements(tensor.n_bytes / tensor.format.block_bytes());
+                for (i, value) in values.iter().enumerate().filter(|(i, _)| elements.contains(&((first + i) as u64))) {
+                    let row = first + i - elements.start as usize;
+                    let to = piece.take.place_of(row).map(|row| piece.row_offset as usize + row);
                     if let Some(place) = to.and_then(|to| room.get_mut(to)) {
                         *place = value + weight.plus;
                     }
@@ -189,11 +191,9 @@ fn used_weights(graph: &Graph) -> Vec<bool> {
             Op::Embedding(op) => used[op.weight] = true,
             Op::RmsNorm(op) => used[op.weight] = true,
             Op::Norm(op) => [op.weight, op.bias].into_iter().flatten().for_each(|weight| used[weight] = true),
-            Op::Linear(op) => {
-                used[op.weight] = true;
-                if let Some(bias) = op.bias {
-                    used[bias] = true;
-                }
+            Op::Linear(op) => [Some(op.weight), op.bias].into_iter().flatten().for_each(|weight| used[weight] = true),
+            Op::ExpertLinear(op) => {
+                [Some(op.weight), op.bias].into_iter().flatten().for_each(|weight| used[weight] = true);
             }
             _ => {}
         }
@@ -236,17 +236,19 @@ impl<B: Bytes> Sink<B> for GpuSink<'_> {
                 let Some(matrix) = matrix else { continue };
                 for piece in weight.pieces.iter().filter(|piece| piece.tensor == index) {
                     let Piece { row_offset, take, .. } = *piece;
-                    let (mut begin, mut end) = (first, end);
+                    let mut elements = piece.elements(tensor.n_bytes / tensor.format.block_bytes());
+                    let start = elements.start;
                     if take.by_columns == 0 && piece.rows == take.each {
                         // One run of rows: what lies around it is not looked at.
                         let row_blocks = u64::from(weight.cols) / tensor.format.block_weights();
-                        begin = begin.max(u64::from(take.first) * row_blocks);
-                        end = end.min(u64::from(take.first + take.each) * row_blocks);
+                        let run = [take.first, take.first + take.each].map(|row| start + u64::from(row) * row_blocks);
+                        elements = run[0]..run[1];
                     }
+                    let (begin, end) = (elements.start.max(first), elements.end.min(end));
                     if begin < end {
                         let chunk_byte = range.start + (begin - first) * tensor.format.block_bytes();
-                        let slice = Slice { chunk_byte, first: begin, end, row_offset, take, stored: tensor.format };
-                        slices.push((matrix.clone(), slice));
+                        let (first, end, stored) = (begin - start, end - start, tensor.format);
+                        slices.push((matrix.clone(), Slice { chunk_byte, first, end, row_offset, take, stored }));
                     }
                 }
             }
@@ -328,6 +330,8 @@ impl CpuMatrix for CpuWeight<'_> {
         let inside = |p: &&Piece| (p.row_offset..p.row_offset + p.rows).contains(&(row as u32));
         let Some(piece) = self.weight.pieces.iter().find(inside) else { return };
         let (tensor, bytes) = &self.tensors[piece.tensor];
+        let stack = piece.elements(bytes.len() as u64);
+        let bytes = &bytes[stack.start as usize..stack.end as usize];
         let stored = piece.take.stored(row - piece.row_offset as usize);
         if piece.take.by_columns > 0 {
             let n_bytes = tensor.format.block_bytes() as usize;
@@ -337,7 +341,7 @@ impl CpuMatrix for CpuWeight<'_> {
             }
             return;
         }
-        let row_bytes = bytes.len() / tensor.shape[0] as usize;
+        let row_bytes = out.len() / tensor.format.block_weights() as usize * tensor.format.block_bytes() as usize;
         tensor.format.dequantize(&bytes[stored * row_bytes..][..row_bytes], out);
     }
 }

@@ -22,6 +22,7 @@ const ALIASES: &[(&str, &[&str])] = &[
     ("hidden_act", &["activation_function", "activation"]),
     ("layer_norm_eps", &["layer_norm_epsilon", "norm_epsilon"]),
     ("rms_norm_eps", &["layer_norm_epsilon"]),
+    ("num_experts", &["num_local_experts"]),
 ];
 
 /// Most layers: as `format/` takes them.

@@ -17,10 +17,13 @@ mod gpt_neox;
 mod gptj;
 mod granite;
 mod llama;
+mod mixtral;
+mod mixture;
 mod olmo;
 mod opt;
 mod phi;
 mod phi3;
+mod qwen_moe;
 mod rope;
 mod stablelm;
 mod starcoder2;
@@ -62,13 +65,16 @@ const MODELS: &[(&str, Record)] = &[
     // SOLAR and SmolLM2 say that they are Llamas.
     ("llama", llama::llama),
     ("mistral", llama::mistral),
+    ("mixtral", mixtral::record),
     ("olmo", olmo::olmo),
     ("olmo2", olmo::olmo2),
     ("opt", opt::record),
     ("phi", phi::record),
     ("phi3", phi3::record),
     ("qwen2", llama::qwen2),
+    ("qwen2_moe", qwen_moe::qwen2),
     ("qwen3", llama::qwen3),
+    ("qwen3_moe", qwen_moe::qwen3),
     ("smollm3", llama::smollm3),
     ("stablelm", stablelm::record),
     ("starcoder2", starcoder2::record),

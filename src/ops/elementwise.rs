@@ -37,11 +37,13 @@ pub enum Function {
     SoftCap(f32),
     /// `a` within `[−x, x]`
     Clamp(f32),
+    /// `a · sigmoid(b)`, with one value of `b` for each row
+    RowGate,
 }
 
 impl Function {
     /// Every function: tests run over this list.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Add,
         Self::Mul,
         Self::Silu,
@@ -56,12 +58,13 @@ impl Function {
         Self::AddScaled(1.5),
         Self::SoftCap(5.0),
         Self::Clamp(0.5),
+        Self::RowGate,
     ];
 
     /// Number of inputs.
     pub fn arity(self) -> usize {
         match self {
-            Self::Add | Self::Mul | Self::AddScaled(_) => 2,
+            Self::Add | Self::Mul | Self::AddScaled(_) | Self::RowGate => 2,
             _ if self.is_gate() => 2,
             _ => 1,
         }
@@ -107,6 +110,7 @@ impl Function {
             Self::AddScaled(_) => "elementwise/add_scaled",
             Self::SoftCap(_) => "elementwise/soft_cap",
             Self::Clamp(_) => "elementwise/clamp",
+            Self::RowGate => "elementwise/row_gate",
         }
     }
 
@@ -133,13 +137,16 @@ impl Function {
             Self::AddScaled(x) => a + b * x,
             Self::SoftCap(x) => x * (a / x).tanh(),
             Self::Clamp(x) => a.clamp(-x, x),
+            Self::RowGate => (f64::from(a) / (1.0 + (-f64::from(b)).exp())) as f32,
         }
     }
 
-    /// CPU reference. `a, b: [rows, width]` → the same; `b` is `a` for functions of one value.
+    /// CPU reference. `a, b: [rows, width]` → the same; `b` is `a` for functions of one value. Of `b` a row gate reads the first
+    /// column.
     pub fn reference(self, a: &Rows, b: &Rows) -> Rows {
-        let data = a.data.iter().zip(&b.data).map(|(a, b)| self.value(*a, *b)).collect();
-        Rows { data, width: a.width }
+        let column = |j: usize| if self == Self::RowGate { 0 } else { j };
+        let value = |i: usize| self.value(a.data[i], b.row(i / a.width)[column(i % a.width)]);
+        Rows { data: (0..a.data.len()).map(value).collect(), width: a.width }
     }
 
     /// GPU lowering.
@@ -152,7 +159,7 @@ impl Function {
             b_offset: b.offset_quads(),
             y_stride: y.stride_quads(),
             value: self.parameter(),
-            pad: 0,
+            b_step: u32::from(self != Self::RowGate),
         };
         let kernel = KernelSpec::new("elementwise").slot("FUNCTION", self.file());
         let buffers = vec![Rc::clone(&a.buffer), Rc::clone(&b.buffer), Rc::clone(&y.buffer)];
@@ -171,7 +178,7 @@ params! {
         b_offset: u32,
         y_stride: u32,
         value: f32,
-        pad: u32,
+        b_step: u32,
     }
 }
 

@@ -6,12 +6,14 @@
 pub mod attention;
 pub mod elementwise;
 pub mod embedding;
+pub mod expert_linear;
 pub mod kv_write;
 pub mod linear;
 pub mod norm;
 pub mod rms_norm;
 pub mod rope;
 pub mod rope_attention;
+pub mod route;
 pub mod sample;
 pub mod select_rows;
 
@@ -35,6 +37,12 @@ pub enum Op {
     Norm(norm::Norm),
     /// `x · wᵀ`, with bias and residual.
     Linear(linear::Linear),
+    /// The experts of each row.
+    Route(route::Route),
+    /// `x · wᵀ` with the weights of each row's experts.
+    ExpertLinear(expert_linear::ExpertLinear),
+    /// The weighted sum of what they gave.
+    ExpertSum(expert_linear::ExpertSum),
     /// Rotary position embedding.
     Rope(rope::Rope),
     /// Keys and values into the cache.
@@ -264,6 +272,9 @@ pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("attention_values", attention::RowsParams::LAYOUT),
     ("elementwise", elementwise::Params::LAYOUT),
     ("embedding", embedding::Params::LAYOUT),
+    ("expert_rows", expert_linear::Params::LAYOUT),
+    ("expert_sum", expert_linear::SumParams::LAYOUT),
+    ("experts", expert_linear::Params::LAYOUT),
     ("kv_write", kv_write::Params::LAYOUT),
     ("matmul_rows", linear::Params::LAYOUT),
     ("matmul_tile", linear::Params::LAYOUT),
@@ -277,6 +288,7 @@ pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("rope_attention", rope_attention::SplitParams::LAYOUT),
     ("rope_attention_combine", rope_attention::CombineParams::LAYOUT),
     ("rope_attention_rows", rope_attention::SplitParams::LAYOUT),
+    ("route", route::Params::LAYOUT),
     ("sample_best", sample::BestParams::LAYOUT),
     ("sample_filtered", sample::LogitParams::LAYOUT),
     ("sample_slices", sample::LogitParams::LAYOUT),

@@ -17,6 +17,8 @@ pub(super) type Names = &'static [(&'static str, &'static str)];
 pub(super) struct Arch {
     /// Its name in GGUF, which also starts its keys.
     pub gguf: &'static str,
+    /// Whether it is for files with `expert_count`: there may be two architectures of a name.
+    pub mixture: bool,
     /// Hugging Face's `model_type`.
     pub model_type: &'static str,
     /// `hidden_act`, which GGUF leaves unsaid.
@@ -37,13 +39,14 @@ pub(super) struct Arch {
     pub flags: Names,
 }
 
-/// The architecture that GGUF calls `name`.
+/// The architecture that GGUF calls `name`, with a mixture of experts or without.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Unsupported`] for one that is not in the table.
-pub(super) fn find(name: &str) -> Result<&'static Arch> {
-    ARCHS.iter().find(|arch| arch.gguf == name).ok_or_else(|| {
-        Error::unsupported(format!("architecture {name}"), format!("models of architecture {name:?} cannot be run"))
+pub(super) fn find(name: &str, mixture: bool) -> Result<&'static Arch> {
+    ARCHS.iter().find(|arch| arch.gguf == name && arch.mixture == mixture).ok_or_else(|| {
+        let what = if mixture { format!("{name} of experts") } else { name.to_owned() };
+        Error::unsupported(format!("architecture {what}"), format!("models of architecture {what:?} cannot be run"))
     })
 }
 
@@ -101,9 +104,6 @@ impl Arch {
             && value_length != head_dim
         {
             return Err(Error::unsupported("keys and values of different length", "keys and values differ in length"));
-        }
-        if meta.u32(&key("expert_count"))?.unwrap_or(0) > 0 {
-            return Err(Error::unsupported("mixture of experts", "mixtures of experts cannot be run"));
         }
         let eps_key =
             key(if self.layer_norms { "attention.layer_norm_epsilon" } else { "attention.layer_norm_rms_epsilon" });

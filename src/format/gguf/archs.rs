@@ -33,10 +33,27 @@ const BIG: Names =
 const BIG_ATTENTION: Names = &[("attn_qkv", "self_attention.query_key_value"), ("attn_output", "self_attention.dense")];
 const BIG_MLP: Names = &[("ffn_up", "mlp.dense_h_to_4h"), ("ffn_down", "mlp.dense_4h_to_h")];
 
+const EXPERTS: Names = &[
+    ("ffn_gate_inp", "mlp.gate"),
+    ("ffn_gate_exps", "mlp.experts.gate_proj"),
+    ("ffn_up_exps", "mlp.experts.up_proj"),
+    ("ffn_down_exps", "mlp.experts.down_proj"),
+];
+const SHARED_EXPERT: Names = &[
+    ("ffn_gate_inp_shexp", "mlp.shared_expert_gate"),
+    ("ffn_gate_shexp", "mlp.shared_expert.gate_proj"),
+    ("ffn_up_shexp", "mlp.shared_expert.up_proj"),
+    ("ffn_down_shexp", "mlp.shared_expert.down_proj"),
+];
+const EXPERT_COUNT: (&str, &str) = ("expert_count", "num_experts");
+const CHOSEN: (&str, &str) = ("expert_used_count", "num_experts_per_tok");
+const EXPERT_WIDTH: (&str, &str) = ("expert_feed_forward_length", "moe_intermediate_size");
+
 const WINDOW: (&str, &str) = ("attention.sliding_window", "sliding_window");
 
 const LLAMA: Arch = Arch {
     gguf: "llama",
+    mixture: false,
     model_type: "llama",
     hidden_act: "silu",
     layer_norms: false,
@@ -64,6 +81,44 @@ const COHERE: Arch = Arch {
 
 pub(super) const ARCHS: &[Arch] = &[
     LLAMA,
+    Arch {
+        mixture: true,
+        model_type: "mixtral",
+        layer_tensors: &[
+            ATTENTION,
+            MLP_NORM,
+            &[
+                ("ffn_gate_inp", "block_sparse_moe.gate"),
+                ("ffn_gate_exps", "block_sparse_moe.experts.w1"),
+                ("ffn_up_exps", "block_sparse_moe.experts.w3"),
+                ("ffn_down_exps", "block_sparse_moe.experts.w2"),
+            ],
+        ],
+        keys: &[EXPERT_COUNT, CHOSEN],
+        ..LLAMA
+    },
+    Arch {
+        gguf: "qwen2moe",
+        mixture: true,
+        model_type: "qwen2_moe",
+        layer_tensors: &[ATTENTION, MLP, MLP_NORM, EXPERTS, SHARED_EXPERT],
+        keys: &[
+            EXPERT_COUNT,
+            CHOSEN,
+            EXPERT_WIDTH,
+            ("expert_shared_feed_forward_length", "shared_expert_intermediate_size"),
+        ],
+        flags: &[("attn_q.bias", "qkv_bias")],
+        ..HALVES
+    },
+    Arch {
+        gguf: "qwen3moe",
+        mixture: true,
+        model_type: "qwen3_moe",
+        layer_tensors: &[ATTENTION, MLP, MLP_NORM, EXPERTS],
+        keys: &[EXPERT_COUNT, CHOSEN, EXPERT_WIDTH],
+        ..HALVES
+    },
     Arch { gguf: "qwen2", model_type: "qwen2", ..HALVES },
     Arch { gguf: "qwen3", model_type: "qwen3", ..HALVES },
     Arch { gguf: "smollm3", model_type: "smollm3", ..LLAMA },
