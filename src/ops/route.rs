@@ -32,7 +32,8 @@ impl Route {
         for i in 0..logits.len() {
             let row = logits.row(i);
             let mut order: Vec<usize> = (0..row.len()).collect();
-            order.sort_by(|a, b| row[*b].total_cmp(&row[*a]));
+            // Adding 0 makes the two zeros one.
+            order.sort_by(|a, b| (row[*b] + 0.0).total_cmp(&(row[*a] + 0.0)));
             let exp = |expert: &usize| (f64::from(row[*expert]) - f64::from(row[order[0]])).exp();
             let summed = if self.normalised { &order[..chosen] } else { &order[..] };
             let sum: f64 = summed.iter().map(exp).sum();

@@ -12,8 +12,10 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
     let mut all: Vec<(&'static str, Slots)> = Vec::new();
     for name in [
         "attention_softmax",
+        "expert_sum",
         "rope",
         "rope_attention_combine",
+        "route",
         "sample_best",
         "sample_filtered",
         "sample_slices",
@@ -37,11 +39,13 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
             let reduce = [("REDUCE", reduce.file()), ("ACT", "act/plain")];
             all.push(("matvec", with(&[&reduce, &[("INPUT", "input/plain")], &rows])));
+            all.push(("experts", with(&[&reduce])));
             for gate in [gate, gates[0], gates[1]] {
                 all.push(("matvec", with(&[&reduce, &[("INPUT", "input/norm")], &gate])));
             }
         }
         for act in ["act/plain", "act/broadcast4"] {
+            all.push(("expert_rows", with(&[&[("ACT", act)]])));
             all.push(("matmul_rows", with(&[&[("ACT", act)]])));
             all.push(("matvec_rows", with(&[&[("INPUT", "input/plain"), ("ACT", act)], &rows])));
         }

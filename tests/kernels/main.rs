@@ -7,6 +7,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 mod attention;
+mod experts;
 mod harness;
 mod linear;
 mod repack;
@@ -29,6 +30,10 @@ tests![
     attention::attention_reads_the_window_only,
     attention::half_floats_are_clamped,
     attention::rows_of_several_slots,
+    experts::expert_sums,
+    experts::experts_in_every_format,
+    experts::experts_in_parts,
+    experts::routes,
     linear::a_grid_of_several_rows,
     linear::a_matrix_larger_than_a_binding_is_split_by_rows,
     linear::embedding_in_every_format,
