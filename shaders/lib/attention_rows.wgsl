@@ -19,8 +19,9 @@ struct Params {
     // vec4s of one (row, head) of scores; the last one holds 1 / sum.
     score_quads: u32,
     scale: f32,
+    // Whether heads have a sink.
+    has_sinks: u32,
     pad0: u32,
-    pad1: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

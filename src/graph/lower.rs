@@ -201,11 +201,12 @@ fn lower_node(
         Op::ExpertSum(op) => op.lower(ctx, label, (&inputs[0], &inputs[1]), inputs.get(2), y()?),
         Op::Rope(op) => op.lower(ctx, label, &bind.rope_tables[op.table], &inputs[0], y()?),
         Op::KvWrite(op) => op.lower(ctx, label, &bind.caches[op.layer], &inputs[0], &inputs[1]),
-        Op::Attention(op) => op.lower(ctx, label, &bind.caches[op.layer], &inputs[0], y()?),
+        Op::Attention(op) => op.lower(ctx, label, &bind.caches[op.layer], vector(op.sinks)?, (&inputs[0], y()?)),
         Op::RopeAttention(op) => {
             let table = (op.rotary_dim > 0).then(|| &bind.rope_tables[op.table]);
             let [q, k, v] = [&inputs[0], &inputs[1], &inputs[2]];
-            op.lower(ctx, label, &bind.caches[op.attention.layer], table, [q, k, v], y()?)
+            let sinks = vector(op.attention.sinks)?;
+            op.lower(ctx, label, &bind.caches[op.attention.layer], (table, sinks), [q, k, v], y()?)
         }
         Op::Elementwise(op) => op.lower(label, &inputs[0], inputs.last().unwrap_or(&inputs[0]), y()?),
         Op::SelectRows => select_rows::lower(ctx.step, label, &inputs[0], y()?),

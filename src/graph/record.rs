@@ -210,6 +210,14 @@ impl<'a> Recorder<'a> {
         Ok(self.push(op, &[x], short(module) + suffix, out, outputs))
     }
 
+    /// A vector of `len` values by its whole name, for a [`AttentionSpec`].
+    ///
+    /// # Errors
+    /// `bad_file` if the tensor is missing or not `[len]`.
+    pub fn vector(&mut self, name: &str, len: u32) -> Result<usize> {
+        self.weight(name, 1, len, RowTake::all(len), true)
+    }
+
     /// Declares a rotary table.
     ///
     /// # Errors
@@ -245,7 +253,7 @@ impl<'a> Recorder<'a> {
     /// # Errors
     /// `unsupported` for heads that no kernel takes, longer or more of them.
     pub fn attention(&mut self, name: &str, qkv: [Var; 3], spec: AttentionSpec) -> Result<Var> {
-        let AttentionSpec { heads, kv_heads, head_dim, scale, mask, soft_cap, alibi } = spec;
+        let AttentionSpec { heads, kv_heads, head_dim, scale, mask, soft_cap, alibi, sinks } = spec;
         if head_dim > MAX_HEAD_DIM {
             return Err(Error::unsupported(
                 format!("head_dim {head_dim}"),
@@ -263,7 +271,7 @@ impl<'a> Recorder<'a> {
         self.graph.caches.push(CacheLayer { kv_heads, head_dim });
         let write = Op::KvWrite(KvWrite { layer, kv_heads, head_dim });
         self.graph.nodes.push(Node { op: write, inputs: vec![k.0, v.0], output: None });
-        let op = Op::Attention(Attention { layer, heads, kv_heads, head_dim, scale, mask, soft_cap, alibi });
+        let op = Op::Attention(Attention { layer, heads, kv_heads, head_dim, scale, mask, soft_cap, alibi, sinks });
         let width = self.width(q);
         Ok(self.push(op, &[q], short(name), width, false))
     }
@@ -402,6 +410,8 @@ pub struct AttentionSpec {
     pub soft_cap: f32,
     /// See [`Attention::alibi`].
     pub alibi: f32,
+    /// See [`Attention::sinks`].
+    pub sinks: Option<usize>,
 }
 
 /// `model.layers.3.mlp.up_proj` → `layers.3.mlp.up_proj`.

@@ -94,11 +94,11 @@ impl ReferenceModel {
                     op.reference(&mut caches[op.layer], &inputs[0], &inputs[1], rows);
                     continue;
                 }
-                Op::Attention(op) => op.reference(&caches[op.layer], &inputs[0], rows),
+                Op::Attention(op) => op.reference(&caches[op.layer], &inputs[0], vector(op.sinks), rows),
                 Op::RopeAttention(op) => {
                     let table = (op.rotary_dim > 0).then(|| rope_tables[op.table].as_slice());
                     let [q, k, v] = [&inputs[0], &inputs[1], &inputs[2]];
-                    op.reference(&mut caches[op.attention.layer], [q, k, v], table, rows)
+                    op.reference(&mut caches[op.attention.layer], [q, k, v], (table, vector(op.attention.sinks)), rows)
                 }
                 Op::Elementwise(op) => op.reference(&inputs[0], inputs.last().unwrap_or(&inputs[0])),
                 Op::SelectRows => select_rows::reference(&inputs[0], n_outputs),

@@ -235,7 +235,7 @@ impl Dims {
     pub fn attention(&self) -> AttentionSpec {
         let Self { heads, kv_heads, head_dim, .. } = *self;
         let scale = f64::from(head_dim).powf(-0.5) as f32;
-        AttentionSpec { heads, kv_heads, head_dim, scale, mask: Mask::Causal, soft_cap: 0.0, alibi: 0.0 }
+        AttentionSpec { heads, kv_heads, head_dim, scale, mask: Mask::Causal, soft_cap: 0.0, alibi: 0.0, sinks: None }
     }
 
     /// The mask of a layer that looks back over `window` positions, itself included.

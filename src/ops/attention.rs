@@ -1,4 +1,5 @@
-//! Scaled dot-product attention over the cache (Vaswani et al. 2017, eq. 1), with grouped queries (Ainslie et al. 2023).
+//! Scaled dot-product attention over the cache (Vaswani et al. 2017, eq. 1), with grouped queries (Ainslie et al. 2023). A head
+//! may have a sink: a score that takes its share of the softmax, and brings no value (OpenAI 2025, § 2.3).
 
 use std::rc::Rc;
 
@@ -41,6 +42,8 @@ pub struct Attention {
     pub soft_cap: f32,
     /// What attention with linear biases (Press et al. 2022) is multiplied by, 1 as a rule; 0 for none.
     pub alibi: f32,
+    /// Index of the vector of sinks in the graph: `[heads]`.
+    pub sinks: Option<usize>,
 }
 
 impl Attention {
@@ -65,8 +68,9 @@ impl Attention {
         }
     }
 
-    /// CPU reference: softmax over all positions at once, in f64. `q: [rows, heads · head_dim]` → the same shape.
-    pub fn reference(&self, cache: &CpuKvLayer, q: &Rows, rows: &[StepRow]) -> Rows {
+    /// CPU reference: softmax over all positions at once, in f64. `q: [rows, heads · head_dim]`, `sinks: [heads]` → the shape of
+    /// `q`.
+    pub fn reference(&self, cache: &CpuKvLayer, q: &Rows, sinks: Option<&[f32]>, rows: &[StepRow]) -> Rows {
         let (heads, kv_heads, dim) = (self.heads as usize, self.kv_heads as usize, self.head_dim as usize);
         let mut y = Rows::zeros(q.len(), q.width);
         for (i, row) in rows.iter().enumerate() {
@@ -84,9 +88,10 @@ impl Attention {
                     if cap == 0.0 { score } else { cap * (score / cap).tanh() }
                 };
                 let scores: Vec<f64> = (begin..end).map(score).collect();
-                let maximum = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sink = sinks.map_or(f64::NEG_INFINITY, |sinks| f64::from(sinks[head]));
+                let maximum = scores.iter().copied().fold(sink, f64::max);
                 let weights: Vec<f64> = scores.iter().map(|s| (s - maximum).exp()).collect();
-                let sum: f64 = weights.iter().sum();
+                let sum = weights.iter().sum::<f64>() + (sink - maximum).exp();
                 for d in 0..dim {
                     let value = |(p, w): (usize, &f64)| w * f64::from(cache.v[base + (begin + p) * dim + d]);
                     y.row_mut(i)[head * dim + d] = (weights.iter().enumerate().map(value).sum::<f64>() / sum) as f32;
@@ -102,11 +107,11 @@ impl Attention {
         ctx: &Lowering<'_>,
         label: &str,
         cache: &GpuKvLayer,
-        q: &Operand,
-        y: &Operand,
+        sinks: Option<&Rc<GpuBuffer>>,
+        (q, y): (&Operand, &Operand),
     ) -> Vec<DispatchSpec> {
         if let Some(scores) = ctx.scores.filter(|_| self.head_dim.is_multiple_of(4) && self.scores_are_plain()) {
-            return self.lower_rows(ctx, label, cache, scores, q, y);
+            return self.lower_rows(ctx, label, cache, sinks, scores, (q, y));
         }
         let head_quads = self.head_dim.div_ceil(4);
         let params = Params {
@@ -122,12 +127,15 @@ impl Attention {
             scale: self.scale,
             soft_cap: self.soft_cap,
             alibi: self.alibi,
+            has_sinks: u32::from(sinks.is_some()),
+            pad: [0; 3],
         };
         let buffers = vec![
             Rc::clone(ctx.step),
             Rc::clone(&q.buffer),
             Rc::clone(&cache.k),
             Rc::clone(&cache.v),
+            Rc::clone(sinks.unwrap_or(ctx.nothing)),
             Rc::clone(&y.buffer),
         ];
         let kernel = KernelSpec::new("attention_tile")
@@ -150,9 +158,9 @@ impl Attention {
         ctx: &Lowering<'_>,
         label: &str,
         cache: &GpuKvLayer,
+        sinks: Option<&Rc<GpuBuffer>>,
         scores: &Rc<GpuBuffer>,
-        q: &Operand,
-        y: &Operand,
+        (q, y): (&Operand, &Operand),
     ) -> Vec<DispatchSpec> {
         let head_quads = self.head_dim / 4;
         let params = RowsParams {
@@ -166,7 +174,8 @@ impl Attention {
             y_stride: y.stride_quads(),
             score_quads: score_quads(cache.capacity),
             scale: self.scale,
-            pad: [0; 2],
+            has_sinks: u32::from(sinks.is_some()),
+            pad: 0,
         };
         let kv = ctx.variants.kv;
         let (heads, groups) = (self.heads, self.kv_heads * (self.heads / self.kv_heads).div_ceil(4));
@@ -182,7 +191,7 @@ impl Attention {
             &format!("{label}.softmax"),
             KernelSpec::new("attention_softmax"),
             &params,
-            vec![Rc::clone(ctx.step), Rc::clone(scores)],
+            vec![Rc::clone(ctx.step), Rc::clone(sinks.unwrap_or(ctx.nothing)), Rc::clone(scores)],
             Box::new(move |s: &StepShape| [heads.div_ceil(4), s.n_rows, 1]),
         );
         let values = dispatch(
@@ -276,6 +285,8 @@ params! {
         scale: f32,
         soft_cap: f32,
         alibi: f32,
+        has_sinks: u32,
+        pad: [u32; 3],
     }
 }
 
@@ -291,6 +302,7 @@ params! {
         y_stride: u32,
         score_quads: u32,
         scale: f32,
-        pad: [u32; 2],
+        has_sinks: u32,
+        pad: u32,
     }
 }
