@@ -12,8 +12,12 @@ struct Params {
     y_stride: u32,
     // What functions with a parameter take.
     value: f32,
+    second: f32,
     // 0 where all columns take the first value of b.
     b_step: u32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

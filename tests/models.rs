@@ -37,6 +37,7 @@ const TINY: &[(&str, Option<&str>)] = &[
     ("glm4", F32),
     ("gpt2", F32),
     ("gpt_neox", F32),
+    ("gpt_oss", F32),
     ("gptj", None),
     ("granite", F32),
     ("hyperclovax", None),

@@ -20,7 +20,7 @@ use crate::ops::rms_norm::RmsNorm;
 use crate::ops::rope::Rope;
 use crate::quant::Format;
 
-pub use experts::{ExpertModule, Routes};
+pub use experts::{ExpertModule, Packed, Routes};
 
 /// Most heads: attention has a workgroup for each.
 const MAX_HEADS: u32 = 65_535;
@@ -279,6 +279,11 @@ impl<'a> Recorder<'a> {
     /// An activation, `function(x)`.
     pub fn activation(&mut self, function: Function, x: Var) -> Var {
         self.elementwise(function, &[x], "act")
+    }
+
+    /// `(clamp(up) + 1) · gate · sigmoid(alpha · gate)`: see [`Function::ClampedSwiglu`].
+    pub fn clamped_swiglu(&mut self, gate: Var, up: Var, alpha: f32, limit: f32) -> Var {
+        self.elementwise(Function::ClampedSwiglu { alpha, limit }, &[gate, up], "act")
     }
 
     /// `x · factor`.

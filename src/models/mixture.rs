@@ -31,7 +31,7 @@ impl Mixture {
         let Self { module, router, intermediate_size, .. } = *self;
         let at = &format!("{layer}.{module}");
         let experts = format!("{at}.experts");
-        let [gate, up, down] = self.linears.map(|linear| ExpertModule { experts: &experts, linear });
+        let [gate, up, down] = self.linears.map(|linear| ExpertModule { experts: &experts, linear, packed: None });
 
         let logits = g.linear(&format!("{at}.{router}"), h, self.experts, false)?;
         let routes = g.route(at, logits, self.chosen, self.normalised)?;

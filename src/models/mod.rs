@@ -14,6 +14,7 @@ mod glm4;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
+mod gpt_oss;
 mod gptj;
 mod granite;
 mod llama;
@@ -59,6 +60,7 @@ const MODELS: &[(&str, Record)] = &[
     ("gpt2", gpt2::record),
     ("gpt_neo", gpt_neo::record),
     ("gpt_neox", gpt_neox::record),
+    ("gpt_oss", gpt_oss::record),
     ("gptj", gptj::record),
     ("granite", granite::granite),
     ("hyperclovax", granite::hyperclovax),

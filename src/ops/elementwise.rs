@@ -37,13 +37,20 @@ pub enum Function {
     SoftCap(f32),
     /// `a` within `[−x, x]`
     Clamp(f32),
+    /// `(clamp(b) + 1) · a · sigmoid(alpha · a)`, `a` at most `limit`, `b` within `[−limit, limit]` (OpenAI 2025, § 2.2)
+    ClampedSwiglu {
+        /// See the formula.
+        alpha: f32,
+        /// See the formula.
+        limit: f32,
+    },
     /// `a · sigmoid(b)`, with one value of `b` for each row
     RowGate,
 }
 
 impl Function {
     /// Every function: tests run over this list.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Add,
         Self::Mul,
         Self::Silu,
@@ -58,13 +65,14 @@ impl Function {
         Self::AddScaled(1.5),
         Self::SoftCap(5.0),
         Self::Clamp(0.5),
+        Self::ClampedSwiglu { alpha: 1.702, limit: 0.7 },
         Self::RowGate,
     ];
 
     /// Number of inputs.
     pub fn arity(self) -> usize {
         match self {
-            Self::Add | Self::Mul | Self::AddScaled(_) | Self::RowGate => 2,
+            Self::Add | Self::Mul | Self::AddScaled(_) | Self::ClampedSwiglu { .. } | Self::RowGate => 2,
             _ if self.is_gate() => 2,
             _ => 1,
         }
@@ -85,11 +93,12 @@ impl Function {
         matches!(self, Self::SiluMul | Self::GeluMul | Self::GeluTanhMul)
     }
 
-    /// The number that it takes, or 0.
-    fn parameter(self) -> f32 {
+    /// The numbers that it takes, or 0.
+    fn parameters(self) -> [f32; 2] {
         match self {
-            Self::Scale(x) | Self::AddScaled(x) | Self::SoftCap(x) | Self::Clamp(x) => x,
-            _ => 0.0,
+            Self::Scale(x) | Self::AddScaled(x) | Self::SoftCap(x) | Self::Clamp(x) => [x, 0.0],
+            Self::ClampedSwiglu { alpha, limit } => [limit, alpha],
+            _ => [0.0; 2],
         }
     }
 
@@ -110,6 +119,7 @@ impl Function {
             Self::AddScaled(_) => "elementwise/add_scaled",
             Self::SoftCap(_) => "elementwise/soft_cap",
             Self::Clamp(_) => "elementwise/clamp",
+            Self::ClampedSwiglu { .. } => "elementwise/clamped_swiglu",
             Self::RowGate => "elementwise/row_gate",
         }
     }
@@ -137,6 +147,10 @@ impl Function {
             Self::AddScaled(x) => a + b * x,
             Self::SoftCap(x) => x * (a / x).tanh(),
             Self::Clamp(x) => a.clamp(-x, x),
+            Self::ClampedSwiglu { alpha, limit } => {
+                let gate = f64::from(a.min(limit));
+                ((f64::from(b.clamp(-limit, limit)) + 1.0) * gate / (1.0 + (-f64::from(alpha) * gate).exp())) as f32
+            }
             Self::RowGate => (f64::from(a) / (1.0 + (-f64::from(b)).exp())) as f32,
         }
     }
@@ -151,6 +165,7 @@ impl Function {
 
     /// GPU lowering.
     pub fn lower(self, label: &str, a: &Operand, b: &Operand, y: &Operand) -> Vec<DispatchSpec> {
+        let [value, second] = self.parameters();
         let params = Params {
             n_quads: y.width.div_ceil(4),
             a_stride: a.stride_quads(),
@@ -158,8 +173,10 @@ impl Function {
             b_stride: b.stride_quads(),
             b_offset: b.offset_quads(),
             y_stride: y.stride_quads(),
-            value: self.parameter(),
+            value,
+            second,
             b_step: u32::from(self != Self::RowGate),
+            pad: [0; 3],
         };
         let kernel = KernelSpec::new("elementwise").slot("FUNCTION", self.file());
         let buffers = vec![Rc::clone(&a.buffer), Rc::clone(&b.buffer), Rc::clone(&y.buffer)];
@@ -178,7 +195,9 @@ params! {
         b_offset: u32,
         y_stride: u32,
         value: f32,
+        second: f32,
         b_step: u32,
+        pad: [u32; 3],
     }
 }
 

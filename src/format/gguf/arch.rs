@@ -186,6 +186,10 @@ impl Arch {
             "yarn" => {
                 let factor = factor()?;
                 let mut scaling = json!({ "rope_type": "yarn", "factor": factor });
+                // Not said, and no other was published.
+                if self.model_type == "gpt_oss" {
+                    scaling["truncate"] = false.into();
+                }
                 if let Some(context) = meta.u32(&key("original_context_length"))? {
                     scaling["original_max_position_embeddings"] = context.into();
                 }

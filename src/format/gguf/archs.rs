@@ -119,6 +119,22 @@ pub(super) const ARCHS: &[Arch] = &[
         keys: &[EXPERT_COUNT, CHOSEN, EXPERT_WIDTH],
         ..HALVES
     },
+    Arch {
+        gguf: "gpt-oss",
+        mixture: true,
+        model_type: "gpt_oss",
+        layer_tensors: &[
+            &[
+                ("ffn_gate_inp", "mlp.router"),
+                ("attn_sinks", "self_attn.sinks"),
+                ("post_attention_norm", "post_attention_layernorm"),
+            ],
+            ATTENTION,
+            EXPERTS,
+        ],
+        keys: &[EXPERT_COUNT, CHOSEN, WINDOW],
+        ..HALVES
+    },
     Arch { gguf: "qwen2", model_type: "qwen2", ..HALVES },
     Arch { gguf: "qwen3", model_type: "qwen3", ..HALVES },
     Arch { gguf: "smollm3", model_type: "smollm3", ..LLAMA },

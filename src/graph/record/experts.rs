@@ -25,6 +25,20 @@ pub struct ExpertModule<'a> {
     /// The linear, e.g. `gate_proj`. Its weights are `{experts}.{linear}.weight`, `[experts, out, in]`, or one
     /// `{experts}.{expert}.{linear}.weight` an expert, `[out, in]`; biases likewise.
     pub linear: &'a str,
+    /// Where the files may have it otherwise.
+    pub packed: Option<Packed<'a>>,
+}
+
+/// A linear of gpt-oss: `{experts}.{tensor}`, `[experts, in, period · out]`, of whose columns one in `period` is the linear's,
+/// from `first` on; biases are `{experts}.{tensor}_bias`, `[experts, period · out]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'a> {
+    /// See above.
+    pub tensor: &'a str,
+    /// See above.
+    pub first: u32,
+    /// See above.
+    pub period: u32,
 }
 
 impl Recorder<'_> {
@@ -90,16 +104,29 @@ impl Recorder<'_> {
         (rows, cols): (u32, u32),
         vector: bool,
     ) -> Result<usize> {
-        let ExpertModule { experts: at, linear } = module;
-        let whole = format!("{at}.{linear}.{part}");
+        let ExpertModule { experts: at, linear, packed } = module;
+        let mut whole = format!("{at}.{linear}.{part}");
         let each = if vector { cols } else { rows };
+        let mut take = RowTake::all(each);
+        if let Some(Packed { tensor, first, period }) = packed {
+            let name = format!("{at}.{tensor}{}", if vector { "_bias" } else { "" });
+            if self.has(&name) {
+                let n = each * period;
+                take = match period {
+                    1 => take,
+                    _ => RowTake { first, each: 1, period, ..take },
+                };
+                take.by_columns = if vector { 0 } else { n };
+                whole = name;
+            }
+        }
         let (mut pieces, mut formats) = (Vec::<Piece>::new(), Vec::<Format>::new());
         for expert in 0..experts {
             let (name, of_stack) = match self.has(&whole) {
                 true => (whole.clone(), Some((expert, experts))),
                 false => (format!("{at}.{expert}.{linear}.{part}"), None),
             };
-            let (piece, format) = self.piece(&name, (rows, cols), RowTake::all(each), vector, of_stack)?;
+            let (piece, format) = self.piece(&name, (rows, cols), take, vector, of_stack)?;
             pieces.push(Piece { row_offset: expert * expert_rows(each), ..piece });
             formats.push(format);
         }
