@@ -1,5 +1,5 @@
 // The weighted sum of what a row's experts gave, and what is added to it; four columns an invocation.
-// Reference: src/ops/expert_linear.rs.
+// Reference: src/ops/expert_sum.rs.
 
 struct Params {
     // vec4s of one row of y, and between the columns of x of two chosen experts.

@@ -202,7 +202,7 @@ impl Engine {
         let info = ModelInfo {
             architecture: checkpoint.model_type.clone(),
             title: checkpoint.name.clone(),
-            parameters: checkpoint.tensors.iter().map(|tensor| tensor.shape.iter().product::<u64>()).sum(),
+            parameters: checkpoint.parameters(),
             context,
             vocab_size: limits.vocab_size,
             integrity: match report.integrity {

@@ -4,7 +4,7 @@
 use super::{Graph, Node, Piece, Value, Weight};
 use crate::ops::Op;
 use crate::ops::elementwise::Function;
-use crate::ops::expert_linear::ExpertSum;
+use crate::ops::expert_sum::ExpertSum;
 use crate::ops::linear::Linear;
 use crate::ops::row_stride;
 

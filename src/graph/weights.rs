@@ -330,7 +330,20 @@ impl CpuMatrix for CpuWeight<'_> {
     fn row(&self, row: usize, out: &mut [f32]) {
         out.fill(0.0);
         let inside = |p: &&Piece| (p.row_offset..p.row_offset + p.rows).contains(&(row as u32));
-        let Some(piece) = self.weight.pieces.iter().find(inside) else { return };
+        let mut pieces = self.weight.pieces.iter().filter(inside);
+        let Some(piece) = pieces.next() else { return };
+        self.stored_row(piece, row, out);
+        // Codes and scales of one format in two tensors.
+        for piece in pieces {
+            let mut factors = vec![0.0; out.len()];
+            self.stored_row(piece, row, &mut factors);
+            out.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor);
+        }
+    }
+}
+
+impl CpuWeight<'_> {
+    fn stored_row(&self, piece: &Piece, row: usize, out: &mut [f32]) {
         let (tensor, bytes) = &self.tensors[piece.tensor];
         let stack = piece.elements(bytes.len() as u64);
         let bytes = &bytes[stack.start as usize..stack.end as usize];

@@ -97,7 +97,10 @@ pub fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     })?;
     if let Some(quantisation) = checkpoint.config.get("quantization_config").filter(|value| !value.is_null()) {
         let method = quantisation.get("quant_method").and_then(|method| method.as_str()).unwrap_or("unnamed");
-        return Err(config::unsupported(format!("quantization_config {method}")));
+        // Its tensors say enough.
+        if method != "mxfp4" {
+            return Err(config::unsupported(format!("quantization_config {method}")));
+        }
     }
     record(checkpoint)
 }

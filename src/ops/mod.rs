@@ -7,6 +7,7 @@ pub mod attention;
 pub mod elementwise;
 pub mod embedding;
 pub mod expert_linear;
+pub mod expert_sum;
 pub mod kv_write;
 pub mod linear;
 pub mod norm;
@@ -42,7 +43,7 @@ pub enum Op {
     /// `x · wᵀ` with the weights of each row's experts.
     ExpertLinear(expert_linear::ExpertLinear),
     /// The weighted sum of what they gave.
-    ExpertSum(expert_linear::ExpertSum),
+    ExpertSum(expert_sum::ExpertSum),
     /// Rotary position embedding.
     Rope(rope::Rope),
     /// Keys and values into the cache.
@@ -272,9 +273,9 @@ pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("attention_values", attention::RowsParams::LAYOUT),
     ("elementwise", elementwise::Params::LAYOUT),
     ("embedding", embedding::Params::LAYOUT),
-    ("expert_rows", expert_linear::Params::LAYOUT),
-    ("expert_sum", expert_linear::SumParams::LAYOUT),
-    ("experts", expert_linear::Params::LAYOUT),
+    ("expert_linear", expert_linear::Params::LAYOUT),
+    ("expert_linear_rows", expert_linear::Params::LAYOUT),
+    ("expert_sum", expert_sum::Params::LAYOUT),
     ("kv_write", kv_write::Params::LAYOUT),
     ("matmul_rows", linear::Params::LAYOUT),
     ("matmul_tile", linear::Params::LAYOUT),

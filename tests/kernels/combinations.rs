@@ -39,13 +39,13 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
             let reduce = [("REDUCE", reduce.file()), ("ACT", "act/plain")];
             all.push(("matvec", with(&[&reduce, &[("INPUT", "input/plain")], &rows])));
-            all.push(("experts", with(&[&reduce])));
+            all.push(("expert_linear", with(&[&reduce])));
             for gate in [gate, gates[0], gates[1]] {
                 all.push(("matvec", with(&[&reduce, &[("INPUT", "input/norm")], &gate])));
             }
         }
         for act in ["act/plain", "act/broadcast4"] {
-            all.push(("expert_rows", with(&[&[("ACT", act)]])));
+            all.push(("expert_linear_rows", with(&[&[("ACT", act)]])));
             all.push(("matmul_rows", with(&[&[("ACT", act)]])));
             all.push(("matvec_rows", with(&[&[("INPUT", "input/plain"), ("ACT", act)], &rows])));
         }
@@ -89,6 +89,8 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         "iq4_nl",
         "iq4_xs",
         "mxfp4",
+        "mxfp4_codes",
+        "mxfp4_scales",
         "tq1_0",
         "tq2_0",
     ] {

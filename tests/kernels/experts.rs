@@ -1,7 +1,8 @@
 //! Mixtures of experts: routes, experts' linears in every format, sums.
 
 use doran::gpu::device::GpuOptions;
-use doran::ops::expert_linear::{ExpertLinear, ExpertSum, expert_rows};
+use doran::ops::expert_linear::{ExpertLinear, expert_rows};
+use doran::ops::expert_sum::ExpertSum;
 use doran::ops::linear::LinearWeights;
 use doran::ops::route::{MAX_CHOSEN, ROUTE_WIDTH, Route};
 use doran::ops::{Rows, StepRow, row_stride};

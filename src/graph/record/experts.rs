@@ -4,7 +4,8 @@ use super::{Recorder, Var, short};
 use crate::error::{Error, Result};
 use crate::gpu::upload::RowTake;
 use crate::graph::Piece;
-use crate::ops::expert_linear::{ExpertLinear, ExpertSum, expert_rows};
+use crate::ops::expert_linear::{ExpertLinear, expert_rows};
+use crate::ops::expert_sum::ExpertSum;
 use crate::ops::route::{MAX_CHOSEN, MAX_EXPERTS, ROUTE_WIDTH, Route};
 use crate::ops::{Op, row_stride};
 use crate::quant::Format;
@@ -30,7 +31,8 @@ pub struct ExpertModule<'a> {
 }
 
 /// A linear of gpt-oss: `{experts}.{tensor}`, `[experts, in, period · out]`, of whose columns one in `period` is the linear's,
-/// from `first` on; biases are `{experts}.{tensor}_bias`, `[experts, period · out]`.
+/// from `first` on; biases are `{experts}.{tensor}_bias`, `[experts, period · out]`. In MXFP4 codes and scales are
+/// `{experts}.{tensor}_blocks` and `…_scales`, both by rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Packed<'a> {
     /// See above.
@@ -105,33 +107,39 @@ impl Recorder<'_> {
         vector: bool,
     ) -> Result<usize> {
         let ExpertModule { experts: at, linear, packed } = module;
-        let mut whole = format!("{at}.{linear}.{part}");
         let each = if vector { cols } else { rows };
-        let mut take = RowTake::all(each);
+        let (mut whole, mut take) = (format!("{at}.{linear}.{part}"), RowTake::all(each));
+        // Of a format in two tensors, the second.
+        let mut scales = None;
         if let Some(Packed { tensor, first, period }) = packed {
-            let name = format!("{at}.{tensor}{}", if vector { "_bias" } else { "" });
-            if self.has(&name) {
-                let n = each * period;
-                take = match period {
-                    1 => take,
-                    _ => RowTake { first, each: 1, period, ..take },
-                };
-                take.by_columns = if vector { 0 } else { n };
-                whole = name;
+            let columns = format!("{at}.{tensor}");
+            let blocks = format!("{columns}_blocks");
+            let spaced = RowTake { first, each: 1, period, ..RowTake::default() };
+            let rows = if period == 1 { take } else { spaced };
+            if vector && self.has(&format!("{columns}_bias")) {
+                (whole, take) = (format!("{columns}_bias"), rows);
+            } else if !vector && self.has(&columns) {
+                (whole, take) = (columns, RowTake { by_columns: each * period, ..rows });
+            } else if !vector && self.has(&blocks) {
+                (whole, take, scales) = (blocks, rows, Some(format!("{columns}_scales")));
             }
         }
         let (mut pieces, mut formats) = (Vec::<Piece>::new(), Vec::<Format>::new());
+        let is_whole = self.has(&whole);
         for expert in 0..experts {
-            let (name, of_stack) = match self.has(&whole) {
+            let (name, of_stack) = match is_whole {
                 true => (whole.clone(), Some((expert, experts))),
                 false => (format!("{at}.{expert}.{linear}.{part}"), None),
             };
-            let (piece, format) = self.piece(&name, (rows, cols), take, vector, of_stack)?;
-            pieces.push(Piece { row_offset: expert * expert_rows(each), ..piece });
-            formats.push(format);
+            for name in [Some(&name), scales.as_ref()].into_iter().flatten() {
+                let (piece, format) = self.piece(name, (rows, cols), take, vector, of_stack)?;
+                pieces.push(Piece { row_offset: expert * expert_rows(each), ..piece });
+                formats.push(format);
+            }
         }
-        let format = formats[0];
-        if formats.iter().any(|other| *other != format) {
+        let format = formats[0].whole();
+        let parts = if scales.is_some() { [Format::MXFP4_CODES, Format::MXFP4_SCALES] } else { [format; 2] };
+        if formats.iter().any(|other| !parts.contains(other)) {
             return Err(Error::unsupported(
                 "experts in different formats",
                 format!("{whole}: experts are stored in different formats, which doran does not take"),

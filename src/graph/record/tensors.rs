@@ -24,6 +24,9 @@ impl Recorder<'_> {
     /// A matrix `[rows, cols]`, or a vector `[cols]`, of the rows (the entries) that `take` takes of tensor `name`.
     pub(super) fn weight(&mut self, name: &str, rows: u32, cols: u32, take: RowTake, vector: bool) -> Result<usize> {
         let (piece, format) = self.piece(name, (rows, cols), take, vector, None)?;
+        if format != format.whole() {
+            return Err(Error::bad_file(format!("tensor {name} has but a part of each weight")).with("tensor", name));
+        }
         let key = (piece.tensor, piece.take);
         if let Some(index) = self.weights.get(&key) {
             return Ok(*index);

@@ -1,6 +1,6 @@
 // A row of x times the rows of w of one of its experts on CPU adapters: as matvec_rows.wgsl, an invocation owns two quads of
 // rows, but which ones is read from the routes. Reference: src/ops/expert_linear.rs.
-#import experts_io
+#import expert_linear_io
 #import ACT
 #import quads
 

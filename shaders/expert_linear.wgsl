@@ -1,6 +1,6 @@
 // A row of x times the rows of w of one of its experts on GPUs: as matvec.wgsl, but which rows is read from the routes.
-// expert_rows.wgsl is the variant for CPU adapters. Reference: src/ops/expert_linear.rs.
-#import experts_io
+// expert_linear_rows.wgsl is the variant for CPU adapters. Reference: src/ops/expert_linear.rs.
+#import expert_linear_io
 #import ACT
 #import quads
 #import REDUCE

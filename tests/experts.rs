@@ -1,0 +1,137 @@
+//! Mixtures of experts as files may have them otherwise than the goldens: MXFP4 in safetensors, plain layers between.
+
+#![cfg(not(target_arch = "wasm32"))]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use common::{fixture, gpu, max_difference};
+use doran::engine::{Engine, EngineOptions};
+use doran::gpu::Gpu;
+use doran::gpu::device::GpuOptions;
+use doran::tune::Kernels;
+use doran::weights::Cancel;
+use serde_json::{Value, json};
+
+/// A safetensors file: dtype, shape and bytes by name.
+type Tensors = BTreeMap<String, (String, Vec<usize>, Vec<u8>)>;
+
+fn read(name: &str) -> Tensors {
+    let bytes = std::fs::read(fixture(&format!("arch/{name}/model.safetensors"))).expect("a fixture");
+    let header_bytes = u64::from_le_bytes(bytes[..8].try_into().expect("eight")) as usize;
+    let header: Value = serde_json::from_slice(&bytes[8..8 + header_bytes]).expect("JSON");
+    let mut tensors = Tensors::new();
+    for (name, entry) in header.as_object().expect("an object").iter().filter(|(name, _)| *name != "__metadata__") {
+        let number = |value: &Value| value.as_u64().expect("a number") as usize;
+        let shape = entry["shape"].as_array().expect("a shape").iter().map(number).collect();
+        let [begin, end] = [0, 1].map(|i| 8 + header_bytes + number(&entry["data_offsets"][i]));
+        let dtype = entry["dtype"].as_str().expect("a dtype").to_owned();
+        tensors.insert(name.clone(), (dtype, shape, bytes[begin..end].to_vec()));
+    }
+    tensors
+}
+
+/// A folder of these tensors with the rest of a fixture, whose configuration is changed.
+fn write(label: &str, name: &str, tensors: &Tensors, changes: &Value) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("doran-experts-{label}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, (dtype, shape, bytes)) in tensors {
+        let offsets = [data.len(), data.len() + bytes.len()];
+        header.insert(name.clone(), json!({ "dtype": dtype, "shape": shape, "data_offsets": offsets }));
+        data.extend_from_slice(bytes);
+    }
+    let header = Value::Object(header).to_string();
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend_from_slice(header.as_bytes());
+    file.extend_from_slice(&data);
+    std::fs::write(folder.join("model.safetensors"), file).expect("writes");
+    let mut config = common::json(&format!("arch/{name}/config.json"));
+    for (key, value) in changes.as_object().expect("an object") {
+        config[key] = value.clone();
+    }
+    std::fs::write(folder.join("config.json"), config.to_string()).expect("writes");
+    std::fs::copy(fixture(&format!("arch/{name}/tokenizer.json")), folder.join("tokenizer.json")).expect("copies");
+    folder
+}
+
+fn load(folder: &PathBuf, gpu: Option<Rc<Gpu>>, kernels: Option<Kernels>) -> doran::Result<Engine> {
+    common::load(folder, gpu, EngineOptions { kernels, context: Some(64), ..EngineOptions::default() })
+}
+
+/// The logits after each token of a prompt, and after the last once more by the kernels for one row.
+fn logits(engine: &mut Engine) -> Vec<f32> {
+    let ids: Vec<u32> = (0..20).map(|i| i * 37 % 380).collect();
+    let mut all = Vec::new();
+    for prompt in [&ids[..], &ids[..1]] {
+        let visit = |_: usize, logits: &[f32]| all.extend_from_slice(logits);
+        pollster::block_on(engine.session.all_logits(prompt, &Cancel::new(), visit)).expect("runs");
+    }
+    all
+}
+
+/// The references, and each family of kernels, one of them with a binding that splits experts.
+fn backends() -> Vec<(Option<Rc<Gpu>>, Option<Kernels>)> {
+    let small = GpuOptions { max_binding_bytes: Some(32 << 10), ..GpuOptions::default() };
+    vec![
+        (None, None),
+        (Some(gpu(GpuOptions::default())), Some(Kernels::Rows)),
+        (Some(gpu(small)), Some(Kernels::Workgroup)),
+        (Some(gpu(GpuOptions::default())), Some(Kernels::Subgroup)),
+    ]
+}
+
+/// gpt-oss is published with codes and scales of its experts in two tensors, by rows. The values of the codes are those of
+/// OCP Microscaling Formats 1.0, table 5.
+#[test]
+fn mxfp4_in_two_tensors_is_what_it_stands_for() {
+    const VALUES: [f32; 8] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0];
+    let mut plain = read("gpt_oss");
+    let mut packed = plain.clone();
+    let mut seed = 1u32;
+    let mut random = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 16) as u8
+    };
+    let names: Vec<String> =
+        plain.keys().filter(|name| name.ends_with("_proj") && name.contains("experts")).cloned().collect();
+    assert_eq!(names.len(), 4);
+    for name in names {
+        let (_, shape, _) = &plain[&name];
+        let [experts, cols, rows] = shape[..] else { panic!("{shape:?}") };
+        let codes: Vec<u8> = (0..experts * rows * cols / 2).map(|_| random()).collect();
+        let scales: Vec<u8> = (0..experts * rows * cols / 32).map(|_| 121 + random() % 5).collect();
+        let mut values = vec![0.0f32; experts * rows * cols];
+        for expert in 0..experts {
+            for row in 0..rows {
+                for col in 0..cols {
+                    let at = (expert * rows + row) * cols + col;
+                    let code = codes[at / 2] >> (4 * (at % 2)) & 15;
+                    let value = VALUES[usize::from(code & 7)] * if code & 8 == 0 { 1.0 } else { -1.0 };
+                    values[(expert * cols + col) * rows + row] =
+                        value * f32::from(scales[at / 32]).mul_add(1.0, -127.0).exp2();
+                }
+            }
+        }
+        plain.insert(name.clone(), ("F32".into(), vec![experts, cols, rows], bytemuck::cast_slice(&values).to_vec()));
+        packed.remove(&name);
+        packed.insert(format!("{name}_blocks"), ("U8".into(), vec![experts, rows, cols / 32, 16], codes));
+        packed.insert(format!("{name}_scales"), ("U8".into(), vec![experts, rows, cols / 32], scales));
+    }
+    let plain = write("plain", "gpt_oss", &plain, &json!({}));
+    let packed = write("mxfp4", "gpt_oss", &packed, &json!({ "quantization_config": { "quant_method": "mxfp4" } }));
+    for (gpu, kernels) in backends() {
+        let mut engine = load(&packed, gpu.clone(), kernels).expect("loads");
+        let got = logits(&mut engine);
+        let mut engine = load(&plain, gpu, kernels).expect("loads");
+        let error = max_difference(&got, &logits(&mut engine));
+        println!("{kernels:?}: off by {error:e}");
+        assert!(error < 2e-5, "{kernels:?}: off by {error}");
+    }
+    for folder in [plain, packed] {
+        std::fs::remove_dir_all(folder).expect("removes");
+    }
+}
