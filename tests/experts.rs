@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use common::{fixture, gpu, max_difference};
+use doran::ErrorKind;
 use doran::engine::{Engine, EngineOptions};
 use doran::gpu::Gpu;
 use doran::gpu::device::GpuOptions;
@@ -73,9 +74,9 @@ fn logits(engine: &mut Engine) -> Vec<f32> {
     all
 }
 
-/// The references, and each family of kernels, one of them with a binding that splits experts.
+/// The references, and each family of kernels.
 fn backends() -> Vec<(Option<Rc<Gpu>>, Option<Kernels>)> {
-    let small = GpuOptions { max_binding_bytes: Some(32 << 10), ..GpuOptions::default() };
+    let small = GpuOptions { max_binding_bytes: Some(48 << 10), ..GpuOptions::default() };
     vec![
         (None, None),
         (Some(gpu(GpuOptions::default())), Some(Kernels::Rows)),
@@ -133,5 +134,64 @@ fn mxfp4_in_two_tensors_is_what_it_stands_for() {
     }
     for folder in [plain, packed] {
         std::fs::remove_dir_all(folder).expect("removes");
+    }
+}
+
+/// One expert that every token is given to is an MLP, which a layer without a mixture has in its place.
+#[test]
+fn a_layer_without_experts_has_an_mlp() {
+    for name in ["qwen3_moe", "qwen2_moe"] {
+        let mut one = read(name);
+        let others = |name: &str| name.contains(".experts.") && !name.contains(".experts.0.");
+        one.retain(|name, _| !others(name));
+        for (name, (_, shape, bytes)) in &mut one {
+            if name.ends_with("mlp.gate.weight") {
+                bytes.truncate(bytes.len() / shape[0]);
+                shape[0] = 1;
+            }
+            // So that nothing comes of the shared expert.
+            if name.contains("shared_expert.down_proj") {
+                bytes.fill(0);
+            }
+        }
+        let mut plain = Tensors::new();
+        for (name, tensor) in &one {
+            let dense = name.contains("layers.0.mlp.experts.0.").then(|| name.replace("experts.0.", ""));
+            let gone = name.contains("layers.0.mlp.gate.") || name.contains("layers.0.mlp.shared");
+            if !gone {
+                plain.insert(dense.unwrap_or_else(|| name.clone()), tensor.clone());
+            }
+        }
+        let experts = json!({ "num_experts": 1, "num_local_experts": 1, "num_experts_per_tok": 1 });
+        let one = write(&format!("one-{name}"), name, &one, &experts);
+        let backends = backends();
+        let wanted: Vec<_> = backends
+            .iter()
+            .map(|(gpu, kernels)| logits(&mut load(&one, gpu.clone(), *kernels).expect("loads")))
+            .collect();
+        for (key, value) in [("mlp_only_layers", json!([0])), ("decoder_sparse_step", json!(2))] {
+            let mut changes = experts.clone();
+            changes[key] = value;
+            changes["intermediate_size"] = 24.into();
+            let folder = write(&format!("{key}-{name}"), name, &plain, &changes);
+            for ((gpu, kernels), wanted) in backends.iter().zip(&wanted) {
+                let mut engine = load(&folder, gpu.clone(), *kernels).expect("loads");
+                let error = max_difference(&logits(&mut engine), wanted);
+                assert!(error < 2e-5, "{name}, {key}, {kernels:?}: off by {error}");
+            }
+            std::fs::remove_dir_all(folder).expect("removes");
+        }
+        // What cannot be is said.
+        for (changes, kind) in [
+            (json!({ "decoder_sparse_step": 0 }), ErrorKind::BadFile),
+            (json!({ "num_experts_per_tok": 7 }), ErrorKind::BadFile),
+            (json!({ "num_experts_per_tok": 17 }), ErrorKind::Unsupported),
+            (json!({ "hidden_act": "wobble" }), ErrorKind::Unsupported),
+        ] {
+            let folder = write(&format!("bad-{name}"), name, &read(name), &changes);
+            assert_eq!(load(&folder, None, None).map(|_| ()).map_err(|error| error.kind()), Err(kind), "{changes}");
+            std::fs::remove_dir_all(folder).expect("removes");
+        }
+        std::fs::remove_dir_all(one).expect("removes");
     }
 }

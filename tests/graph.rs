@@ -30,6 +30,9 @@ use doran::weights::{Cancel, LoadOptions, MemoryStore, ModelFiles};
 const CAPACITY: u32 = 64;
 const CHUNK_BYTES: u64 = 64 << 10;
 
+/// A plain decoder, a mixture of experts with one that all tokens share, and one with sinks and biases.
+const GRAPHS: [&str; 3] = ["arch/llama/model-f32.gguf", "arch/qwen2_moe/model-f32.gguf", "arch/gpt_oss/model-f32.gguf"];
+
 type Rule = fn(&mut Graph);
 
 struct Loaded {
@@ -194,17 +197,20 @@ fn compare(label: &str, got: &HashMap<String, Rows>, wanted: &HashMap<String, Ro
 
 #[test]
 fn each_rule_keeps_every_value() {
-    let name = "arch/llama/model-f32.gguf";
+    GRAPHS.iter().for_each(|name| rules_keep_every_value(name));
+}
+
+fn rules_keep_every_value(name: &str) {
     let wanted = on_references(name, &rows(), |_| {});
     let rules: [(&str, Rule); 4] =
         [("concatenate", concatenate_linears), ("gate", gate), ("residuals", add_residuals), ("all", fuse)];
     for (label, rule) in rules {
-        compare(&format!("{label} on the references"), &on_references(name, &rows(), rule), &wanted);
+        compare(&format!("{name}: {label} on the references"), &on_references(name, &rows(), rule), &wanted);
     }
     let gpu = gpu(GpuOptions::default());
-    compare("recorded on the GPU", &on_gpu(&gpu, name, &rows(), |_| {}).0, &wanted);
+    compare(&format!("{name}: recorded on the GPU"), &on_gpu(&gpu, name, &rows(), |_| {}).0, &wanted);
     for (label, rule) in rules {
-        compare(&format!("{label} on the GPU"), &on_gpu(&gpu, name, &rows(), rule).0, &wanted);
+        compare(&format!("{name}: {label} on the GPU"), &on_gpu(&gpu, name, &rows(), rule).0, &wanted);
     }
 }
 
@@ -223,7 +229,10 @@ fn a_step_of_many_rows_keeps_every_value() {
 /// Rules for steps of one row: on the references with all rows at once, on every kernel row by row.
 #[test]
 fn each_rule_for_one_row_keeps_every_value() {
-    let name = "arch/llama/model-f32.gguf";
+    GRAPHS.iter().for_each(|name| rules_for_one_row_keep_every_value(name));
+}
+
+fn rules_for_one_row_keep_every_value(name: &str) {
     let wanted = on_references(name, &rows(), |_| {});
     let all: Rule = |graph| fuse_one_row(graph, u64::MAX);
     let gates: Rule = |graph| fold_gates(graph, u64::MAX);
@@ -234,7 +243,7 @@ fn each_rule_for_one_row_keeps_every_value() {
             fuse(graph);
             rule(graph);
         });
-        compare(&format!("{label} on the references"), &got, &wanted);
+        compare(&format!("{name}: {label} on the references"), &got, &wanted);
     }
     let gpu = gpu(GpuOptions::default());
     let wanted = last_rows(&wanted);
@@ -242,13 +251,19 @@ fn each_rule_for_one_row_keeps_every_value() {
     let on_cpu = Variants { matvec: Reduce::None, norm: Reduce::None, ..core };
     for (label, rule) in rules {
         for variants in [core, Variants { matvec: Reduce::Subgroup, norm: Reduce::Subgroup, ..core }, on_cpu] {
-            compare(&format!("{label} {variants:?}"), &row_by_row(&gpu, name, &rows(), rule, variants).0, &wanted);
+            compare(
+                &format!("{name}: {label} {variants:?}"),
+                &row_by_row(&gpu, name, &rows(), rule, variants).0,
+                &wanted,
+            );
         }
     }
-    // Six dispatches a layer; outside: embedding, the row whose logits are wanted, the head, two that draw.
+    // Six dispatches a layer of a Llama, and of a mixture of experts the norm, the router's two, gate, up, their product and the
+    // sum in place of one, and what all tokens share; outside: embedding, the row whose logits are wanted, the head, two that draw.
     let layers = open(name).graph.caches.len() as u64;
     for variants in [core, on_cpu] {
-        assert_eq!(row_by_row(&gpu, name, &rows(), all, variants).1, 6 * layers + 5);
+        let of_layer = GRAPHS.iter().position(|other| *other == name).map_or(0, |i| [6, 17, 12][i]);
+        assert_eq!(row_by_row(&gpu, name, &rows(), all, variants).1, of_layer * layers + 5);
     }
 }
 
@@ -279,8 +294,8 @@ fn rules_rewrite_what_they_are_for() {
 /// What no plan may do: give a value a buffer in which another that is read later still lives.
 #[test]
 fn memory_never_mixes_two_values_that_live_at_once() {
-    for rewrite in [|_: &mut Graph| {}, fuse as Rule] {
-        let mut graph = open("arch/llama/model-f32.gguf").graph;
+    for (name, rewrite) in GRAPHS.iter().flat_map(|name| [(name, (|_| {}) as Rule), (name, fuse as Rule)]) {
+        let mut graph = open(name).graph;
         rewrite(&mut graph);
         let plan = memory::plan(&graph, false);
         let buffer = |value: usize| plan.buffer_of[graph.owner(value).0].expect("assigned");

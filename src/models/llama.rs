@@ -156,10 +156,11 @@ pub(super) fn record(checkpoint: &Checkpoint, variant: &Variant) -> Result<(Grap
 
         // MLP
         let h = g.rms_norm(&name("post_attention_layernorm"), x, eps)?;
-        let h = match variant.mixture.as_ref().filter(|mixture| mixture.layers[layer as usize]) {
-            Some(mixture) => mixture.record(&mut g, &format!("model.layers.{layer}"), h, act, hidden_size)?,
-            None => gated_mlp(&mut g, &name("mlp"), h, act, [intermediate_size, hidden_size], variant.mlp_bias)?,
-        };
+        if let Some(mixture) = variant.mixture.as_ref().filter(|mixture| mixture.layers[layer as usize]) {
+            x = mixture.add(&mut g, &format!("model.layers.{layer}"), [x, h], act, hidden_size)?;
+            continue;
+        }
+        let h = gated_mlp(&mut g, &name("mlp"), h, act, [intermediate_size, hidden_size], variant.mlp_bias)?;
         x = g.add(x, h);
     }
     let x = g.select_outputs(x);

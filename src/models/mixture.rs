@@ -26,8 +26,16 @@ pub(super) struct Mixture {
 }
 
 impl Mixture {
-    /// `h: [tokens, hidden_size]` → the same. `layer` is the module of the layer.
-    pub fn record(&self, g: &mut Recorder<'_>, layer: &str, h: Var, act: Function, hidden_size: u32) -> Result<Var> {
+    /// `x` and what the mixture makes of `h`. `h: [tokens, hidden_size]`, `x` likewise → the same. `layer` is the module of the
+    /// layer.
+    pub fn add(
+        &self,
+        g: &mut Recorder<'_>,
+        layer: &str,
+        [mut x, h]: [Var; 2],
+        act: Function,
+        hidden_size: u32,
+    ) -> Result<Var> {
         let Self { module, router, intermediate_size, .. } = *self;
         let at = &format!("{layer}.{module}");
         let experts = format!("{at}.experts");
@@ -42,11 +50,13 @@ impl Mixture {
         let y = g.expert_linear(down, routes, y, [intermediate_size, hidden_size], false)?;
         let y = g.expert_sum(at, routes, y, hidden_size);
 
-        let Some(shared) = self.shared else { return Ok(y) };
-        let gate = g.linear(&format!("{at}.shared_expert_gate"), h, 1, false)?;
-        let h = gated_mlp(g, &format!("{at}.shared_expert"), h, act, [shared, hidden_size], false)?;
-        let h = g.row_gate(h, gate);
-        Ok(g.add(h, y))
+        if let Some(shared) = self.shared {
+            let gate = g.linear(&format!("{at}.shared_expert_gate"), h, 1, false)?;
+            let h = gated_mlp(g, &format!("{at}.shared_expert"), h, act, [shared, hidden_size], false)?;
+            let h = g.row_gate(h, gate);
+            x = g.add(x, h);
+        }
+        Ok(g.add(x, y))
     }
 }
 
@@ -57,6 +67,6 @@ pub(super) fn sparse_layers(config: Config<'_>, dims: &Dims, experts: u32) -> Re
         return Err(Error::bad_file("decoder_sparse_step must not be 0").with("key", "decoder_sparse_step"));
     }
     let dense = config.list("mlp_only_layers")?.map_or(&[][..], |list| list);
-    let is_sparse = |layer: u32| experts > 0 && (layer + 1) % step == 0 && !dense.contains(&layer.into());
+    let is_sparse = |layer: u32| experts > 0 && (layer + 1).is_multiple_of(step) && !dense.contains(&layer.into());
     Ok((0..dims.layers).map(is_sparse).collect())
 }
