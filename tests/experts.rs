@@ -5,7 +5,7 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use common::{fixture, gpu, max_difference};
@@ -59,7 +59,7 @@ fn write(label: &str, name: &str, tensors: &Tensors, changes: &Value) -> PathBuf
     folder
 }
 
-fn load(folder: &PathBuf, gpu: Option<Rc<Gpu>>, kernels: Option<Kernels>) -> doran::Result<Engine> {
+fn load(folder: &Path, gpu: Option<Rc<Gpu>>, kernels: Option<Kernels>) -> doran::Result<Engine> {
     common::load(folder, gpu, EngineOptions { kernels, context: Some(64), ..EngineOptions::default() })
 }
 
