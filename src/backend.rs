@@ -9,11 +9,12 @@ use crate::gpu::Gpu;
 use crate::graph::CacheLayer;
 use crate::graph::reference::ReferenceModel;
 use crate::ops::sample::Drawn;
-use crate::ops::{KvFormat, StepRow};
+use crate::ops::{KvFormat, STATE_POSITIONS, StepRow};
 use crate::sampler::SamplerOptions;
 use crate::weights::Cancel;
 
 pub use gpu_model::GpuModel;
+pub(crate) use gpu_model::MAX_AHEAD;
 pub use planned::PlannedModel;
 
 /// Rows of a prefill step. A step is what an abort waits for.
@@ -73,6 +74,16 @@ impl Backend {
             Self::Gpu(model) => model.logits(rows, n_outputs, cancel).await,
             Self::Reference(model) => Ok(model.step(rows, n_outputs)?.data),
         }
+    }
+
+    /// How many positions a sequence can go back, where layers have states; otherwise to anywhere. Up to that many may be
+    /// computed ahead without harm.
+    pub fn goes_back(&self) -> Option<usize> {
+        let has_states = match self {
+            Self::Gpu(model) => model.has_states(),
+            Self::Reference(model) => model.has_states(),
+        };
+        has_states.then_some(STATE_POSITIONS as usize - 1)
     }
 
     /// Sequences of more tokens than this take other rotary tables ([`Backend::use_rope_tables`]).

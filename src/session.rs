@@ -1,6 +1,6 @@
 //! One sequence: which tokens the KV cache holds, and steps that bring it to where a call wants it.
 
-use crate::backend::{Backend, MAX_OUTPUTS, PREFILL_ROWS, non_finite};
+use crate::backend::{Backend, MAX_AHEAD, MAX_OUTPUTS, PREFILL_ROWS, non_finite};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::StepRow;
 use crate::ops::sample::Drawn;
@@ -16,6 +16,8 @@ pub struct Session {
     draws: Option<SamplerOptions>,
     /// Whether the backend counts a token that was not taken.
     miscounted: bool,
+    /// The fewest tokens but none that the sequence can go back to, where layers have states.
+    least: usize,
     /// Sequences of more tokens than this have other rotary angles, at all positions, and whether this one has.
     long_from: usize,
     is_long: bool,
@@ -38,7 +40,7 @@ impl Session {
         let (capacity, vocab_size) = (capacity as usize, vocab_size as usize);
         let long_from = backend.long_from().map_or(usize::MAX, |n| n as usize);
         let (cached, draws) = (Vec::new(), None);
-        Self { backend, cached, draws, miscounted: false, long_from, is_long: false, capacity, vocab_size }
+        Self { backend, cached, draws, miscounted: false, least: 0, long_from, is_long: false, capacity, vocab_size }
     }
 
     /// Tokens that fit.
@@ -54,6 +56,15 @@ impl Session {
     /// Forgets what is cached.
     pub fn reset(&mut self) {
         self.cached.clear();
+        self.least = 0;
+    }
+
+    /// Notes that positions up to `len` are about to be computed: states of earlier ones may be lost, whether that ends well or
+    /// not.
+    fn reach(&mut self, len: usize) {
+        if let Some(back) = self.backend.goes_back() {
+            self.least = self.least.max(len.saturating_sub(back));
+        }
     }
 
     /// Begins an answer to `ids`: tokens are drawn by `options`, or, with `None`, by the caller. Gives how many of `ids` the
@@ -72,6 +83,9 @@ impl Session {
         let common = self.cached.iter().zip(ids).take_while(|(a, b)| a == b).count();
         // The last token always runs: its logits are what is asked for.
         self.cached.truncate(common.min(ids.len() - 1));
+        if self.cached.len() < self.least {
+            self.reset();
+        }
         Ok(self.cached.len())
     }
 
@@ -84,6 +98,7 @@ impl Session {
         let todo = &ids[self.cached.len()..];
         if todo.len() > PREFILL_ROWS {
             let rows = self.rows(&todo[..PREFILL_ROWS]);
+            self.reach(self.cached.len() + PREFILL_ROWS);
             self.backend.feed(&rows, cancel).await?;
             self.cached.extend_from_slice(&todo[..PREFILL_ROWS]);
         }
@@ -111,10 +126,19 @@ impl Session {
                 self.feed(ids, cancel).await?;
             }
         }
+        // The last row may have to run twice, which is no harm to states where it runs alone.
+        let last = ids.len() - 1;
+        if self.backend.goes_back().is_some() && self.cached.len() < last {
+            let rows = self.rows(&ids[self.cached.len()..last]);
+            self.reach(last);
+            self.backend.feed(&rows, cancel).await?;
+            self.cached.extend_from_slice(&ids[self.cached.len()..last]);
+        }
         let rows = self.rows(&ids[self.cached.len()..]);
         // Past the last position there is no place to compute ahead, nor where angles become others.
         let end = if self.is_long { self.capacity } else { self.capacity.min(self.long_from) };
         let ahead = ahead.min(end - ids.len());
+        self.reach(ids.len() + if self.draws.is_some() { ahead.min(MAX_AHEAD) } else { 0 });
         if let Some(options) = &self.draws {
             if self.miscounted {
                 self.backend.begin(options, ids);
@@ -146,6 +170,7 @@ impl Session {
         self.reset();
         for chunk in ids.chunks(MAX_OUTPUTS) {
             let rows = self.rows(chunk);
+            self.reach(self.cached.len() + chunk.len());
             let logits = self.backend.logits(&rows, chunk.len(), cancel).await?;
             for (i, row) in logits.chunks_exact(self.vocab_size).enumerate() {
                 if !row.iter().all(|logit| logit.is_finite()) {
@@ -166,7 +191,7 @@ impl Session {
         }
         self.is_long = is_long;
         self.backend.use_rope_tables(is_long);
-        self.cached.clear();
+        self.reset();
         true
     }
 

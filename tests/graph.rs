@@ -22,7 +22,7 @@ use doran::graph::{Graph, memory};
 use doran::models;
 use doran::ops::elementwise::Function;
 use doran::ops::sample::Sampling;
-use doran::ops::{GpuKvLayer, KvFormat, Op, Operand, Reduce, Rows, StepRow, Variants};
+use doran::ops::{GpuKvLayer, GpuState, KvFormat, Op, Operand, Reduce, Rows, StepRow, Variants};
 use doran::session::Next;
 use doran::weights::file::FileSource;
 use doran::weights::{Cancel, LoadOptions, MemoryStore, ModelFiles};
@@ -73,6 +73,7 @@ struct OnGpu<'a> {
     graph: Graph,
     weights: GpuWeights,
     caches: Vec<GpuKvLayer>,
+    states: Vec<GpuState>,
     table: Rc<GpuBuffer>,
     step: Rc<GpuBuffer>,
     sampling: Sampling,
@@ -95,19 +96,25 @@ impl<'a> OnGpu<'a> {
             GpuKvLayer { k: buffer(), v: buffer(), capacity: CAPACITY }
         };
         let caches = graph.caches.iter().map(cache).collect();
+        let state = |layer: &doran::graph::StateLayer| {
+            let bytes = u64::from(layer.positions * layer.width.next_multiple_of(4)) * 4;
+            let buffer = Rc::new(gpu.create_buffer("state", bytes, Usage::Storage));
+            GpuState { buffer, positions: layer.positions }
+        };
+        let states = graph.states.iter().map(state).collect();
         let divisors = graph.rope_tables[0].divisors.map(|weight| weights.cpu_vector(weight).to_vec());
         let angles = graph.rope_angles(0, 0..CAPACITY, divisors.as_deref());
         let table = Rc::new(gpu.create_buffer("rope", angles.len() as u64 * 8, Usage::Storage));
         gpu.write(&table, 0, bytemuck::cast_slice(&angles));
         let step = Rc::new(gpu.create_buffer("step", 16 + 16 * 64, Usage::Storage));
         let sampling = Sampling::new(gpu, graph.values[graph.logits].width);
-        Self { gpu, graph, weights, caches, table, step, sampling }
+        Self { gpu, graph, weights, caches, states, table, step, sampling }
     }
 
     fn lower(&self, graph: &Graph, bucket: Bucket, variants: Variants) -> Lowered {
         let tables = [Rc::clone(&self.table)];
-        let Self { weights, caches, step, sampling, .. } = self;
-        let bind = Bindings { weights, caches, rope_tables: &tables, step, sampling, variants };
+        let Self { weights, caches, states, step, sampling, .. } = self;
+        let bind = Bindings { weights, caches, states, rope_tables: &tables, step, sampling, variants };
         lower(self.gpu, graph, &bind, bucket, true).and_then(|planned| planned.record(self.gpu)).expect("lowers")
     }
 

@@ -16,7 +16,7 @@ use crate::sampler::SamplerOptions;
 use crate::weights::Cancel;
 
 /// Tokens that are computed before the CPU has seen the one before them, at most.
-const MAX_AHEAD: usize = 4;
+pub(crate) const MAX_AHEAD: usize = 4;
 
 /// A step whose drawn token is on its way.
 struct Pending {
@@ -48,6 +48,7 @@ pub struct GpuModel {
     readbacks: Vec<GpuBuffer>,
     logits_readback: GpuBuffer,
     rope_tables: RopeTables,
+    has_states: bool,
     weights: GpuWeights,
 }
 
@@ -58,7 +59,7 @@ impl GpuModel {
     /// # Errors
     /// `gpu`.
     pub fn new(gpu: Rc<Gpu>, planned: PlannedModel, weights: GpuWeights, run_ahead: Option<usize>) -> Result<Self> {
-        let PlannedModel { decode, prefill, step, sampling, rope_tables } = planned;
+        let PlannedModel { decode, prefill, step, sampling, rope_tables, has_states } = planned;
         rope_tables.write(&gpu, &weights, false);
         let (decode, prefill) = (decode.record(&gpu)?, prefill.record(&gpu)?);
         let logits_bytes = MAX_OUTPUTS as u64 * u64::from(prefill.logits.stride) * 4;
@@ -81,6 +82,7 @@ impl GpuModel {
             readbacks,
             logits_readback,
             rope_tables,
+            has_states,
             weights,
         })
     }
@@ -88,6 +90,10 @@ impl GpuModel {
     /// The device.
     pub fn gpu(&self) -> &Rc<Gpu> {
         &self.gpu
+    }
+
+    pub(super) fn has_states(&self) -> bool {
+        self.has_states
     }
 
     pub(super) fn long_from(&self) -> Option<u32> {

@@ -9,9 +9,9 @@ use crate::gpu::{Gpu, GpuBuffer, KernelSpec, Usage};
 use crate::graph::fuse_one_row::{fold_output_norms, fuse_one_row};
 use crate::graph::lower::{Bindings, Bucket, Planned, activation_bytes, lower};
 use crate::graph::weights::GpuWeights;
-use crate::graph::{CacheLayer, Graph, RopeTable};
+use crate::graph::{CacheLayer, Graph, RopeTable, StateLayer};
 use crate::ops::sample::Sampling;
-use crate::ops::{GpuKvLayer, Reduce, Variants};
+use crate::ops::{GpuKvLayer, GpuState, Reduce, Variants};
 
 /// Positions of a rotary table that are computed at once.
 const ROPE_POSITIONS: usize = 4096;
@@ -23,6 +23,7 @@ pub struct PlannedModel {
     pub(super) step: Rc<GpuBuffer>,
     pub(super) sampling: Sampling,
     pub(super) rope_tables: RopeTables,
+    pub(super) has_states: bool,
 }
 
 /// Rotary tables on the GPU: `[positions, rotary_dim / 2]` of (cos, sin).
@@ -59,12 +60,28 @@ impl PlannedModel {
             graph.caches.iter().enumerate().map(cache).collect::<Vec<_>>()
         };
         let caches = gpu.guarded("making room for the KV cache", needed, make_caches).await?;
+        let state_bytes =
+            |layer: &StateLayer| u64::from(layer.positions) * u64::from(layer.width.next_multiple_of(4)) * 4;
+        for spec in &graph.states {
+            gpu.check_fits("the state of a layer", state_bytes(spec))?;
+        }
+        let make_states = || {
+            let state = |(layer, spec): (usize, &StateLayer)| {
+                let label = format!("layer.{layer}.state");
+                let buffer = Rc::new(gpu.create_buffer(&label, state_bytes(spec), Usage::Storage));
+                GpuState { buffer, positions: spec.positions }
+            };
+            graph.states.iter().enumerate().map(state).collect::<Vec<_>>()
+        };
+        let needed = graph.states.iter().map(state_bytes).sum();
+        let states = gpu.guarded("making room for the layers' states", needed, make_states).await?;
         let rope_tables = RopeTables::new(gpu, graph, weights, capacity)?;
         let step = Rc::new(gpu.create_buffer("step", 16 + 16 * PREFILL_ROWS as u64, Usage::Storage));
         let sampling = Sampling::new(gpu, graph.values[graph.logits].width);
         let bindings = Bindings {
             weights,
             caches: &caches,
+            states: &states,
             rope_tables: &rope_tables.buffers,
             step: &step,
             sampling: &sampling,
@@ -83,7 +100,7 @@ impl PlannedModel {
             Ok((decode, lower(gpu, &several, &bindings, prefill_bucket, false)?))
         };
         let (decode, prefill) = gpu.guarded("making room for a step", needed, lower_both).await??;
-        Ok(Self { decode, prefill, step, sampling, rope_tables })
+        Ok(Self { decode, prefill, step, sampling, rope_tables, has_states: graph.has_states() })
     }
 
     /// The kernels that steps need.

@@ -10,7 +10,7 @@ use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, KernelSpec, Recording, Usage};
 use crate::ops::linear::{LinearWeights, TILE_ROWS};
 use crate::ops::rope_attention::{self, RopeAttention};
 use crate::ops::sample::Sampling;
-use crate::ops::{GpuKvLayer, Lowering, Op, Operand, Reduce, Variants, attention, row_stride, select_rows};
+use crate::ops::{GpuKvLayer, GpuState, Lowering, Op, Operand, Reduce, Variants, attention, row_stride, select_rows};
 
 /// The most that attention scores may take; beyond it the kernel that needs none is used.
 const MAX_SCORE_BYTES: u64 = 64 << 20;
@@ -67,6 +67,8 @@ pub struct Bindings<'a> {
     pub weights: &'a GpuWeights,
     /// The caches by layer.
     pub caches: &'a [GpuKvLayer],
+    /// The states by layer.
+    pub states: &'a [GpuState],
     /// Rotary tables `[positions, rotary_dim / 2]` of (cos, sin).
     pub rope_tables: &'a [Rc<GpuBuffer>],
     /// The step's rows.
@@ -209,6 +211,10 @@ fn lower_node(
             op.lower(ctx, label, &bind.caches[op.attention.layer], (table, sinks), [q, k, v], y()?)
         }
         Op::Elementwise(op) => op.lower(label, &inputs[0], inputs.last().unwrap_or(&inputs[0]), y()?),
+        Op::ShortConv(op) => {
+            let read = (weights.vector(op.weight)?, vector(op.bias)?);
+            op.lower(ctx, label, &bind.states[op.state], read, (&inputs[0], y()?))
+        }
         Op::SelectRows => select_rows::lower(ctx.step, label, &inputs[0], y()?),
     })
 }

@@ -120,6 +120,15 @@ pub struct CacheLayer {
     pub head_dim: u32,
 }
 
+/// One layer's need of state, which goes from position to position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateLayer {
+    /// Values of a position.
+    pub width: u32,
+    /// Positions that are kept.
+    pub positions: u32,
+}
+
 /// A recorded model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
@@ -133,6 +142,8 @@ pub struct Graph {
     pub rope_tables: Vec<RopeTable>,
     /// Caches by layer.
     pub caches: Vec<CacheLayer>,
+    /// States by layer.
+    pub states: Vec<StateLayer>,
     /// The value that holds the logits: `[outputs, vocab_size]`.
     pub logits: usize,
 }
@@ -162,6 +173,11 @@ impl Graph {
         divisors: Option<&[f32]>,
     ) -> Vec<[f32; 2]> {
         self.rope_tables[table].angles(positions, divisors)
+    }
+
+    /// Whether there is something that cannot be cut back as keys and values can (see [`crate::ops::STATE_POSITIONS`]).
+    pub fn has_states(&self) -> bool {
+        !self.states.is_empty()
     }
 
     /// Sequences of more tokens than this take other rotary tables.

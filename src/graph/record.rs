@@ -1,6 +1,7 @@
 //! The words in which a model file speaks: each call checks shapes against the checkpoint and appends one op.
 
 mod experts;
+mod states;
 mod tensors;
 
 use std::collections::HashMap;

@@ -7,13 +7,14 @@ use super::weights::{CpuWeights, zeros};
 use crate::error::{Error, Result};
 use crate::ops::kv_write::CpuKvLayer;
 use crate::ops::linear::LinearWeights;
-use crate::ops::{CpuMatrix, KvFormat, Op, Rows, StepRow, select_rows};
+use crate::ops::{CpuMatrix, CpuState, KvFormat, Op, Rows, StepRow, select_rows};
 
 /// A model on the CPU references.
 pub struct ReferenceModel {
     graph: Graph,
     weights: CpuWeights,
     caches: Vec<CpuKvLayer>,
+    states: Vec<CpuState>,
     rope_tables: Vec<Vec<[f32; 2]>>,
 }
 
@@ -29,12 +30,23 @@ impl ReferenceModel {
             Ok(CpuKvLayer { k, v, capacity: capacity as usize, format: kv })
         };
         let caches = graph.caches.iter().map(cache).collect::<Result<_>>()?;
+        let state = |layer: &super::StateLayer| {
+            let (positions, width) = (layer.positions as usize, layer.width as usize);
+            let data = zeros("a layer's state", positions as u64 * width as u64)?;
+            Ok(CpuState { data, positions, width })
+        };
+        let states = graph.states.iter().map(state).collect::<Result<_>>()?;
         let table = |i: usize| {
             let divisors = graph.rope_tables[i].divisors.map(|weight| weights.vector(weight));
             graph.rope_angles(i, 0..capacity, divisors)
         };
         let rope_tables = (0..graph.rope_tables.len()).map(table).collect();
-        Ok(Self { graph, weights, caches, rope_tables })
+        Ok(Self { graph, weights, caches, states, rope_tables })
+    }
+
+    /// See [`Graph::has_states`].
+    pub fn has_states(&self) -> bool {
+        self.graph.has_states()
     }
 
     /// See [`Graph::long_from`].
@@ -66,7 +78,7 @@ impl ReferenceModel {
     /// # Errors
     /// `internal` if the graph is not in order.
     pub fn step_values(&mut self, rows: &[StepRow], n_outputs: usize) -> Result<HashMap<String, Rows>> {
-        let Self { graph, weights, caches, rope_tables, .. } = self;
+        let Self { graph, weights, caches, states, rope_tables } = self;
         let mut values: Vec<Option<Rows>> = vec![None; graph.values.len()];
         let vector = |weight: Option<usize>| weight.map(|weight| weights.vector(weight));
         for node in &graph.nodes {
@@ -101,6 +113,10 @@ impl ReferenceModel {
                     op.reference(&mut caches[op.attention.layer], [q, k, v], (table, vector(op.attention.sinks)), rows)
                 }
                 Op::Elementwise(op) => op.reference(&inputs[0], inputs.last().unwrap_or(&inputs[0])),
+                Op::ShortConv(op) => {
+                    let read = (weights.vector(op.weight), vector(op.bias));
+                    op.reference(&mut states[op.state], &inputs[0], read, rows)
+                }
                 Op::SelectRows => select_rows::reference(&inputs[0], n_outputs),
             };
             if let Some(output) = node.output {

@@ -192,6 +192,9 @@ fn used_weights(graph: &Graph) -> Vec<bool> {
             Op::RmsNorm(op) => used[op.weight] = true,
             Op::Norm(op) => [op.weight, op.bias].into_iter().flatten().for_each(|weight| used[weight] = true),
             Op::Linear(op) => [Some(op.weight), op.bias].into_iter().flatten().for_each(|weight| used[weight] = true),
+            Op::ShortConv(op) => {
+                [Some(op.weight), op.bias].into_iter().flatten().for_each(|weight| used[weight] = true);
+            }
             Op::Attention(op) => op.sinks.into_iter().for_each(|weight| used[weight] = true),
             Op::RopeAttention(op) => op.attention.sinks.into_iter().for_each(|weight| used[weight] = true),
             Op::ExpertLinear(op) => {

@@ -14,15 +14,16 @@ use crate::ops::elementwise::Function;
 /// Other names of a key, as transformers' `attribute_map` has them.
 const ALIASES: &[(&str, &[&str])] = &[
     ("hidden_size", &["n_embd", "n_embed"]),
-    ("intermediate_size", &["n_inner", "ffn_dim", "ffn_hidden_size"]),
+    ("intermediate_size", &["n_inner", "ffn_dim", "ffn_hidden_size", "block_ff_dim"]),
     ("num_hidden_layers", &["n_layer", "num_layers"]),
     ("num_attention_heads", &["n_head", "num_heads"]),
     ("num_key_value_heads", &["num_kv_heads", "n_head_kv"]),
     ("max_position_embeddings", &["n_positions", "seq_length"]),
     ("hidden_act", &["activation_function", "activation"]),
     ("layer_norm_eps", &["layer_norm_epsilon", "norm_epsilon"]),
-    ("rms_norm_eps", &["layer_norm_epsilon"]),
+    ("rms_norm_eps", &["layer_norm_epsilon", "norm_eps"]),
     ("num_experts", &["num_local_experts"]),
+    ("tie_word_embeddings", &["tie_embedding"]),
 ];
 
 /// Most layers: as `format/` takes them.

@@ -17,6 +17,7 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod lfm2;
 mod llama;
 mod mixtral;
 mod mixture;
@@ -64,6 +65,7 @@ const MODELS: &[(&str, Record)] = &[
     ("gptj", gptj::record),
     ("granite", granite::granite),
     ("hyperclovax", granite::hyperclovax),
+    ("lfm2", lfm2::record),
     // SOLAR and SmolLM2 say that they are Llamas.
     ("llama", llama::llama),
     ("mistral", llama::mistral),

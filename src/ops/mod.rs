@@ -17,6 +17,7 @@ pub mod rope_attention;
 pub mod route;
 pub mod sample;
 pub mod select_rows;
+pub mod short_conv;
 
 use std::rc::Rc;
 
@@ -52,6 +53,8 @@ pub enum Op {
     Attention(attention::Attention),
     /// Rotary embedding, cache write and attention of one row.
     RopeAttention(rope_attention::RopeAttention),
+    /// A causal convolution over time.
+    ShortConv(short_conv::ShortConv),
     /// Element by element.
     Elementwise(elementwise::Function),
     /// The rows whose logits are wanted.
@@ -229,6 +232,38 @@ pub struct GpuKvLayer {
     pub capacity: u32,
 }
 
+/// Positions whose states are kept. A sequence can go back by one less, and beyond that to its beginning only.
+pub const STATE_POSITIONS: u32 = 8;
+
+/// What a layer keeps of the last positions on the CPU: `[slots, positions, width]`, position `p` at `p % positions`. What is
+/// before position 0 is zeros, or what an op says.
+#[derive(Clone, Debug)]
+pub struct CpuState {
+    /// The values.
+    pub data: Vec<f32>,
+    /// Positions.
+    pub positions: usize,
+    /// Values of a position.
+    pub width: usize,
+}
+
+impl CpuState {
+    /// What is kept of a position.
+    pub fn at(&mut self, slot: u32, position: u32) -> &mut [f32] {
+        let first = (slot as usize * self.positions + position as usize % self.positions) * self.width;
+        &mut self.data[first..first + self.width]
+    }
+}
+
+/// The same on the GPU.
+#[derive(Clone, Debug)]
+pub struct GpuState {
+    /// The values; each position has whole vec4s.
+    pub buffer: Rc<GpuBuffer>,
+    /// Positions.
+    pub positions: u32,
+}
+
 /// What lowering an op needs besides its operands.
 pub struct Lowering<'a> {
     /// The kernels to use.
@@ -294,6 +329,7 @@ pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("sample_filtered", sample::LogitParams::LAYOUT),
     ("sample_slices", sample::LogitParams::LAYOUT),
     ("select_rows", select_rows::Params::LAYOUT),
+    ("short_conv", short_conv::Params::LAYOUT),
 ];
 
 /// Weights of the CPU references, read a row at a time.

@@ -20,6 +20,7 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         "sample_filtered",
         "sample_slices",
         "select_rows",
+        "short_conv",
     ] {
         all.push((name, Vec::new()));
     }

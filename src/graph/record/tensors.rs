@@ -73,9 +73,8 @@ impl Recorder<'_> {
             (false, 0) => shape.extend([stored, u64::from(cols)]),
             (false, n) => shape.extend([u64::from(cols), u64::from(n)]),
         }
-        // Weights of several heads may be stored as a matrix.
-        let of_heads =
-            vector && of_stack.is_none() && info.shape.len() == 2 && info.shape.iter().product::<u64>() == stored;
+        // Weights of several heads, or taps, may be stored as a matrix, and vectors with dimensions of 1.
+        let of_heads = vector && of_stack.is_none() && info.shape.iter().product::<u64>() == stored;
         // One row may be stored as a vector.
         let one_row = !vector && rows == 1 && take.by_columns == 0 && info.shape == [u64::from(cols)];
         if info.shape != shape && !of_heads && !one_row {
