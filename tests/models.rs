@@ -42,7 +42,7 @@ const TINY: &[(&str, Option<&str>)] = &[
     ("granite", F32),
     ("hyperclovax", None),
     ("hyperclovax_seed", None),
-    ("lfm2", None),
+    ("lfm2", F32),
     ("llama", F32),
     ("llama3", F32),
     ("llama_bf16", Some("model-bf16.gguf")),

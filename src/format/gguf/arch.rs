@@ -91,9 +91,25 @@ impl Arch {
         let hidden_size = meta.count(&key("embedding_length"), None, 1 << 20)?;
         let intermediate_size = meta.count(&key("feed_forward_length"), None, 1 << 24)?;
         let heads = meta.count(&key("attention.head_count"), None, 1 << 16)?;
-        let kv_heads = meta.count(&key("attention.head_count_kv"), Some(heads), 1 << 16)?;
+        let kv_key = key("attention.head_count_kv");
+        // One number for each layer: 0 for those that do not attend.
+        let by_layer = meta.ints(&kv_key)?;
+        let kv_heads = match &by_layer {
+            None => meta.count(&kv_key, Some(heads), 1 << 16)?,
+            Some(list) => {
+                let most = list.iter().copied().max().unwrap_or(0);
+                if list.len() as u64 != u64::from(num_hidden_layers) || most < 1 {
+                    return Err(bad_value(&kv_key, "must have a number for each layer"));
+                }
+                if list.iter().any(|n| *n != most && *n != 0) {
+                    let what = "layers of different attention.head_count_kv";
+                    return Err(Error::unsupported(what, format!("{what} cannot be run")));
+                }
+                most as u32
+            }
+        };
         if heads % kv_heads != 0 {
-            return Err(bad_value(&key("attention.head_count_kv"), "must divide attention.head_count"));
+            return Err(bad_value(&kv_key, "must divide attention.head_count"));
         }
         let head_dim = match meta.u32(&key("attention.key_length"))? {
             Some(_) => meta.count(&key("attention.key_length"), None, 1 << 16)?,
@@ -153,6 +169,10 @@ impl Arch {
         if let Some(slides) = meta.bools(&pattern_key)? {
             let name = |slides: &bool| if *slides { "sliding_attention" } else { "full_attention" };
             config.insert("layer_types".into(), slides.iter().map(name).collect::<Vec<_>>().into());
+        }
+        if let Some(list) = by_layer.filter(|list| list.contains(&0)) {
+            let name = |kv_heads: &i32| if *kv_heads == 0 { "conv" } else { "full_attention" };
+            config.insert("layer_types".into(), list.iter().map(name).collect::<Vec<_>>().into());
         }
         // What these files leave unsaid (llama.cpp `llama-model.cpp`): the largest of each divide by the heads' share of the
         // hidden size, and not by the heads' length.

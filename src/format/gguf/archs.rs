@@ -137,6 +137,30 @@ pub(super) const ARCHS: &[Arch] = &[
     },
     Arch { gguf: "qwen2", model_type: "qwen2", ..HALVES },
     Arch { gguf: "qwen3", model_type: "qwen3", ..HALVES },
+    Arch {
+        gguf: "lfm2",
+        model_type: "lfm2",
+        tensors: &[TENSORS, &[("token_embd_norm", "model.embedding_norm")]],
+        layer_tensors: &[
+            &[
+                ("attn_norm", "operator_norm"),
+                ("attn_output", "self_attn.out_proj"),
+                ("attn_q_norm", "self_attn.q_layernorm"),
+                ("attn_k_norm", "self_attn.k_layernorm"),
+                ("shortconv.conv", "conv.conv"),
+                ("shortconv.in_proj", "conv.in_proj"),
+                ("shortconv.out_proj", "conv.out_proj"),
+                ("ffn_norm", "ffn_norm"),
+                ("ffn_gate", "feed_forward.w1"),
+                ("ffn_up", "feed_forward.w3"),
+                ("ffn_down", "feed_forward.w2"),
+            ],
+            ATTENTION,
+        ],
+        keys: &[("shortconv.l_cache", "conv_L_cache")],
+        flags: &[("shortconv.conv.bias", "conv_bias")],
+        ..HALVES
+    },
     Arch { gguf: "smollm3", model_type: "smollm3", ..LLAMA },
     Arch {
         gguf: "granite",
