@@ -16,7 +16,7 @@ use doran::sampler::SamplerOptions;
 use doran::session::Next;
 use doran::weights::Cancel;
 
-const MODELS: [&str; 1] = ["lfm2"];
+const MODELS: [&str; 3] = ["lfm2", "mamba", "rwkv"];
 
 fn open(name: &str, gpu: Option<Rc<Gpu>>, run_ahead: Option<usize>) -> Engine {
     let options = EngineOptions { run_ahead, context: Some(256), ..EngineOptions::default() };

@@ -215,6 +215,14 @@ fn lower_node(
             let read = (weights.vector(op.weight)?, vector(op.bias)?);
             op.lower(ctx, label, &bind.states[op.state], read, (&inputs[0], y()?))
         }
+        Op::SelectiveScan(op) => {
+            let read = (weights.vector(op.a_log)?, weights.vector(op.d)?);
+            op.lower(ctx, label, &bind.states[op.state], [&inputs[0], &inputs[1], &inputs[2]], read, y()?)
+        }
+        Op::Wkv(op) => {
+            let read = (weights.vector(op.decay)?, weights.vector(op.first)?);
+            op.lower(ctx, label, &bind.states[op.state], [&inputs[0], &inputs[1]], read, y()?)
+        }
         Op::SelectRows => select_rows::lower(ctx.step, label, &inputs[0], y()?),
     })
 }

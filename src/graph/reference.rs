@@ -117,6 +117,15 @@ impl ReferenceModel {
                     let read = (weights.vector(op.weight), vector(op.bias));
                     op.reference(&mut states[op.state], &inputs[0], read, rows)
                 }
+                Op::SelectiveScan(op) => {
+                    let read = (weights.vector(op.a_log), weights.vector(op.d));
+                    let state = &mut states[op.state];
+                    op.reference(state, [&inputs[0], &inputs[1], &inputs[2]], read, rows)
+                }
+                Op::Wkv(op) => {
+                    let read = (weights.vector(op.decay), weights.vector(op.first));
+                    op.reference(&mut states[op.state], [&inputs[0], &inputs[1]], read, rows)
+                }
                 Op::SelectRows => select_rows::reference(&inputs[0], n_outputs),
             };
             if let Some(output) = node.output {

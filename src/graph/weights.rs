@@ -187,21 +187,20 @@ fn used_weights(graph: &Graph) -> Vec<bool> {
     use crate::ops::Op;
     let mut used = vec![false; graph.weights.len()];
     for node in &graph.nodes {
-        match &node.op {
-            Op::Embedding(op) => used[op.weight] = true,
-            Op::RmsNorm(op) => used[op.weight] = true,
-            Op::Norm(op) => [op.weight, op.bias].into_iter().flatten().for_each(|weight| used[weight] = true),
-            Op::Linear(op) => [Some(op.weight), op.bias].into_iter().flatten().for_each(|weight| used[weight] = true),
-            Op::ShortConv(op) => {
-                [Some(op.weight), op.bias].into_iter().flatten().for_each(|weight| used[weight] = true);
-            }
-            Op::Attention(op) => op.sinks.into_iter().for_each(|weight| used[weight] = true),
-            Op::RopeAttention(op) => op.attention.sinks.into_iter().for_each(|weight| used[weight] = true),
-            Op::ExpertLinear(op) => {
-                [Some(op.weight), op.bias].into_iter().flatten().for_each(|weight| used[weight] = true);
-            }
-            _ => {}
-        }
+        let read = match &node.op {
+            Op::Embedding(op) => [Some(op.weight), None],
+            Op::RmsNorm(op) => [Some(op.weight), None],
+            Op::Norm(op) => [op.weight, op.bias],
+            Op::Linear(op) => [Some(op.weight), op.bias],
+            Op::ExpertLinear(op) => [Some(op.weight), op.bias],
+            Op::Attention(op) => [op.sinks, None],
+            Op::RopeAttention(op) => [op.attention.sinks, None],
+            Op::ShortConv(op) => [Some(op.weight), op.bias],
+            Op::SelectiveScan(op) => [Some(op.a_log), Some(op.d)],
+            Op::Wkv(op) => [Some(op.decay), Some(op.first)],
+            _ => [None; 2],
+        };
+        read.into_iter().flatten().for_each(|weight| used[weight] = true);
     }
     used
 }

@@ -19,6 +19,7 @@ mod gptj;
 mod granite;
 mod lfm2;
 mod llama;
+mod mamba;
 mod mixtral;
 mod mixture;
 mod olmo;
@@ -27,6 +28,7 @@ mod phi;
 mod phi3;
 mod qwen_moe;
 mod rope;
+mod rwkv;
 mod stablelm;
 mod starcoder2;
 
@@ -68,6 +70,7 @@ const MODELS: &[(&str, Record)] = &[
     ("lfm2", lfm2::record),
     // SOLAR and SmolLM2 say that they are Llamas.
     ("llama", llama::llama),
+    ("mamba", mamba::record),
     ("mistral", llama::mistral),
     ("mixtral", mixtral::record),
     ("olmo", olmo::olmo),
@@ -79,6 +82,7 @@ const MODELS: &[(&str, Record)] = &[
     ("qwen2_moe", qwen_moe::qwen2),
     ("qwen3", llama::qwen3),
     ("qwen3_moe", qwen_moe::qwen3),
+    ("rwkv", rwkv::record),
     ("smollm3", llama::smollm3),
     ("stablelm", stablelm::record),
     ("starcoder2", starcoder2::record),

@@ -29,6 +29,10 @@ pub enum Function {
     QuickGelu,
     /// `max(a, 0)`
     Relu,
+    /// `max(a, 0)²` (So et al. 2021, § 4)
+    SquaredRelu,
+    /// `1 / (1 + exp(−a))`
+    Sigmoid,
     /// `a · x`
     Scale(f32),
     /// `a + b · x`
@@ -50,7 +54,7 @@ pub enum Function {
 
 impl Function {
     /// Every function: tests run over this list.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Add,
         Self::Mul,
         Self::Silu,
@@ -61,6 +65,8 @@ impl Function {
         Self::GeluTanhMul,
         Self::QuickGelu,
         Self::Relu,
+        Self::SquaredRelu,
+        Self::Sigmoid,
         Self::Scale(0.3),
         Self::AddScaled(1.5),
         Self::SoftCap(5.0),
@@ -115,6 +121,8 @@ impl Function {
             Self::GeluTanhMul => "elementwise/gelu_tanh_mul",
             Self::QuickGelu => "elementwise/quick_gelu",
             Self::Relu => "elementwise/relu",
+            Self::SquaredRelu => "elementwise/squared_relu",
+            Self::Sigmoid => "elementwise/sigmoid",
             Self::Scale(_) => "elementwise/scale",
             Self::AddScaled(_) => "elementwise/add_scaled",
             Self::SoftCap(_) => "elementwise/soft_cap",
@@ -143,6 +151,8 @@ impl Function {
             Self::GeluTanhMul => gelu_tanh(a) * b,
             Self::QuickGelu => (f64::from(a) / (1.0 + (-1.702 * f64::from(a)).exp())) as f32,
             Self::Relu => a.max(0.0),
+            Self::SquaredRelu => a.max(0.0) * a.max(0.0),
+            Self::Sigmoid => (1.0 / (1.0 + (-f64::from(a)).exp())) as f32,
             Self::Scale(x) => a * x,
             Self::AddScaled(x) => a + b * x,
             Self::SoftCap(x) => x * (a / x).tanh(),

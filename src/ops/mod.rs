@@ -17,7 +17,9 @@ pub mod rope_attention;
 pub mod route;
 pub mod sample;
 pub mod select_rows;
+pub mod selective_scan;
 pub mod short_conv;
+pub mod wkv;
 
 use std::rc::Rc;
 
@@ -55,6 +57,10 @@ pub enum Op {
     RopeAttention(rope_attention::RopeAttention),
     /// A causal convolution over time.
     ShortConv(short_conv::ShortConv),
+    /// A selective state space.
+    SelectiveScan(selective_scan::SelectiveScan),
+    /// RWKV-4's average.
+    Wkv(wkv::Wkv),
     /// Element by element.
     Elementwise(elementwise::Function),
     /// The rows whose logits are wanted.
@@ -329,7 +335,9 @@ pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("sample_filtered", sample::LogitParams::LAYOUT),
     ("sample_slices", sample::LogitParams::LAYOUT),
     ("select_rows", select_rows::Params::LAYOUT),
+    ("selective_scan", selective_scan::Params::LAYOUT),
     ("short_conv", short_conv::Params::LAYOUT),
+    ("wkv", wkv::Params::LAYOUT),
 ];
 
 /// Weights of the CPU references, read a row at a time.

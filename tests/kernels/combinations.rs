@@ -20,7 +20,9 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         "sample_filtered",
         "sample_slices",
         "select_rows",
+        "selective_scan",
         "short_conv",
+        "wkv",
     ] {
         all.push((name, Vec::new()));
     }

@@ -4,7 +4,9 @@ use super::{Recorder, Var, short};
 use crate::error::{Error, Result};
 use crate::gpu::upload::RowTake;
 use crate::graph::StateLayer;
+use crate::ops::selective_scan::SelectiveScan;
 use crate::ops::short_conv::ShortConv;
+use crate::ops::wkv::Wkv;
 use crate::ops::{Op, STATE_POSITIONS};
 
 /// Most positions that a convolution looks at. Published ones look at four.
@@ -40,6 +42,32 @@ impl Recorder<'_> {
         let state = self.state(channels, 1 + STATE_POSITIONS);
         let op = Op::ShortConv(ShortConv { state, weight, bias: None, taps: 2, mixes: true });
         Ok(self.push(op, &[x], short(mix), channels, false))
+    }
+
+    /// A selective state space. `x, dt: [tokens, channels]`, `bc: [tokens, 2 · state_size]` → `[tokens, channels]`.
+    ///
+    /// # Errors
+    /// `bad_file` if `{module}.A_log` is missing or not `[channels, state_size]`, or `{module}.D` not `[channels]`.
+    pub fn selective_scan(&mut self, module: &str, [x, dt, bc]: [Var; 3], state_size: u32) -> Result<Var> {
+        let channels = self.width(x);
+        let values = channels.checked_mul(state_size).ok_or_else(|| Error::bad_file("states are too large"))?;
+        let a_log = self.vector(&format!("{module}.A_log"), values)?;
+        let d = self.vector(&format!("{module}.D"), channels)?;
+        let state = self.state(values, STATE_POSITIONS);
+        let op = Op::SelectiveScan(SelectiveScan { state, a_log, d, state_size });
+        Ok(self.push(op, &[x, dt, bc], short(module) + ".scan", channels, false))
+    }
+
+    /// RWKV-4's average of `v` by decaying `k`, both `[tokens, channels]` → the same.
+    ///
+    /// # Errors
+    /// `bad_file` if `{module}.time_decay` or `{module}.time_first` is missing or not `[channels]`.
+    pub fn wkv(&mut self, module: &str, [k, v]: [Var; 2]) -> Result<Var> {
+        let channels = self.width(k);
+        let decay = self.vector(&format!("{module}.time_decay"), channels)?;
+        let first = self.vector(&format!("{module}.time_first"), channels)?;
+        let state = self.state(3 * channels, STATE_POSITIONS);
+        Ok(self.push(Op::Wkv(Wkv { state, decay, first }), &[k, v], short(module) + ".wkv", channels, false))
     }
 
     fn state(&mut self, width: u32, positions: u32) -> usize {
