@@ -80,7 +80,8 @@ fn an_answer_does_not_depend_on_what_was_before() {
 #[test]
 fn a_row_that_runs_twice_counts_once() {
     let nucleus = SamplerOptions { seed: 5, temperature: 50.0, top_p: 0.999, ..SamplerOptions::default() };
-    let ids: Vec<u32> = (0..70).map(|i| i * 31 % 380).collect();
+    // The last step has more rows than states are kept.
+    let ids: Vec<u32> = (0..90).map(|i| i * 31 % 380).collect();
     for name in MODELS {
         let texts = [0, 4].map(|run_ahead| {
             let mut engine = open(name, Some(gpu(GpuOptions::default())), Some(run_ahead));

@@ -38,9 +38,9 @@ impl SelectiveScan {
                 position => state.at(row.slot, position - 1).to_vec(),
             };
             let (b, c) = bc.row(i).split_at(n);
-            for channel in 0..x.width {
+            for (channel, skip) in d.iter().enumerate().take(x.width) {
                 let (input, step) = (f64::from(x.row(i)[channel]), softplus(f64::from(dt.row(i)[channel])));
-                let mut sum = f64::from(d[channel]) * input;
+                let mut sum = f64::from(*skip) * input;
                 for j in 0..n {
                     let at = channel * n + j;
                     let a = -f64::from(a_log[at]).exp();

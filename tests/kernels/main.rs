@@ -13,6 +13,7 @@ mod linear;
 mod repack;
 mod rows;
 mod sample;
+mod states;
 
 /// Runs the cases, each as a test.
 macro_rules! tests {
@@ -50,4 +51,7 @@ tests![
     sample::drawn_tokens_are_counted,
     sample::the_best_is_the_lowest_of_equals_and_what_is_not_finite_is_reported,
     sample::what_the_gpu_cannot_draw_is_left_to_the_cpu,
+    states::decaying_averages,
+    states::selective_scans,
+    states::short_convolutions,
 ];

@@ -18,6 +18,8 @@ mod rows;
 #[path = "../kernels/sample.rs"]
 mod sample;
 mod shaders;
+#[path = "../kernels/states.rs"]
+mod states;
 mod store;
 
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -61,4 +63,7 @@ tests![
     sample::the_best_is_the_lowest_of_equals_and_what_is_not_finite_is_reported,
     sample::what_the_gpu_cannot_draw_is_left_to_the_cpu,
     shaders::every_combination_compiles_without_a_message,
+    states::decaying_averages,
+    states::selective_scans,
+    states::short_convolutions,
 ];
