@@ -45,7 +45,8 @@ fn write(label: &str, name: &str, tensors: &Tensors, changes: &Value) -> PathBuf
         header.insert(name.clone(), json!({ "dtype": dtype, "shape": shape, "data_offsets": offsets }));
         data.extend_from_slice(bytes);
     }
-    let header = Value::Object(header).to_string();
+    let mut header = Value::Object(header).to_string();
+    header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend_from_slice(header.as_bytes());
     file.extend_from_slice(&data);
