@@ -18,6 +18,11 @@ struct Params {
     bc_offset: u32,
     y_stride: u32,
     y_offset: u32,
+    // Whether `a` is the logarithm of −A, and not A.
+    a_is_log: u32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -25,7 +30,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> x: array<f32>;           // [tokens, channels]
 @group(0) @binding(3) var<storage, read> dt: array<f32>;          // [tokens, channels]
 @group(0) @binding(4) var<storage, read> bc: array<f32>;          // [tokens, 2, state_size]
-@group(0) @binding(5) var<storage, read> a_log: array<f32>;       // [channels, state_size]
+@group(0) @binding(5) var<storage, read> a: array<f32>;           // [channels, state_size]
 @group(0) @binding(6) var<storage, read> d: array<f32>;           // [channels]
 @group(0) @binding(7) var<storage, read_write> state: array<f32>; // [slots, positions, channels, state_size]
 @group(0) @binding(8) var<storage, read_write> y: array<f32>;     // [tokens, channels]
@@ -60,7 +65,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             if (row.z > 0u) {
                 h = state[(first + (row.z - 1u) % params.positions) * params.state_stride + own + j];
             }
-            h = exp(-exp(a_log[own + j]) * delta) * h + delta * bc[b + j] * input;
+            let rate = select(a[own + j], -exp(a[own + j]), params.a_is_log != 0u);
+            h = exp(rate * delta) * h + delta * bc[b + j] * input;
             state[to + j] = h;
             sum += h * bc[b + n + j];
         }

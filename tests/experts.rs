@@ -4,11 +4,10 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use common::{fixture, gpu, max_difference};
+use common::{Tensors, fixture, gpu, max_difference, safetensors as read};
 use doran::ErrorKind;
 use doran::engine::{Engine, EngineOptions};
 use doran::gpu::Gpu;
@@ -16,24 +15,6 @@ use doran::gpu::device::GpuOptions;
 use doran::tune::Kernels;
 use doran::weights::Cancel;
 use serde_json::{Value, json};
-
-/// A safetensors file: dtype, shape and bytes by name.
-type Tensors = BTreeMap<String, (String, Vec<usize>, Vec<u8>)>;
-
-fn read(name: &str) -> Tensors {
-    let bytes = std::fs::read(fixture(&format!("arch/{name}/model.safetensors"))).expect("a fixture");
-    let header_bytes = u64::from_le_bytes(bytes[..8].try_into().expect("eight")) as usize;
-    let header: Value = serde_json::from_slice(&bytes[8..8 + header_bytes]).expect("JSON");
-    let mut tensors = Tensors::new();
-    for (name, entry) in header.as_object().expect("an object").iter().filter(|(name, _)| *name != "__metadata__") {
-        let number = |value: &Value| value.as_u64().expect("a number") as usize;
-        let shape = entry["shape"].as_array().expect("a shape").iter().map(number).collect();
-        let [begin, end] = [0, 1].map(|i| 8 + header_bytes + number(&entry["data_offsets"][i]));
-        let dtype = entry["dtype"].as_str().expect("a dtype").to_owned();
-        tensors.insert(name.clone(), (dtype, shape, bytes[begin..end].to_vec()));
-    }
-    tensors
-}
 
 /// A folder of these tensors with the rest of a fixture, whose configuration is changed.
 fn write(label: &str, name: &str, tensors: &Tensors, changes: &Value) -> PathBuf {

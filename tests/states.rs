@@ -125,3 +125,99 @@ fn an_aborted_prompt_leaves_nothing_behind() {
         assert_eq!(answer(&mut engine, &ids, 3, &greedy), wanted, "{name}");
     }
 }
+
+/// A Mamba as llama.cpp's converter writes it: its names, A instead of its logarithm, nothing of heads and MLPs.
+fn mamba_gguf() -> Vec<u8> {
+    fn text(file: &mut Vec<u8>, text: &str) {
+        file.extend((text.len() as u64).to_le_bytes());
+        file.extend(text.as_bytes());
+    }
+    let names = [
+        ("backbone.embeddings", "token_embd"),
+        ("backbone.norm_f", "output_norm"),
+        ("backbone.layers", "blk"),
+        (".norm.", ".attn_norm."),
+        ("mixer.in_proj", "ssm_in"),
+        ("mixer.conv1d", "ssm_conv1d"),
+        ("mixer.x_proj", "ssm_x"),
+        ("mixer.dt_proj", "ssm_dt"),
+        ("mixer.out_proj", "ssm_out"),
+        ("mixer.A_log", "ssm_a"),
+        ("mixer.D", "ssm_d"),
+    ];
+    let (mut infos, mut data) = (Vec::new(), Vec::new());
+    let tensors = common::safetensors("mamba");
+    for (name, (_, shape, bytes)) in &tensors {
+        let renamed = names.iter().fold(name.clone(), |name, (theirs, gguf)| name.replace(theirs, gguf));
+        text(&mut infos, &renamed);
+        let shape: Vec<u64> = shape.iter().rev().filter(|n| **n != 1).map(|n| *n as u64).collect();
+        infos.extend((shape.len() as u32).to_le_bytes());
+        shape.iter().for_each(|n| infos.extend(n.to_le_bytes()));
+        infos.extend(0u32.to_le_bytes());
+        infos.extend((data.len() as u64).to_le_bytes());
+        let values: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
+        let value = |v: &f32| if renamed.ends_with("ssm_a") { -v.exp() } else { *v };
+        values.iter().for_each(|v| data.extend(value(v).to_le_bytes()));
+        data.resize(data.len().next_multiple_of(32), 0);
+    }
+    let mut pairs = Vec::new();
+    for (key, value) in
+        [("general.architecture", "mamba"), ("tokenizer.ggml.model", "gpt2"), ("tokenizer.ggml.pre", "gpt-2")]
+    {
+        text(&mut pairs, key);
+        pairs.extend(8u32.to_le_bytes());
+        text(&mut pairs, value);
+    }
+    let numbers = [
+        ("block_count", 2u32),
+        ("context_length", 1 << 20),
+        ("embedding_length", 32),
+        ("feed_forward_length", 0),
+        ("attention.head_count", 0),
+        ("ssm.conv_kernel", 4),
+        ("ssm.inner_size", 64),
+        ("ssm.state_size", 16),
+        ("ssm.time_step_rank", 4),
+    ];
+    for (key, value) in numbers {
+        text(&mut pairs, &format!("mamba.{key}"));
+        pairs.extend([4u32.to_le_bytes(), value.to_le_bytes()].concat());
+    }
+    text(&mut pairs, "mamba.attention.layer_norm_rms_epsilon");
+    pairs.extend([6u32.to_le_bytes(), 1e-5f32.to_le_bytes()].concat());
+    for (key, n) in [("tokens", 392u64), ("merges", 0)] {
+        text(&mut pairs, &format!("tokenizer.ggml.{key}"));
+        pairs.extend([9u32.to_le_bytes(), 8u32.to_le_bytes()].concat());
+        pairs.extend(n.to_le_bytes());
+        (0..n).for_each(|i| text(&mut pairs, &format!("t{i}")));
+    }
+    let mut file = b"GGUF".to_vec();
+    file.extend(3u32.to_le_bytes());
+    file.extend([tensors.len() as u64, 3 + numbers.len() as u64 + 3].map(u64::to_le_bytes).concat());
+    file.extend(pairs);
+    file.extend(infos);
+    file.resize(file.len().next_multiple_of(32), 0);
+    file.extend(data);
+    file
+}
+
+#[test]
+fn a_mamba_from_gguf() {
+    let path = std::env::temp_dir().join(format!("doran-mamba-{}.gguf", std::process::id()));
+    std::fs::write(&path, mamba_gguf()).expect("writes");
+    let golden = common::json("arch/mamba/golden.json");
+    for gpu in [None, Some(gpu(GpuOptions::default()))] {
+        let options = EngineOptions { context: Some(256), ..EngineOptions::default() };
+        let mut engine = load(&path, gpu, options).expect("loads");
+        for prompt in golden["prompts"].as_array().expect("prompts") {
+            let mut last = Vec::new();
+            let visit = |_: usize, logits: &[f32]| last = logits.to_vec();
+            let ids = common::ids(&prompt["ids"]);
+            pollster::block_on(engine.session.all_logits(&ids, &Cancel::new(), visit)).expect("runs");
+            let error = common::max_difference(&last, &common::floats(&prompt["last_logits"]));
+            println!("{} tokens: logits are off by {error:e}", ids.len());
+            assert!(error < 1e-4, "{} tokens: logits are off by {error}", ids.len());
+        }
+    }
+    std::fs::remove_file(path).expect("removes");
+}

@@ -216,7 +216,7 @@ fn lower_node(
             op.lower(ctx, label, &bind.states[op.state], read, (&inputs[0], y()?))
         }
         Op::SelectiveScan(op) => {
-            let read = (weights.vector(op.a_log)?, weights.vector(op.d)?);
+            let read = (weights.vector(op.a)?, weights.vector(op.d)?);
             op.lower(ctx, label, &bind.states[op.state], [&inputs[0], &inputs[1], &inputs[2]], read, y()?)
         }
         Op::Wkv(op) => {

@@ -118,7 +118,7 @@ impl ReferenceModel {
                     op.reference(&mut states[op.state], &inputs[0], read, rows)
                 }
                 Op::SelectiveScan(op) => {
-                    let read = (weights.vector(op.a_log), weights.vector(op.d));
+                    let read = (weights.vector(op.a), weights.vector(op.d));
                     let state = &mut states[op.state];
                     op.reference(state, [&inputs[0], &inputs[1], &inputs[2]], read, rows)
                 }

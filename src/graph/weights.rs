@@ -196,7 +196,7 @@ fn used_weights(graph: &Graph) -> Vec<bool> {
             Op::Attention(op) => [op.sinks, None],
             Op::RopeAttention(op) => [op.attention.sinks, None],
             Op::ShortConv(op) => [Some(op.weight), op.bias],
-            Op::SelectiveScan(op) => [Some(op.a_log), Some(op.d)],
+            Op::SelectiveScan(op) => [Some(op.a), Some(op.d)],
             Op::Wkv(op) => [Some(op.decay), Some(op.first)],
             _ => [None; 2],
         };

@@ -2,7 +2,7 @@
 //! with a gate.
 
 use super::Limits;
-use super::config::{Config, Dims, Head};
+use super::config::{Config, Dims, Head, unsupported};
 use crate::error::{Error, Result};
 use crate::format::Checkpoint;
 use crate::graph::Graph;
@@ -16,8 +16,14 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let config = Config::new(checkpoint);
     let dims = config.dims_without_heads()?;
     let Dims { vocab_size, hidden_size, .. } = dims;
-    let channels = config.f64_or("expand", 2.0)? * f64::from(hidden_size);
-    let channels = channels.clamp(0.0, f64::from(1 << 24)) as u32;
+    // What Hugging Face's files say of it besides is not read.
+    let channels = match config.is_gguf()? {
+        true => config.u32("intermediate_size")?,
+        false => (config.f64_or("expand", 2.0)? * f64::from(hidden_size)).clamp(0.0, f64::from(1 << 24)) as u32,
+    };
+    if config.bool_or("dt_b_c_rms", false)? {
+        return Err(unsupported("dt_b_c_rms".to_owned()));
+    }
     let rank = match config.get("time_step_rank") {
         Some(value) if value != "auto" => config.u32("time_step_rank")?,
         _ => hidden_size.div_ceil(16),

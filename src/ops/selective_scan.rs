@@ -1,6 +1,6 @@
 //! A selective state space (Gu & Dao 2023, alg. 2): each channel has a small state, which decays and takes up its input at a
 //! pace that the input sets. `h[t] = exp(Δ A) h[t − 1] + Δ B x[t]; y[t] = C h[t] + D x[t]`, with `Δ = softplus(dt)` and
-//! `A = −exp(a_log)`.
+//! `A = −exp(a_log)`, which some files have instead.
 
 use std::rc::Rc;
 
@@ -13,8 +13,10 @@ use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 pub struct SelectiveScan {
     /// Which state of the graph has h: `[channels, state_size]`, zeros before the sequence.
     pub state: usize,
-    /// Index of the vector a_log in the graph: `[channels, state_size]`.
-    pub a_log: usize,
+    /// Index of the vector a_log, or A, in the graph: `[channels, state_size]`.
+    pub a: usize,
+    /// Whether it is a_log.
+    pub a_is_log: bool,
     /// Index of the vector D in the graph: `[channels]`.
     pub d: usize,
     /// Values of a channel's state.
@@ -27,7 +29,7 @@ impl SelectiveScan {
         &self,
         state: &mut CpuState,
         [x, dt, bc]: [&Rows; 3],
-        (a_log, d): (&[f32], &[f32]),
+        (a, d): (&[f32], &[f32]),
         rows: &[StepRow],
     ) -> Rows {
         let n = self.state_size as usize;
@@ -43,8 +45,8 @@ impl SelectiveScan {
                 let mut sum = f64::from(*skip) * input;
                 for j in 0..n {
                     let at = channel * n + j;
-                    let a = -f64::from(a_log[at]).exp();
-                    let value = (a * step).exp() * f64::from(h[at]) + step * f64::from(b[j]) * input;
+                    let rate = if self.a_is_log { -f64::from(a[at]).exp() } else { f64::from(a[at]) };
+                    let value = (rate * step).exp() * f64::from(h[at]) + step * f64::from(b[j]) * input;
                     sum += value * f64::from(c[j]);
                     h[at] = value as f32;
                 }
@@ -62,7 +64,7 @@ impl SelectiveScan {
         label: &str,
         state: &GpuState,
         [x, dt, bc]: [&Operand; 3],
-        (a_log, d): (&Rc<GpuBuffer>, &Rc<GpuBuffer>),
+        (a, d): (&Rc<GpuBuffer>, &Rc<GpuBuffer>),
         y: &Operand,
     ) -> Vec<DispatchSpec> {
         let params = Params {
@@ -78,13 +80,15 @@ impl SelectiveScan {
             bc_offset: bc.offset,
             y_stride: y.stride,
             y_offset: y.offset,
+            a_is_log: u32::from(self.a_is_log),
+            pad: [0; 3],
         };
         let buffers = vec![
             Rc::clone(ctx.step),
             Rc::clone(&x.buffer),
             Rc::clone(&dt.buffer),
             Rc::clone(&bc.buffer),
-            Rc::clone(a_log),
+            Rc::clone(a),
             Rc::clone(d),
             Rc::clone(&state.buffer),
             Rc::clone(&y.buffer),
@@ -117,5 +121,7 @@ params! {
         bc_offset: u32,
         y_stride: u32,
         y_offset: u32,
+        a_is_log: u32,
+        pad: [u32; 3],
     }
 }

@@ -102,13 +102,16 @@ pub async fn selective_scans() {
     let bench = Bench::new().await;
     for (channels, state_size) in [(1, 1), (50, 16), (33, 5)] {
         let mut random = Random(channels as u64);
-        let (mut a_log, d) = (vector(channels * state_size, &mut random), vector(channels, &mut random));
-        a_log.iter_mut().for_each(|v| *v *= 3.0);
-        let (gpu_a, gpu_d) = (bench.vector(&a_log), bench.vector(&d));
+        let (mut a, d) = (vector(channels * state_size, &mut random), vector(channels, &mut random));
+        a.iter_mut().for_each(|v| *v *= 3.0);
+        let a_is_log = state_size != 5;
+        if !a_is_log {
+            a.iter_mut().for_each(|v| *v = -v.abs());
+        }
+        let (gpu_a, gpu_d) = (bench.vector(&a), bench.vector(&d));
         let (mut cpu, gpu) = both(&bench, channels * state_size, STATE_POSITIONS);
-        let op = SelectiveScan { state: 0, a_log: 0, d: 0, state_size: state_size as u32 };
-        let reference =
-            |x: &[Rows], rows: &[StepRow]| op.reference(&mut cpu, [&x[0], &x[1], &x[2]], (&a_log, &d), rows);
+        let op = SelectiveScan { state: 0, a: 0, a_is_log, d: 0, state_size: state_size as u32 };
+        let reference = |x: &[Rows], rows: &[StepRow]| op.reference(&mut cpu, [&x[0], &x[1], &x[2]], (&a, &d), rows);
         let lower = |ctx: &Lowering<'_>, x: &[Operand], y: &Operand| {
             op.lower(ctx, "y", &gpu, [&x[0], &x[1], &x[2]], (&gpu_a, &gpu_d), y)
         };

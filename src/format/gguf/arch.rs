@@ -31,6 +31,10 @@ pub(super) struct Arch {
     pub layers: &'static str,
     /// Stems inside `blk.N.` and inside a layer, likewise; the first that fits counts.
     pub layer_tensors: &'static [Names],
+    /// The same for tensors whose names end there.
+    pub bare_tensors: Names,
+    /// Whether layers have heads and an MLP.
+    pub attends: bool,
     /// Whether rows of `attn_q` and `attn_k` are interleaved for GGUF's rope where Hugging Face's are not.
     pub rope_interleaved: bool,
     /// More hyperparameters, after `{gguf}.`.
@@ -59,11 +63,12 @@ pub(super) struct Dims {
 impl Arch {
     /// Hugging Face's name of a tensor and how its rows are stored, or `None` for a tensor that this architecture has not.
     pub fn tensor(&self, gguf_name: &str, dims: &Dims) -> Option<(String, RowMap)> {
-        let (stem, part) = gguf_name.rsplit_once('.').filter(|(_, part)| matches!(*part, "weight" | "bias"))?;
+        let part_of = gguf_name.rsplit_once('.').filter(|(_, part)| matches!(*part, "weight" | "bias"));
+        let (stem, part) = part_of.map_or((gguf_name, None), |(stem, part)| (stem, Some(part)));
         let find = |names: &[Names], stem: &str| {
             names.iter().copied().flatten().find(|(gguf, _)| *gguf == stem).map(|(_, name)| *name)
         };
-        if let Some(name) = find(self.tensors, stem) {
+        if let Some((name, part)) = find(self.tensors, stem).zip(part) {
             return Some((format!("{name}.{part}"), RowMap::Identity));
         }
         let (layer, stem) = stem.strip_prefix("blk.")?.split_once('.')?;
@@ -72,6 +77,10 @@ impl Arch {
         if number >= dims.num_hidden_layers || number.to_string() != layer {
             return None;
         }
+        let Some(part) = part else {
+            let name = find(&[self.bare_tensors], stem)?;
+            return Some((format!("{}.{number}.{name}", self.layers), RowMap::Identity));
+        };
         let name = find(self.layer_tensors, stem)?;
         let row_map = match stem {
             "attn_q" | "attn_k" if self.rope_interleaved => RowMap::RopeInterleaved { head_dim: dims.head_dim },
@@ -89,12 +98,14 @@ impl Arch {
         let key = |stem: &str| format!("{}.{stem}", self.gguf);
         let num_hidden_layers = meta.count(&key("block_count"), None, 1024)?;
         let hidden_size = meta.count(&key("embedding_length"), None, 1 << 20)?;
-        let intermediate_size = meta.count(&key("feed_forward_length"), None, 1 << 24)?;
-        let heads = meta.count(&key("attention.head_count"), None, 1 << 16)?;
+        let of_heads = |stem: &str, most: u32| if self.attends { meta.count(&key(stem), None, most) } else { Ok(1) };
+        let intermediate_size = of_heads("feed_forward_length", 1 << 24)?;
+        let heads = of_heads("attention.head_count", 1 << 16)?;
         let kv_key = key("attention.head_count_kv");
         // One number for each layer: 0 for those that do not attend.
         let by_layer = meta.ints(&kv_key)?;
         let kv_heads = match &by_layer {
+            _ if !self.attends => 1,
             None => meta.count(&kv_key, Some(heads), 1 << 16)?,
             Some(list) => {
                 let most = list.iter().copied().max().unwrap_or(0);

@@ -60,6 +60,8 @@ const LLAMA: Arch = Arch {
     tensors: &[TENSORS],
     layers: "model.layers",
     layer_tensors: &[ATTENTION, MLP, MLP_NORM],
+    bare_tensors: &[],
+    attends: true,
     rope_interleaved: true,
     keys: &[],
     flags: BIASES,
@@ -159,6 +161,32 @@ pub(super) const ARCHS: &[Arch] = &[
         ],
         keys: &[("shortconv.l_cache", "conv_L_cache")],
         flags: &[("shortconv.conv.bias", "conv_bias")],
+        ..HALVES
+    },
+    Arch {
+        gguf: "mamba",
+        model_type: "mamba",
+        tensors: &[&[("token_embd", "backbone.embeddings"), ("output_norm", "backbone.norm_f"), ("output", "lm_head")]],
+        layers: "backbone.layers",
+        layer_tensors: &[&[
+            ("attn_norm", "norm"),
+            ("ssm_in", "mixer.in_proj"),
+            ("ssm_conv1d", "mixer.conv1d"),
+            ("ssm_x", "mixer.x_proj"),
+            ("ssm_dt", "mixer.dt_proj"),
+            ("ssm_out", "mixer.out_proj"),
+        ]],
+        bare_tensors: &[("ssm_a", "mixer.A"), ("ssm_d", "mixer.D")],
+        attends: false,
+        keys: &[
+            ("ssm.conv_kernel", "conv_kernel"),
+            ("ssm.inner_size", "intermediate_size"),
+            ("ssm.state_size", "state_size"),
+            ("ssm.time_step_rank", "time_step_rank"),
+            // Falcon Mamba's norms.
+            ("ssm.dt_b_c_rms", "dt_b_c_rms"),
+        ],
+        flags: &[("ssm_in.bias", "use_bias"), ("ssm_conv1d.bias", "use_conv_bias")],
         ..HALVES
     },
     Arch { gguf: "smollm3", model_type: "smollm3", ..LLAMA },

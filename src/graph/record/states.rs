@@ -47,14 +47,16 @@ impl Recorder<'_> {
     /// A selective state space. `x, dt: [tokens, channels]`, `bc: [tokens, 2 · state_size]` → `[tokens, channels]`.
     ///
     /// # Errors
-    /// `bad_file` if `{module}.A_log` is missing or not `[channels, state_size]`, or `{module}.D` not `[channels]`.
+    /// `bad_file` if there is neither `{module}.A` nor `{module}.A_log`, of `[channels, state_size]`, or `{module}.D` is not
+    /// `[channels]`.
     pub fn selective_scan(&mut self, module: &str, [x, dt, bc]: [Var; 3], state_size: u32) -> Result<Var> {
         let channels = self.width(x);
         let values = channels.checked_mul(state_size).ok_or_else(|| Error::bad_file("states are too large"))?;
-        let a_log = self.vector(&format!("{module}.A_log"), values)?;
+        let a_is_log = !self.has(&format!("{module}.A"));
+        let a = self.vector(&format!("{module}.A{}", if a_is_log { "_log" } else { "" }), values)?;
         let d = self.vector(&format!("{module}.D"), channels)?;
         let state = self.state(values, STATE_POSITIONS);
-        let op = Op::SelectiveScan(SelectiveScan { state, a_log, d, state_size });
+        let op = Op::SelectiveScan(SelectiveScan { state, a, a_is_log, d, state_size });
         Ok(self.push(op, &[x, dt, bc], short(module) + ".scan", channels, false))
     }
 
