@@ -364,6 +364,34 @@ fn a_decoded_token_is_one_submit_of_one_pass_and_creates_nothing() {
     }
 }
 
+/// Experts are chosen on the GPU, and states go from step to step there.
+#[test]
+fn mixtures_and_states_decode_in_one_pass_too() {
+    use doran::engine::{Engine, EngineOptions};
+    use doran::sampler::SamplerOptions;
+    for name in
+        ["arch/gpt_oss/model-f32.gguf", "arch/qwen2_moe/model-f32.gguf", "arch/lfm2/model-f32.gguf", "arch/rwkv/"]
+    {
+        let gpu = gpu(GpuOptions::default());
+        let options = EngineOptions { run_ahead: Some(0), context: Some(64), ..EngineOptions::default() };
+        let mut engine: Engine = common::load(&fixture(name), Some(Rc::clone(&gpu)), options).expect("loads");
+        let best = SamplerOptions { temperature: 0.0, ..SamplerOptions::default() };
+        let mut ids = vec![5, 77, 200];
+        engine.session.begin(&ids, Some(&best)).expect("begins");
+        let mut counts = Vec::new();
+        for _ in 0..4 {
+            let next = pollster::block_on(engine.session.next(&ids, 50, &Cancel::new())).expect("decodes");
+            let Next::Token(id) = next else { panic!("not drawn on the GPU") };
+            ids.push(id);
+            counts.push(gpu.counts());
+        }
+        let [before, after] = [counts[2], counts[3]];
+        let made = [after.submits - before.submits, after.passes - before.passes, after.created - before.created];
+        assert_eq!(made, [1, 1, 0], "{name}");
+        assert_eq!(after.buffer_writes - before.buffer_writes, 0, "{name}");
+    }
+}
+
 #[test]
 fn what_the_gpu_cannot_hold_in_one_piece_is_a_typed_error() {
     let name = "arch/llama/model-f32.gguf";
