@@ -177,3 +177,77 @@ fn a_layer_without_experts_has_an_mlp() {
         std::fs::remove_dir_all(one).expect("removes");
     }
 }
+
+/// `[outer, n, inner]` floats: `change` gives what becomes of each of the `n`, or drops it.
+fn along(tensor: &mut (String, Vec<usize>, Vec<u8>), axis: usize, change: impl Fn(usize, f32) -> Option<f32>) {
+    let (_, shape, bytes) = tensor;
+    let (n, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
+    let values: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
+    let changed = values.iter().enumerate().filter_map(|(i, value)| change(i / inner % n, *value));
+    let changed: Vec<f32> = changed.collect();
+    shape[axis] = n * changed.len() / values.len();
+    *bytes = bytemuck::cast_slice(&changed).to_vec();
+}
+
+/// Experts of a width that is no whole number of quads, each in a tensor of its own, all in one, or packed as gpt-oss has them:
+/// they are those of the next width whose last gate is closed.
+#[test]
+fn experts_of_odd_width() {
+    let last_of = |n: usize, period: usize| move |i: usize| i + period >= n * period;
+    let closed = |tensor: &mut (String, Vec<usize>, Vec<u8>), axis, last: &dyn Fn(usize) -> bool| {
+        along(tensor, axis, |i, v| Some(if last(i) { 0.0 } else { v }));
+    };
+    let dropped = |tensor: &mut (String, Vec<usize>, Vec<u8>), axis, last: &dyn Fn(usize) -> bool| {
+        along(tensor, axis, |i, v| (!last(i)).then_some(v));
+    };
+    for name in ["qwen3_moe", "mixtral", "gpt_oss"] {
+        let (mut even, mut odd) = (read(name), read(name));
+        let width = common::json(&format!("arch/{name}/config.json"));
+        let key = if name == "qwen3_moe" { "moe_intermediate_size" } else { "intermediate_size" };
+        let width = width[key].as_u64().expect("a width") as usize;
+        for (tensors, is_even) in [(&mut even, true), (&mut odd, false)] {
+            for (tensor_name, tensor) in tensors.iter_mut().filter(|(name, _)| name.contains("experts")) {
+                let is = |names: &[&str]| names.iter().any(|part| tensor_name.contains(part));
+                // Which axis is the experts' width, and how many columns stand for one of it.
+                let (axis, period) = match name {
+                    "gpt_oss" if is(&["down_proj_bias"]) => continue,
+                    "gpt_oss" if is(&["down_proj"]) => (1, 1),
+                    "gpt_oss" if is(&["gate_up_proj_bias"]) => (1, 2),
+                    "gpt_oss" => (2, 2),
+                    _ if is(&["down_proj", "w2"]) => (1, 1),
+                    _ => (0, 1),
+                };
+                let last = last_of(width, period);
+                if is_even { closed(tensor, axis, &last) } else { dropped(tensor, axis, &last) }
+            }
+        }
+        let mut folders = vec![write(&format!("even-{name}"), name, &even, &json!({}))];
+        let narrower = json!({ key: width - 1 });
+        folders.push(write(&format!("odd-{name}"), name, &odd, &narrower));
+        if name != "gpt_oss" {
+            // All experts in one tensor.
+            let mut stacked = Tensors::new();
+            for (tensor_name, (dtype, shape, bytes)) in &odd {
+                let Some((at, rest)) = tensor_name.split_once(".experts.") else {
+                    stacked.insert(tensor_name.clone(), (dtype.clone(), shape.clone(), bytes.clone()));
+                    continue;
+                };
+                let (_, linear) = rest.split_once('.').expect("a number");
+                let entry = stacked.entry(format!("{at}.experts.{linear}"));
+                let entry = entry.or_insert_with(|| (dtype.clone(), [&[0], &shape[..]].concat(), Vec::new()));
+                entry.1[0] += 1;
+                entry.2.extend_from_slice(bytes);
+            }
+            folders.push(write(&format!("stacked-{name}"), name, &stacked, &narrower));
+        }
+        for (gpu, kernels) in backends() {
+            let of = |folder: &PathBuf| logits(&mut load(folder, gpu.clone(), kernels).expect("loads"));
+            let wanted = of(&folders[0]);
+            for folder in &folders[1..] {
+                let error = max_difference(&of(folder), &wanted);
+                assert!(error < 2e-5, "{}, {kernels:?}: off by {error}", folder.display());
+            }
+        }
+        folders.iter().for_each(|folder| std::fs::remove_dir_all(folder).expect("removes"));
+    }
+}

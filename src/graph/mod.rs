@@ -64,7 +64,8 @@ impl Piece {
     }
 }
 
-/// A weight that an op reads: one tensor, or several with their rows one after the other.
+/// A weight that an op reads: one tensor, or several with their rows one after the other. Two that give the same rows have a
+/// part of each weight: codes, and scales.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weight {
     /// Name, e.g. `model.layers.3.self_attn.q_proj.weight`.

@@ -146,7 +146,8 @@ impl<'a> Config<'a> {
         Ok(dims)
     }
 
-    /// The dimensions of a model without attention, as if it had one head.
+    /// The dimensions of a model without attention, as if it had one head. Where it does not say how long a text it takes, that
+    /// is what llama.cpp's converter says of Mamba.
     pub fn dims_without_heads(self) -> Result<Dims> {
         let hidden_size = self.u32("hidden_size")?;
         let dims = Dims {
@@ -156,7 +157,7 @@ impl<'a> Config<'a> {
             heads: 1,
             kv_heads: 1,
             head_dim: hidden_size,
-            max_position_embeddings: self.u32_or("max_position_embeddings", 2048)?,
+            max_position_embeddings: self.u32_or("max_position_embeddings", 1 << 20)?,
         };
         dims.check()?;
         Ok(dims)

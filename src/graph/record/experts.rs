@@ -68,7 +68,7 @@ impl Recorder<'_> {
     /// chosen, out_features]`, each expert's columns from a multiple of 32 on.
     ///
     /// # Errors
-    /// `bad_file` if a tensor is missing, has another shape, or another format than that of other experts.
+    /// `bad_file` if a tensor is missing or has another shape; `unsupported` if experts are stored in different formats.
     pub fn expert_linear(
         &mut self,
         module: ExpertModule<'_>,
