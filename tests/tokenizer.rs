@@ -10,7 +10,21 @@ use doran::tokenizer::Tokenizer;
 use files::{bytes, json, parse_gguf, parse_gguf_model, text};
 use serde_json::Value;
 
-const ARCHS: [&str; 6] = ["llama", "llama3", "llama_bf16", "mistral", "solar", "hyperclovax_seed"];
+const ARCHS: [&str; 13] = [
+    "llama",
+    "llama3",
+    "llama_bf16",
+    "mistral",
+    "solar",
+    "hyperclovax_seed",
+    "gpt_oss",
+    "mixtral",
+    "qwen2_moe",
+    "qwen3_moe",
+    "lfm2",
+    "mamba",
+    "rwkv",
+];
 
 fn ids(value: &Value) -> Vec<u32> {
     value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
@@ -44,9 +58,17 @@ fn tokenizer_json_gives_the_reference_ids() {
 
 #[test]
 fn gguf_gives_the_reference_ids() {
-    for (arch, file) in
-        [("llama", "model-f32"), ("llama3", "model-f32"), ("llama_bf16", "model-bf16"), ("mistral", "model-f32")]
-    {
+    for (arch, file) in [
+        ("llama", "model-f32"),
+        ("llama3", "model-f32"),
+        ("llama_bf16", "model-bf16"),
+        ("mistral", "model-f32"),
+        ("gpt_oss", "model-f32"),
+        ("mixtral", "model-f32"),
+        ("qwen2_moe", "model-f32"),
+        ("qwen3_moe", "model-f32"),
+        ("lfm2", "model-f32"),
+    ] {
         let checkpoint = parse_gguf(&bytes(&format!("arch/{arch}/{file}.gguf"))).unwrap();
         check_cases(&Tokenizer::new(&checkpoint.tokenizer).unwrap(), arch, "GGUF");
     }
