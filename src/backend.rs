@@ -86,6 +86,22 @@ impl Backend {
         has_states.then_some(STATE_POSITIONS as usize - 1)
     }
 
+    /// Keeps a copy of the layers' states as they are after the last step.
+    pub fn keep_states(&mut self) {
+        match self {
+            Self::Gpu(model) => model.keep_states(),
+            Self::Reference(model) => model.keep_states(),
+        }
+    }
+
+    /// Goes back to the states that were kept.
+    pub fn restore_states(&mut self) {
+        match self {
+            Self::Gpu(model) => model.restore_states(),
+            Self::Reference(model) => model.restore_states(),
+        }
+    }
+
     /// Sequences of more tokens than this take other rotary tables ([`Backend::use_rope_tables`]).
     pub fn long_from(&self) -> Option<u32> {
         match self {

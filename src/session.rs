@@ -16,8 +16,12 @@ pub struct Session {
     draws: Option<SamplerOptions>,
     /// Whether the backend counts a token that was not taken.
     miscounted: bool,
-    /// The fewest tokens but none that the sequence can go back to, where layers have states.
+    /// The fewest tokens that the sequence can go back to where layers have states, but for none and for `kept`.
     least: usize,
+    /// How many tokens were cached when states were kept, if these are cached still.
+    kept: Option<usize>,
+    /// Whether no token of the answer was asked for yet.
+    at_prompt: bool,
     /// Sequences of more tokens than this have other rotary angles, at all positions, and whether this one has.
     long_from: usize,
     is_long: bool,
@@ -40,7 +44,19 @@ impl Session {
         let (capacity, vocab_size) = (capacity as usize, vocab_size as usize);
         let long_from = backend.long_from().map_or(usize::MAX, |n| n as usize);
         let (cached, draws) = (Vec::new(), None);
-        Self { backend, cached, draws, miscounted: false, least: 0, long_from, is_long: false, capacity, vocab_size }
+        Self {
+            backend,
+            cached,
+            draws,
+            miscounted: false,
+            least: 0,
+            kept: None,
+            at_prompt: false,
+            long_from,
+            is_long: false,
+            capacity,
+            vocab_size,
+        }
     }
 
     /// Tokens that fit.
@@ -56,7 +72,7 @@ impl Session {
     /// Forgets what is cached.
     pub fn reset(&mut self) {
         self.cached.clear();
-        self.least = 0;
+        (self.least, self.kept) = (0, None);
     }
 
     /// Notes that positions up to `len` are about to be computed: states of earlier ones may be lost, whether that ends well or
@@ -80,11 +96,20 @@ impl Session {
         self.take_length(ids.len());
         self.draws = options.filter(|options| self.backend.begin(options, ids)).cloned();
         self.miscounted = false;
+        self.at_prompt = true;
         let common = self.cached.iter().zip(ids).take_while(|(a, b)| a == b).count();
         // The last token always runs: its logits are what is asked for.
         self.cached.truncate(common.min(ids.len() - 1));
+        self.kept = self.kept.filter(|kept| *kept <= self.cached.len());
         if self.cached.len() < self.least {
-            self.reset();
+            match self.kept {
+                Some(kept) => {
+                    self.backend.restore_states();
+                    self.cached.truncate(kept);
+                    self.least = kept;
+                }
+                None => self.reset(),
+            }
         }
         Ok(self.cached.len())
     }
@@ -126,13 +151,8 @@ impl Session {
                 self.feed(ids, cancel).await?;
             }
         }
-        // The last row may have to run twice, which is no harm to states where it runs alone.
-        let last = ids.len() - 1;
-        if self.backend.goes_back().is_some() && self.cached.len() < last {
-            let rows = self.rows(&ids[self.cached.len()..last]);
-            self.reach(last);
-            self.backend.feed(&rows, cancel).await?;
-            self.cached.extend_from_slice(&ids[self.cached.len()..last]);
+        if self.backend.goes_back().is_some() {
+            self.run_up_to_last(ids, cancel).await?;
         }
         let rows = self.rows(&ids[self.cached.len()..]);
         // Past the last position there is no place to compute ahead, nor where angles become others.
@@ -153,6 +173,24 @@ impl Session {
         let logits = self.backend.logits(&rows, 1, cancel).await?;
         self.cached.extend_from_slice(&ids[self.cached.len()..]);
         Ok(Next::Logits(logits))
+    }
+
+    /// Where layers have states, the last row runs alone: it may have to run twice. And another answer to the same prompt begins
+    /// there.
+    async fn run_up_to_last(&mut self, ids: &[u32], cancel: &Cancel) -> Result<()> {
+        let last = ids.len() - 1;
+        if self.cached.len() < last {
+            let rows = self.rows(&ids[self.cached.len()..last]);
+            self.reach(last);
+            self.backend.feed(&rows, cancel).await?;
+            self.cached.extend_from_slice(&ids[self.cached.len()..last]);
+        }
+        if self.at_prompt && self.kept != Some(last) {
+            self.backend.keep_states();
+            self.kept = Some(last);
+        }
+        self.at_prompt = false;
+        Ok(())
     }
 
     /// Runs `ids` from an empty cache and gives `visit` the logits after each position, in order.

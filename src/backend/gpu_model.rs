@@ -48,7 +48,8 @@ pub struct GpuModel {
     readbacks: Vec<GpuBuffer>,
     logits_readback: GpuBuffer,
     rope_tables: RopeTables,
-    has_states: bool,
+    /// Each layer's state, and a copy of it.
+    states: Vec<[Rc<GpuBuffer>; 2]>,
     weights: GpuWeights,
 }
 
@@ -59,7 +60,7 @@ impl GpuModel {
     /// # Errors
     /// `gpu`.
     pub fn new(gpu: Rc<Gpu>, planned: PlannedModel, weights: GpuWeights, run_ahead: Option<usize>) -> Result<Self> {
-        let PlannedModel { decode, prefill, step, sampling, rope_tables, has_states } = planned;
+        let PlannedModel { decode, prefill, step, sampling, rope_tables, states } = planned;
         rope_tables.write(&gpu, &weights, false);
         let (decode, prefill) = (decode.record(&gpu)?, prefill.record(&gpu)?);
         let logits_bytes = MAX_OUTPUTS as u64 * u64::from(prefill.logits.stride) * 4;
@@ -82,7 +83,7 @@ impl GpuModel {
             readbacks,
             logits_readback,
             rope_tables,
-            has_states,
+            states,
             weights,
         })
     }
@@ -93,7 +94,17 @@ impl GpuModel {
     }
 
     pub(super) fn has_states(&self) -> bool {
-        self.has_states
+        !self.states.is_empty()
+    }
+
+    pub(super) fn keep_states(&self) {
+        self.gpu.copy_all(self.states.iter().map(|[state, kept]| (&**state, &**kept)));
+    }
+
+    pub(super) fn restore_states(&mut self) {
+        // What is in flight is not what the caller goes on with.
+        self.expected = None;
+        self.gpu.copy_all(self.states.iter().map(|[state, kept]| (&**kept, &**state)));
     }
 
     pub(super) fn long_from(&self) -> Option<u32> {

@@ -23,7 +23,8 @@ pub struct PlannedModel {
     pub(super) step: Rc<GpuBuffer>,
     pub(super) sampling: Sampling,
     pub(super) rope_tables: RopeTables,
-    pub(super) has_states: bool,
+    /// Each layer's state, and a copy of it.
+    pub(super) states: Vec<[Rc<GpuBuffer>; 2]>,
 }
 
 /// Rotary tables on the GPU: `[positions, rotary_dim / 2]` of (cos, sin).
@@ -67,21 +68,26 @@ impl PlannedModel {
         }
         let make_states = || {
             let state = |(layer, spec): (usize, &StateLayer)| {
-                let label = format!("layer.{layer}.state");
-                let buffer = Rc::new(gpu.create_buffer(&label, state_bytes(spec), Usage::Storage));
-                GpuState { buffer, positions: spec.positions }
+                ["state", "kept_state"].map(|kind| {
+                    Rc::new(gpu.create_buffer(&format!("layer.{layer}.{kind}"), state_bytes(spec), Usage::Storage))
+                })
             };
             graph.states.iter().enumerate().map(state).collect::<Vec<_>>()
         };
-        let needed = graph.states.iter().map(state_bytes).sum();
+        let needed = 2 * graph.states.iter().map(state_bytes).sum::<u64>();
         let states = gpu.guarded("making room for the layers' states", needed, make_states).await?;
+        let bound = |(spec, [state, _]): (&StateLayer, &[Rc<GpuBuffer>; 2])| GpuState {
+            buffer: Rc::clone(state),
+            positions: spec.positions,
+        };
+        let bound_states: Vec<_> = graph.states.iter().zip(&states).map(bound).collect();
         let rope_tables = RopeTables::new(gpu, graph, weights, capacity)?;
         let step = Rc::new(gpu.create_buffer("step", 16 + 16 * PREFILL_ROWS as u64, Usage::Storage));
         let sampling = Sampling::new(gpu, graph.values[graph.logits].width);
         let bindings = Bindings {
             weights,
             caches: &caches,
-            states: &states,
+            states: &bound_states,
             rope_tables: &rope_tables.buffers,
             step: &step,
             sampling: &sampling,
@@ -100,7 +106,7 @@ impl PlannedModel {
             Ok((decode, lower(gpu, &several, &bindings, prefill_bucket, false)?))
         };
         let (decode, prefill) = gpu.guarded("making room for a step", needed, lower_both).await??;
-        Ok(Self { decode, prefill, step, sampling, rope_tables, has_states: graph.has_states() })
+        Ok(Self { decode, prefill, step, sampling, rope_tables, states })
     }
 
     /// The kernels that steps need.

@@ -15,6 +15,7 @@ pub struct ReferenceModel {
     weights: CpuWeights,
     caches: Vec<CpuKvLayer>,
     states: Vec<CpuState>,
+    kept_states: Vec<CpuState>,
     rope_tables: Vec<Vec<[f32; 2]>>,
 }
 
@@ -41,12 +42,22 @@ impl ReferenceModel {
             graph.rope_angles(i, 0..capacity, divisors)
         };
         let rope_tables = (0..graph.rope_tables.len()).map(table).collect();
-        Ok(Self { graph, weights, caches, states, rope_tables })
+        Ok(Self { graph, weights, caches, states, kept_states: Vec::new(), rope_tables })
     }
 
     /// See [`Graph::has_states`].
     pub fn has_states(&self) -> bool {
         self.graph.has_states()
+    }
+
+    /// Copies the states.
+    pub fn keep_states(&mut self) {
+        self.kept_states.clone_from(&self.states);
+    }
+
+    /// Goes back to what was copied.
+    pub fn restore_states(&mut self) {
+        self.states.clone_from(&self.kept_states);
     }
 
     /// See [`Graph::long_from`].
@@ -78,7 +89,7 @@ impl ReferenceModel {
     /// # Errors
     /// `internal` if the graph is not in order.
     pub fn step_values(&mut self, rows: &[StepRow], n_outputs: usize) -> Result<HashMap<String, Rows>> {
-        let Self { graph, weights, caches, states, rope_tables } = self;
+        let Self { graph, weights, caches, states, rope_tables, .. } = self;
         let mut values: Vec<Option<Rows>> = vec![None; graph.values.len()];
         let vector = |weight: Option<usize>| weight.map(|weight| weights.vector(weight));
         for node in &graph.nodes {

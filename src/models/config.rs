@@ -14,7 +14,7 @@ use crate::ops::elementwise::Function;
 /// Other names of a key, as transformers' `attribute_map` has them.
 const ALIASES: &[(&str, &[&str])] = &[
     ("hidden_size", &["n_embd", "n_embed"]),
-    ("intermediate_size", &["n_inner", "ffn_dim", "ffn_hidden_size", "block_ff_dim"]),
+    ("intermediate_size", &["n_inner", "ffn_dim", "ffn_hidden_size"]),
     ("num_hidden_layers", &["n_layer", "num_layers"]),
     ("num_attention_heads", &["n_head", "num_heads"]),
     ("num_key_value_heads", &["num_kv_heads", "n_head_kv"]),

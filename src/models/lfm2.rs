@@ -80,7 +80,8 @@ fn attention_layers(config: Config<'_>, dims: &Dims) -> Result<Vec<bool>> {
 
 /// Width of the MLP: what is configured, or two thirds of it, times a factor, rounded up to a multiple.
 fn intermediate_size(config: Config<'_>) -> Result<u32> {
-    let stated = config.u32_or("intermediate_size", 12_288)?;
+    // The first configurations' own name goes before.
+    let stated = config.u32_or("block_ff_dim", config.u32_or("intermediate_size", 12_288)?)?;
     if !config.bool_or("block_auto_adjust_ff_dim", !config.is_gguf()?)? {
         return Ok(stated);
     }
