@@ -8,6 +8,7 @@ use doran::gpu::device::GpuOptions;
 use doran::gpu::upload::GpuMatrix;
 use doran::gpu::{DispatchSpec, Gpu, GpuBuffer, Recording, StepShape, Usage};
 use doran::ops::attention::{Attention, Mask};
+use doran::ops::elementwise::Function;
 use doran::ops::linear::{Linear, LinearWeights};
 use doran::ops::rms_norm::RmsNorm;
 use doran::ops::rope_attention::{RopeAttention, partial_bytes};
@@ -145,12 +146,20 @@ impl Bench {
         let stride = row_stride(width);
         let buffer =
             self.gpu.create_buffer("operand", u64::from(rows.next_multiple_of(8) * stride) * 4, Usage::Storage);
-        Operand { buffer: Rc::new(buffer), stride, offset: 0, width, outputs }
+        Operand { buffer: Rc::new(buffer), stride, offset: 0, width, outputs, prepared: None }
     }
 
     fn lowering(&self, max_rows: u32) -> Lowering<'_> {
         let Self { nothing, partials, variants, .. } = self;
-        Lowering { variants: *variants, step: nothing, nothing, scores: None, partials, max_rows }
+        Lowering {
+            variants: *variants,
+            step: nothing,
+            nothing,
+            scores: None,
+            partials,
+            max_rows,
+            gate: Function::SiluMul,
+        }
     }
 
     fn linear(&self, matrix: &GpuMatrix, rows: u32) -> Vec<DispatchSpec> {
@@ -180,7 +189,8 @@ fn main() {
     let Ceilings { vec4_loads, fma } = ceilings();
     println!("ceilings: {:.0} M vec4 loads/s, {:.1} G multiply-adds/s", vec4_loads / 1e6, fma / 1e9);
     let gpu = pollster::block_on(Gpu::open(GpuOptions::default())).expect("natively install mesa-vulkan-drivers");
-    let tuning = pollster::block_on(tune(&gpu, &[Format::Q4_1, Format::Q8_0], None)).expect("a choice");
+    let tuning =
+        pollster::block_on(tune(&gpu, &[Format::Q4_1, Format::Q8_0], Function::SiluMul, None)).expect("a choice");
     println!("{} {}: {:?}", gpu.capabilities().device, gpu.capabilities().description, tuning.kernels);
     let nothing = Rc::new(gpu.create_buffer("nothing", 1 << 16, Usage::Storage));
     let partials = Rc::new(gpu.create_buffer("partials", partial_bytes(true, 9, 64, POSITIONS), Usage::Storage));

@@ -28,6 +28,13 @@ const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1]
 const summary = (values) => ({ best: Math.max(...values), median: median(values), all: values });
 const rounded = (value, digits = 1) => Number(value.toFixed(digits));
 
+/** The part of a kernel's time that the adapter takes at least for what it reads, or for what it multiplies if that is more. */
+function shareOfCeiling({ ms, weightBytes, kvBytes, multiplyAdds }, { vec4LoadsPerSecond, bytesReadPerSecond, fmaPerSecond }) {
+  const bytes = weightBytes + kvBytes;
+  const least = Math.max(bytes / 16 / vec4LoadsPerSecond, bytes / bytesReadPerSecond, multiplyAdds / fmaPerSecond);
+  return least === 0 ? undefined : least * 1000 / ms;
+}
+
 /** A browser on a profile of its own; `reopen` keeps the profile, as a user who comes back has it. */
 async function withPage(site, profile, work) {
   const opened = await openPage({ profile });
@@ -78,6 +85,7 @@ export async function bench({ model, runs, only, harness }) {
           if (row !== undefined) (peers[one[0]] ??= []).push(row);
         }
       }
+      result.kernels = await page.evaluate((context) => globalThis.bench.profile(context), CASES.long.promptTokens);
       result.tuning = (await page.evaluate(() => globalThis.bench.stats())).tuning;
     });
     if (wants("load")) {
@@ -97,11 +105,14 @@ export async function bench({ model, runs, only, harness }) {
     }));
   }
   if (Object.keys(peers).length > 0) result.peers = peers;
+  if (result.kernels !== undefined && result.ceilings !== undefined) {
+    result.kernels = result.kernels.map((kernel) => ({ ...kernel, share: shareOfCeiling(kernel, result.ceilings) }));
+  }
   return result;
 }
 
 /** The figures for people. */
-function print({ ceilings, cold, warm, speed, loadAverage }) {
+function print({ ceilings, cold, warm, speed, kernels, loadAverage }) {
   say(`load average before: ${loadAverage.toFixed(2)}`);
   if (ceilings !== undefined) {
     say(`ceilings: ${rounded(ceilings.vec4LoadsPerSecond / 1e6)} M vec4 loads/s, ${rounded(ceilings.bytesReadPerSecond / 1e9, 2)} GB/s read, `
@@ -109,6 +120,10 @@ function print({ ceilings, cold, warm, speed, loadAverage }) {
       + `${rounded(ceilings.microsPerDispatch)} µs a dispatch, ${rounded(ceilings.microsPerRoundTrip)} µs a round trip`);
   }
   if (cold !== undefined) say(`load: cold ${rounded(cold.ms / 1000, 2)} s${warm === undefined ? "" : `, warm ${rounded(warm.ms / 1000, 2)} s`}`);
+  for (const { rows, kernel, dispatches, ms, share } of kernels ?? []) {
+    say(`${rows === 1 ? "a token" : `${rows} tokens`}: ${rounded(ms, 2)} ms in ${dispatches} of ${kernel}`
+      + (share === undefined ? "" : `, ${rounded(share * 100, 0)} % of the ceiling`));
+  }
   for (const [name, { promptTokens, decodeTokens, prefillTps, decodeTps }] of Object.entries(speed ?? {})) {
     say(`${name}: ${promptTokens} + ${decodeTokens} tokens: prefill ${rounded(prefillTps.best)} tok/s (median ${rounded(prefillTps.median)})`
       + (decodeTps === undefined ? "" : `, decode ${rounded(decodeTps.best)} (median ${rounded(decodeTps.median)})`));

@@ -3,6 +3,7 @@
 #import step
 #import KV
 #import attention_rows
+#import head_groups
 
 @group(0) @binding(1) var<storage, read> step: Step;
 @group(0) @binding(2) var<storage, read> q: array<vec4<f32>>;            // [tokens, heads, head_quads]
@@ -41,22 +42,28 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let kd = kv_unpack(k_cache[k3 + i]);
         let a = q[q0 + i];
         s0 += vec4<f32>(dot(ka, a), dot(kb, a), dot(kc, a), dot(kd, a));
-        let b = q[q1 + i];
-        s1 += vec4<f32>(dot(ka, b), dot(kb, b), dot(kc, b), dot(kd, b));
-        let c = q[q2 + i];
-        s2 += vec4<f32>(dot(ka, c), dot(kb, c), dot(kc, c), dot(kd, c));
-        let d = q[q3 + i];
-        s3 += vec4<f32>(dot(ka, d), dot(kb, d), dot(kc, d), dot(kd, d));
+        if (HEADS > 1u) {
+            let b = q[q1 + i];
+            s1 += vec4<f32>(dot(ka, b), dot(kb, b), dot(kc, b), dot(kd, b));
+        }
+        if (HEADS > 2u) {
+            let c = q[q2 + i];
+            s2 += vec4<f32>(dot(ka, c), dot(kb, c), dot(kc, c), dot(kd, c));
+        }
+        if (HEADS > 3u) {
+            let d = q[q3 + i];
+            s3 += vec4<f32>(dot(ka, d), dot(kb, d), dot(kc, d), dot(kd, d));
+        }
     }
     let to = id.y * params.heads;
     scores[(to + h0) * params.score_quads + id.x] = s0 * params.scale;
-    if (group.count > 1u) {
+    if (HEADS > 1u && group.count > 1u) {
         scores[(to + h1) * params.score_quads + id.x] = s1 * params.scale;
     }
-    if (group.count > 2u) {
+    if (HEADS > 2u && group.count > 2u) {
         scores[(to + h2) * params.score_quads + id.x] = s2 * params.scale;
     }
-    if (group.count > 3u) {
+    if (HEADS > 3u && group.count > 3u) {
         scores[(to + h3) * params.score_quads + id.x] = s3 * params.scale;
     }
 }

@@ -3,6 +3,7 @@
 #import step
 #import KV
 #import attention_rows
+#import head_groups
 
 @group(0) @binding(1) var<storage, read> step: Step;
 @group(0) @binding(2) var<storage, read> scores: array<vec4<f32>>;  // [tokens, heads, score_quads]
@@ -38,23 +39,29 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let vd = kv_unpack(v_cache[at + 3u * params.head_quads]);
         let a = scores[p0 + i];
         o0 += va * a.x + vb * a.y + vc * a.z + vd * a.w;
-        let b = scores[p1 + i];
-        o1 += va * b.x + vb * b.y + vc * b.z + vd * b.w;
-        let c = scores[p2 + i];
-        o2 += va * c.x + vb * c.y + vc * c.z + vd * c.w;
-        let d = scores[p3 + i];
-        o3 += va * d.x + vb * d.y + vc * d.z + vd * d.w;
+        if (HEADS > 1u) {
+            let b = scores[p1 + i];
+            o1 += va * b.x + vb * b.y + vc * b.z + vd * b.w;
+        }
+        if (HEADS > 2u) {
+            let c = scores[p2 + i];
+            o2 += va * c.x + vb * c.y + vc * c.z + vd * c.w;
+        }
+        if (HEADS > 3u) {
+            let d = scores[p3 + i];
+            o3 += va * d.x + vb * d.y + vc * d.z + vd * d.w;
+        }
     }
     let to = id.y * params.y_stride + id.x;
     let sum = params.score_quads - 1u;
     y[to + h0 * params.head_quads] = o0 * scores[p0 + sum].x;
-    if (group.count > 1u) {
+    if (HEADS > 1u && group.count > 1u) {
         y[to + h1 * params.head_quads] = o1 * scores[p1 + sum].x;
     }
-    if (group.count > 2u) {
+    if (HEADS > 2u && group.count > 2u) {
         y[to + h2 * params.head_quads] = o2 * scores[p2 + sum].x;
     }
-    if (group.count > 3u) {
+    if (HEADS > 3u && group.count > 3u) {
         y[to + h3 * params.head_quads] = o3 * scores[p3 + sum].x;
     }
 }

@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let sums = reduce(Sums(a, b, squares), local);
     if (local == 0u) {
-        let scale = input_scale(sums[2]);
+        let scale = input_scale(group.z, local, sums[2]);
         finish(group.z, i, sums[0] * scale, sums[1] * scale);
     }
 }

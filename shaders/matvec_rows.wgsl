@@ -1,27 +1,53 @@
-// y = w · x for single rows of activations (decode; grid z) on CPU adapters: an invocation owns a pair of quads of output rows, so there
-// is no reduction and no barrier. INPUT says how x comes (with a norm or without), EPILOGUE which quads make a pair and
-// what becomes of their sums. Reference: src/ops/linear.rs.
+// y = w · x for single rows of activations (decode; grid z) on CPU adapters: an invocation owns four quads of output rows, so there
+// is no reduction and no barrier, and what a sub-block of x costs is shared by sixteen rows. INPUT says how x comes, EPILOGUE
+// what becomes of the sums. One pipeline serves linears with and without a gate: pipelines are dear to compile there.
+// Reference: src/ops/linear.rs.
 #import linear_io
 #import INPUT
 #import quads
 #import EPILOGUE
 
-override WORKGROUP: u32 = 16u;
+override WORKGROUP: u32 = 4u;
+
+// Where a quad's sub-blocks start; those past the end are the last quad's again: all must take part in a broadcast.
+fn start_of(quad: u32) -> u32 {
+    return min(quad, params.n_quads - 1u) * params.row_blocks;
+}
+
+// A loop over this instead of four calls: what is called four times is compiled four times.
+fn one_of(k: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
+    return select(select(a, b, k == 1u), select(c, d, k == 3u), k > 1u);
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = (group.y * 32768u + group.x) * WORKGROUP + local;
-    // Invocations past the end compute the last quad again: all must take part in a broadcast.
-    let first = min(first_of(i), params.n_quads - 1u) * params.row_blocks;
-    let second = min(second_of(i), params.n_quads - 1u) * params.row_blocks;
+    // Two quads of the gate and the two of the other half that they meet, or four that stand side by side.
+    let gated = params.gate_quads != 0u;
+    let first = i * select(4u, 2u, gated);
+    let third = first + select(2u, params.gate_quads, gated);
+    let w0 = start_of(first);
+    let w1 = start_of(first + 1u);
+    let w2 = start_of(third);
+    let w3 = start_of(third + 1u);
     var squares = vec4<f32>(0.0);
     var a = vec4<f32>(0.0);
     var b = vec4<f32>(0.0);
+    var c = vec4<f32>(0.0);
+    var d = vec4<f32>(0.0);
     for (var block = 0u; block < params.row_blocks; block++) {
         let x = prepare(load_input(group.z, block, local, &squares));
-        a += quad_dot(first + block, x);
-        b += quad_dot(second + block, x);
+        a += quad_dot(w0 + block, x);
+        b += quad_dot(w1 + block, x);
+        c += quad_dot(w2 + block, x);
+        d += quad_dot(w3 + block, x);
     }
-    let scale = input_scale(squares);
-    finish(group.z, i, a * scale, b * scale);
+    let scale = input_scale(group.z, local, squares);
+    if (gated) {
+        for (var k = 0u; k < 2u; k++) {
+            store_gated(group.z, first + k, select(a, b, k == 1u) * scale, select(c, d, k == 1u) * scale);
+        }
+    } else {
+        store_rows(group.z, i, a * scale, b * scale, c * scale, d * scale);
+    }
 }

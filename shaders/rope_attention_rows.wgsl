@@ -88,17 +88,23 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var i = 0u; i < params.head_quads; i++) {
         let turn = turn_of(row.z, i);
         let a = q[q0 + i] * turn.cos + q[q0 + turn.partner] * turn.sin;
-        let b = q[q1 + i] * turn.cos + q[q1 + turn.partner] * turn.sin;
-        let c = q[q2 + i] * turn.cos + q[q2 + turn.partner] * turn.sin;
-        let d = q[q3 + i] * turn.cos + q[q3 + turn.partner] * turn.sin;
         let k0 = keys(r0, i);
         let k1 = keys(r1, i);
         let k2 = keys(r2, i);
         let k3 = keys(r3, i);
         s0 += mat4x4<f32>(a * k0, a * k1, a * k2, a * k3);
-        s1 += mat4x4<f32>(b * k0, b * k1, b * k2, b * k3);
-        s2 += mat4x4<f32>(c * k0, c * k1, c * k2, c * k3);
-        s3 += mat4x4<f32>(d * k0, d * k1, d * k2, d * k3);
+        if (HEADS > 1u) {
+            let b = q[q1 + i] * turn.cos + q[q1 + turn.partner] * turn.sin;
+            s1 += mat4x4<f32>(b * k0, b * k1, b * k2, b * k3);
+        }
+        if (HEADS > 2u) {
+            let c = q[q2 + i] * turn.cos + q[q2 + turn.partner] * turn.sin;
+            s2 += mat4x4<f32>(c * k0, c * k1, c * k2, c * k3);
+        }
+        if (HEADS > 3u) {
+            let d = q[q3 + i] * turn.cos + q[q3 + turn.partner] * turn.sin;
+            s3 += mat4x4<f32>(d * k0, d * k1, d * k2, d * k3);
+        }
     }
     let a = softmax(s0, count);
     let b = softmax(s1, count);
@@ -116,12 +122,24 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let v3 = values(r3, i);
         // Heads past the end repeat the last one and store the same again.
         partials[to0 + i] = v0 * a.p0 + v1 * a.p1 + v2 * a.p2 + v3 * a.p3;
-        partials[to1 + i] = v0 * b.p0 + v1 * b.p1 + v2 * b.p2 + v3 * b.p3;
-        partials[to2 + i] = v0 * c.p0 + v1 * c.p1 + v2 * c.p2 + v3 * c.p3;
-        partials[to3 + i] = v0 * d.p0 + v1 * d.p1 + v2 * d.p2 + v3 * d.p3;
+        if (HEADS > 1u) {
+            partials[to1 + i] = v0 * b.p0 + v1 * b.p1 + v2 * b.p2 + v3 * b.p3;
+        }
+        if (HEADS > 2u) {
+            partials[to2 + i] = v0 * c.p0 + v1 * c.p1 + v2 * c.p2 + v3 * c.p3;
+        }
+        if (HEADS > 3u) {
+            partials[to3 + i] = v0 * d.p0 + v1 * d.p1 + v2 * d.p2 + v3 * d.p3;
+        }
     }
     partials[to0 + params.head_quads] = vec4<f32>(a.maximum, a.sum, 0.0, 0.0);
-    partials[to1 + params.head_quads] = vec4<f32>(b.maximum, b.sum, 0.0, 0.0);
-    partials[to2 + params.head_quads] = vec4<f32>(c.maximum, c.sum, 0.0, 0.0);
-    partials[to3 + params.head_quads] = vec4<f32>(d.maximum, d.sum, 0.0, 0.0);
+    if (HEADS > 1u) {
+        partials[to1 + params.head_quads] = vec4<f32>(b.maximum, b.sum, 0.0, 0.0);
+    }
+    if (HEADS > 2u) {
+        partials[to2 + params.head_quads] = vec4<f32>(c.maximum, c.sum, 0.0, 0.0);
+    }
+    if (HEADS > 3u) {
+        partials[to3 + params.head_quads] = vec4<f32>(d.maximum, d.sum, 0.0, 0.0);
+    }
 }

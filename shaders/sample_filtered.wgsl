@@ -103,17 +103,17 @@ fn main(@builtin(local_invocation_index) local: u32) {
     storageBarrier();
     workgroupBarrier();
     if (local == 0u) {
-        draw(best, k);
+        draw(best, min(k, n), n < k);
     }
 }
 
-// Most likely first: how many are kept, and which of them has the largest noise.
-fn draw(best: f32, k: u32) {
+// Most likely first: how many of the k are kept, and which of them has the largest noise. `few`: no more may be drawn.
+fn draw(best: f32, k: u32, few: bool) {
     var found = atomicLoad(&flags);
     if (atomicLoad(&n_candidates) > CANDIDATES) {
         found |= ON_CPU;
     }
-    let all_are_here = sampling.top_k != 0u || k == params.vocab_size;
+    let all_are_here = few || sampling.top_k != 0u || k == params.vocab_size;
     var whole = 0.0;
     if (all_are_here) {
         for (var i = 0u; i < k; i++) {

@@ -3,6 +3,7 @@
 mod gpu_model;
 mod pace;
 mod planned;
+mod profile;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
@@ -16,6 +17,7 @@ use crate::weights::Cancel;
 pub use gpu_model::GpuModel;
 pub(crate) use gpu_model::MAX_AHEAD;
 pub use planned::PlannedModel;
+pub use profile::KernelTime;
 
 /// Rows of a prefill step. A step is what an abort waits for.
 pub const PREFILL_ROWS: usize = 64;
@@ -99,6 +101,17 @@ impl Backend {
         match self {
             Self::Gpu(model) => model.restore_states(),
             Self::Reference(model) => model.restore_states(),
+        }
+    }
+
+    /// Times kernels one by one, as in a step at `position`; none on the CPU. What is cached is lost.
+    ///
+    /// # Errors
+    /// `device_lost`, `gpu`.
+    pub async fn profile(&mut self, position: u32) -> Result<Vec<KernelTime>> {
+        match self {
+            Self::Gpu(model) => model.profile(position).await,
+            Self::Reference(_) => Ok(Vec::new()),
         }
     }
 

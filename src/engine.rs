@@ -168,7 +168,7 @@ impl Engine {
                     let started = gpu.now_ms();
                     let tuning = match known_tuning(&key) {
                         Some(tuning) => tuning,
-                        None => tune(&gpu, &formats, options.kernels).await?,
+                        None => tune(&gpu, &formats, graph.gate_function(), options.kernels).await?,
                     };
                     let tuned = gpu.now_ms();
                     let planned = PlannedModel::new(&gpu, &graph, &weights, context, tuning.variants(kv)).await?;

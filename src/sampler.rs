@@ -1,4 +1,4 @@
-//! Logits become a token: bias, penalties, temperature, top-k, top-p, min-p, draw, in this order.
+//! Logits become a token: mask, bias, penalties, temperature, top-k, top-p, min-p, draw, in this order.
 //!
 //! Order and definitions are those of Hugging Face's `generation/logits_process.py` (each step works on what the last one
 //! left); frequency and presence penalties are those of the OpenAI API. The randomness is a hash of seed and position and
@@ -25,6 +25,8 @@ pub struct SamplerOptions {
     pub presence_penalty: f32,
     /// Added to the logits of single tokens.
     pub logit_bias: Vec<(u32, f32)>,
+    /// Only these may be drawn; none means all.
+    pub allowed_token_ids: Vec<u32>,
     /// Chooses the sequence of random numbers.
     pub seed: u64,
 }
@@ -41,6 +43,7 @@ impl Default for SamplerOptions {
             frequency_penalty: 0.0,
             presence_penalty: 0.0,
             logit_bias: Vec::new(),
+            allowed_token_ids: Vec::new(),
             seed: 0,
         }
     }
@@ -74,7 +77,7 @@ impl SamplerOptions {
     }
 
     fn changes_logits(&self) -> bool {
-        self.has_penalties() || !self.logit_bias.is_empty()
+        self.has_penalties() || !self.logit_bias.is_empty() || !self.allowed_token_ids.is_empty()
     }
 
     /// Checks that the options speak of tokens of a vocabulary of `vocab_size`.
@@ -82,8 +85,11 @@ impl SamplerOptions {
     /// # Errors
     /// [`ErrorKind::BadArgument`].
     pub fn check_ids(&self, vocab_size: usize) -> Result<()> {
-        match self.logit_bias.iter().find(|(id, _)| *id as usize >= vocab_size) {
-            Some((id, _)) => Err(outside("logit_bias", *id, vocab_size)),
+        if let Some((id, _)) = self.logit_bias.iter().find(|(id, _)| *id as usize >= vocab_size) {
+            return Err(outside("logit_bias", *id, vocab_size));
+        }
+        match self.allowed_token_ids.iter().find(|id| **id as usize >= vocab_size) {
+            Some(id) => Err(outside("allowed_token_ids", *id, vocab_size)),
             None => Ok(()),
         }
     }
@@ -125,6 +131,12 @@ fn penalise(logits: &mut [f32], options: &SamplerOptions, history: &[u32]) -> Re
     options.check_ids(logits.len())?;
     if let Some(id) = history.iter().find(|id| **id as usize >= logits.len()) {
         return Err(outside("history", *id, logits.len()));
+    }
+    if !options.allowed_token_ids.is_empty() {
+        let mut allowed = vec![false; logits.len()];
+        options.allowed_token_ids.iter().for_each(|id| allowed[*id as usize] = true);
+        let forbidden = logits.iter_mut().zip(&allowed).filter(|(_, allowed)| !**allowed);
+        forbidden.for_each(|(logit, _)| *logit = f32::NEG_INFINITY);
     }
     for (id, bias) in &options.logit_bias {
         logits[*id as usize] += bias;

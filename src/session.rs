@@ -1,6 +1,6 @@
 //! One sequence: which tokens the KV cache holds, and steps that bring it to where a call wants it.
 
-use crate::backend::{Backend, MAX_AHEAD, MAX_OUTPUTS, PREFILL_ROWS, non_finite};
+use crate::backend::{Backend, KernelTime, MAX_AHEAD, MAX_OUTPUTS, PREFILL_ROWS, non_finite};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::StepRow;
 use crate::ops::sample::Drawn;
@@ -67,6 +67,18 @@ impl Session {
     /// The backend.
     pub fn backend(&self) -> &Backend {
         &self.backend
+    }
+
+    /// Times kernels one by one, as in a step behind `context` tokens. Forgets what is cached.
+    ///
+    /// # Errors
+    /// `context_overflow` if there is no room for so many; `device_lost`, `gpu`.
+    pub async fn profile(&mut self, context: usize) -> Result<Vec<KernelTime>> {
+        if context >= self.capacity {
+            return Err(overflow(context + 1, self.capacity));
+        }
+        self.reset();
+        self.backend.profile(context as u32).await
     }
 
     /// Forgets what is cached.

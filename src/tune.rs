@@ -9,9 +9,10 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::upload::{GpuMatrix, RowTake, Slice, Uploader};
 use crate::gpu::{Copy, DispatchSpec, Gpu, GpuBuffer, Recording, StepShape, Usage};
+use crate::ops::elementwise::Function;
 use crate::ops::linear::{Linear, LinearWeights};
 use crate::ops::rms_norm::RmsNorm;
-use crate::ops::{CpuMatrix, KvFormat, Lowering, Operand, Reduce, Rows, Variants, row_stride};
+use crate::ops::{CpuMatrix, KvFormat, Lowering, Operand, Reduce, Rows, Variants, prepared_stride, row_stride};
 use crate::quant::Format;
 use crate::weights::VecBytes;
 
@@ -141,24 +142,24 @@ fn candidates(gpu: &Gpu, forced: Option<Kernels>) -> Vec<Tuning> {
     all
 }
 
-/// Chooses the kernels for matrices of `formats`, of which the first is the commonest.
+/// Chooses the kernels for matrices of `formats`, of which the first is the commonest, in a model of such gates.
 ///
 /// # Errors
 /// `unsupported` if the caller forces kernels that the device has not; `gpu` if no variant computes what the reference does;
 /// `device_lost`.
-pub async fn tune(gpu: &Gpu, formats: &[Format], forced: Option<Kernels>) -> Result<Tuning> {
+pub async fn tune(gpu: &Gpu, formats: &[Format], gate: Function, forced: Option<Kernels>) -> Result<Tuning> {
     let candidates = candidates(gpu, forced);
     if candidates.is_empty() {
         return Err(Error::unsupported("subgroups", "this GPU offers no subgroup operations"));
     }
-    choose(gpu, formats, candidates).await
+    choose(gpu, formats, gate, candidates).await
 }
 
 /// Chooses among `candidates`, as [`tune`] does among those that may be used on the device.
 ///
 /// # Errors
 /// As [`tune`].
-pub async fn choose(gpu: &Gpu, formats: &[Format], candidates: Vec<Tuning>) -> Result<Tuning> {
+pub async fn choose(gpu: &Gpu, formats: &[Format], gate: Function, candidates: Vec<Tuning>) -> Result<Tuning> {
     let started = gpu.now_ms();
     let mut tried = Vec::new();
     let mut best: Option<(f64, Tuning)> = None;
@@ -171,10 +172,10 @@ pub async fn choose(gpu: &Gpu, formats: &[Format], candidates: Vec<Tuning>) -> R
         }
         let mut right = true;
         for format in formats {
-            right = right && is_right(gpu, &candidate, *format).await?;
+            right = right && is_right(gpu, &candidate, *format, gate).await?;
         }
         let micros = match formats.first() {
-            Some(format) if timed && right => Some(time(gpu, &candidate, *format).await?),
+            Some(format) if timed && right => Some(time(gpu, &candidate, *format, gate).await?),
             _ => None,
         };
         tried.push(Trial { variant: candidate.name(), right, micros });
@@ -262,24 +263,41 @@ fn operand(gpu: &Gpu, values: &Rows) -> Operand {
     let stride = row_stride(width);
     let buffer = Rc::new(gpu.create_buffer("tune.operand", u64::from(stride) * 4, Usage::Storage));
     gpu.write(&buffer, 0, bytemuck::cast_slice(&values.data));
-    Operand { buffer, stride, offset: 0, width, outputs: false }
+    Operand { buffer, stride, offset: 0, width, outputs: false, prepared: None }
+}
+
+/// The same with the norm by `weight` prepared, as [`Operand::prepared`] has it.
+fn prepared_operand(gpu: &Gpu, values: &Rows, weight: &Rows) -> Operand {
+    let width = values.width as u32;
+    let (values, weight, columns) = (&values.data, &weight.data, row_stride(width) as usize);
+    let mut data = vec![0.0; prepared_stride(width) as usize];
+    data[..values.len()].copy_from_slice(values);
+    for (i, (value, weight)) in values.iter().zip(weight).enumerate() {
+        data[columns + i] = value * weight;
+        data[2 * columns + i / 32 * 4] += value * value;
+    }
+    let data = Rows { width: data.len(), data };
+    let norm = operand(gpu, &Rows { data: weight.clone(), width: weight.len() });
+    Operand { width, prepared: Some(norm.buffer), ..operand(gpu, &data) }
 }
 
 /// The dispatches of a linear with a folded norm, as most of a decoded token's are.
 fn lower(
     gpu: &Gpu,
     tuning: &Tuning,
+    gate: Function,
     matrix: &GpuMatrix,
-    x: &Operand,
     nothing: &Rc<GpuBuffer>,
 ) -> (Linear, Operand, Vec<DispatchSpec>) {
     let op = Linear { norm: Some(RmsNorm { weight: 0, eps: 1e-5 }), ..Linear::default() };
     let y = operand(gpu, &Rows::zeros(1, matrix.rows as usize));
-    let norm = operand(gpu, &row(matrix.cols));
+    let (x, norm) = (row(matrix.cols), row(matrix.cols));
     let variants = tuning.variants(KvFormat::F32);
-    let ctx = Lowering { variants, step: nothing, nothing, scores: None, partials: nothing, max_rows: 1 };
+    let x = if variants.prepares_norms() { prepared_operand(gpu, &x, &norm) } else { operand(gpu, &x) };
+    let norm = operand(gpu, &norm);
+    let ctx = Lowering { variants, step: nothing, nothing, scores: None, partials: nothing, max_rows: 1, gate };
     let read = LinearWeights { weight: matrix, bias: None, norm: Some(&norm.buffer) };
-    let specs = op.lower(&ctx, "tune", read, (x, None), &y);
+    let specs = op.lower(&ctx, "tune", read, (&x, None), &y);
     (op, y, specs)
 }
 
@@ -288,13 +306,13 @@ fn one_row() -> StepShape {
 }
 
 /// Whether a variant computes what the reference does.
-async fn is_right(gpu: &Gpu, tuning: &Tuning, format: Format) -> Result<bool> {
+async fn is_right(gpu: &Gpu, tuning: &Tuning, format: Format, gate: Function) -> Result<bool> {
     let (rows, cols) = (CHECK_SHAPE.0, CHECK_SHAPE.1 * format.block_weights().max(32) as u32);
     let case = Case::new(format, (rows, cols))?;
     let nothing = Rc::new(gpu.create_buffer("tune.nothing", 256, Usage::Storage));
     let matrix = case.upload(gpu, &nothing)?;
     let x = row(cols);
-    let (op, y, specs) = lower(gpu, tuning, &matrix, &operand(gpu, &x), &nothing);
+    let (op, y, specs) = lower(gpu, tuning, gate, &matrix, &nothing);
     let norm = row(cols);
     let wanted = op.reference(&x, LinearWeights { weight: &case, bias: None, norm: Some(&norm.data) }, None);
     let kernels: Vec<_> = specs.iter().map(|spec| spec.kernel.clone()).collect();
@@ -319,12 +337,11 @@ async fn is_right(gpu: &Gpu, tuning: &Tuning, format: Format) -> Result<bool> {
 }
 
 /// Microseconds of a dispatch.
-async fn time(gpu: &Gpu, tuning: &Tuning, format: Format) -> Result<f64> {
+async fn time(gpu: &Gpu, tuning: &Tuning, format: Format, gate: Function) -> Result<f64> {
     let nothing = Rc::new(gpu.create_buffer("tune.nothing", 256, Usage::Storage));
     let (rows, cols) = TIMED_SHAPE;
     let matrix = GpuMatrix::new(gpu, "tune.weight", format, rows, cols, &nothing);
-    let x = operand(gpu, &row(cols));
-    let specs = (0..TIMED_DISPATCHES).flat_map(|_| lower(gpu, tuning, &matrix, &x, &nothing).2).collect();
+    let specs = (0..TIMED_DISPATCHES).flat_map(|_| lower(gpu, tuning, gate, &matrix, &nothing).2).collect();
     let recording = Recording::new(gpu, "tune", specs)?;
     let mut least = f64::INFINITY;
     for _ in 0..3 {

@@ -18,6 +18,7 @@ use doran::graph::fuse::fuse;
 use doran::graph::weights::{GpuWeights, gpu_bytes};
 use doran::models;
 use doran::ops::attention::score_bytes;
+use doran::ops::elementwise::Function;
 use doran::ops::sample::{self, Sampling};
 use doran::ops::{KvFormat, StepRow};
 use doran::quant::Format;
@@ -107,7 +108,8 @@ fn measure(gpu: &Rc<Gpu>, checkpoint: &Checkpoint, kernels: Kernels) -> Measured
         let before = gpu.counts().gpu_bytes;
         let weights = GpuWeights::allocate(gpu, &graph).await.expect("room");
         let formats = doran::graph::weights::formats(&graph);
-        let variants = tune(gpu, &formats, Some(kernels)).await.expect("a choice").variants(KvFormat::F16);
+        let variants =
+            tune(gpu, &formats, Function::SiluMul, Some(kernels)).await.expect("a choice").variants(KvFormat::F16);
         let planned = PlannedModel::new(gpu, &graph, &weights, CONTEXT, variants).await.expect("room");
         let model = GpuModel::new(Rc::clone(gpu), planned, weights, Some(0)).expect("made");
         let loaded = gpu.counts();

@@ -6,7 +6,7 @@ import type { WireHeaders, WireLoadOptions, WireSource } from "./protocol.js";
 import { storage } from "./storage.js";
 import { support } from "./support.js";
 import type {
-  ChatTemplateOptions, EngineStats, Generation, GenerateInput, GenerateOptions, LoadOptions, Logits, Message, ModelInfo,
+  ChatTemplateOptions, EngineStats, Generation, GenerateInput, GenerateOptions, KernelTime, LoadOptions, Logits, Message, ModelInfo,
   ModelSource, Support,
 } from "./types.js";
 
@@ -124,6 +124,16 @@ export class Engine implements AsyncDisposable {
   /** Exact counters and speeds since the model was loaded. */
   stats(): Promise<EngineStats> {
     return this.#connection.call("stats", (id) => ({ type: "call", id, kind: "stats", args: null })).result;
+  }
+
+  /**
+   * Times the kernels one by one, as a step behind `context` tokens runs them: that of one token, and that of a whole piece of a
+   * prompt. For benchmarks: it takes seconds, and what the KV cache holds is lost. Empty on the CPU references.
+   *
+   * @throws `context_overflow` if the engine has no room for so many tokens.
+   */
+  profile({ context = 511 }: { context?: number } = {}): Promise<readonly KernelTime[]> {
+    return this.#connection.call("profile", (id) => ({ type: "call", id, kind: "profile", args: { context } })).result;
   }
 
   /** Frees the GPU and ends the worker. What still runs ends with `unloaded`; a second call does nothing. */

@@ -8,6 +8,6 @@ export { DoranError } from "./errors.js";
 export type { ErrorCode, ErrorData } from "./errors.js";
 export type {
   AdapterInfo, AssetOptions, Backend, ChatTemplateOptions, Counters, EngineStats, Finish, FinishReason, Generation,
-  GenerateInput, GenerateOptions, Kernels, KernelTrial, KvCache, LoadFacts, LoadOptions, LoadTimes, Logits, Message, ModelFile, ModelInfo, ModelSource, Phase,
+  GenerateInput, GenerateOptions, Kernels, KernelTime, KernelTrial, KvCache, LoadFacts, LoadOptions, LoadTimes, Logits, Message, ModelFile, ModelInfo, ModelSource, Phase,
   PrefillProgress, Progress, StorageEstimate, StoredModel, Support, Token, Tuning, Usage,
 } from "./types.js";

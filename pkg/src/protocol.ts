@@ -8,14 +8,14 @@
  */
 import { isRecord, type WireError } from "./errors.js";
 import type {
-  Backend, EngineStats, Finish, Kernels, KvCache, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredModel, Token,
+  Backend, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredModel, Token,
 } from "./types.js";
 
 /** How many tokens may lie unread in the page before the worker stops to wait. */
 export const UNREAD_LIMIT = 32;
 
 /** Changes with every message that changes. Page and worker of different builds refuse each other. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** Request or response headers. */
 export type WireHeaders = readonly (readonly [string, string])[];
@@ -55,6 +55,7 @@ export interface WireGenerateOptions {
   readonly frequencyPenalty?: number;
   readonly presencePenalty?: number;
   readonly logitBias?: Readonly<Record<number, number>>;
+  readonly allowedTokenIds?: readonly number[];
   readonly seed?: number;
   readonly stop?: readonly string[];
   readonly maxTokens?: number;
@@ -72,6 +73,7 @@ export interface Calls {
   logits: { args: { ids: Uint32Array }; result: Logits };
   nll: { args: { ids: Uint32Array }; result: Float32Array };
   stats: { args: null; result: EngineStats };
+  profile: { args: { context: number }; result: readonly KernelTime[] };
   unload: { args: null; result: null };
   listModels: { args: null; result: readonly StoredModel[] };
   deleteModel: { args: { name: string }; result: null };

@@ -185,6 +185,21 @@ export interface EngineStats {
   readonly tuning?: Tuning | undefined;
 }
 
+/** What the dispatches of one kernel take in a step, measured apart from the others. */
+export interface KernelTime {
+  /** Rows of the step: 1 for a decoded token. */
+  readonly rows: number;
+  /** The kernel, with what fills its slots. */
+  readonly kernel: string;
+  /** Its dispatches in the step, and the milliseconds of all of them. */
+  readonly dispatches: number;
+  readonly ms: number;
+  /** What they read, and their multiply-adds where there are many. */
+  readonly weightBytes: number;
+  readonly kvBytes: number;
+  readonly multiplyAdds: number;
+}
+
 /** The kernels for matrices times one row, as they were chosen for the device. */
 export interface Tuning {
   readonly kernels: Kernels;
@@ -227,6 +242,8 @@ export interface GenerateOptions {
   readonly presencePenalty?: number;
   /** Added to the logits, by token id. */
   readonly logitBias?: Readonly<Record<number, number>>;
+  /** Only these tokens may be drawn: for a choice among few answers. End tokens too are forbidden unless they are named. */
+  readonly allowedTokenIds?: readonly number[];
   /** The same seed gives the same text on the same machine; without one each answer draws anew. */
   readonly seed?: number;
   /** Texts that end the answer; they are not part of it. */

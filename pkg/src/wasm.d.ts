@@ -1,5 +1,5 @@
 /** What the WebAssembly module exports (`src/wasm.rs`), as the worker sees it. Errors it throws are `{ code, message, data }`. */
-import type { EngineStats, Finish, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredModel, Token } from "./types.js";
+import type { EngineStats, Finish, KernelTime, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredModel, Token } from "./types.js";
 import type { WireGenerateOptions, WireLoadOptions } from "./protocol.js";
 
 export default function init(options: { module_or_path: WebAssembly.Module }): Promise<{ readonly memory: WebAssembly.Memory }>;
@@ -35,6 +35,7 @@ export class WasmEngine {
   ): WasmGeneration;
   logits(ids: Uint32Array): Promise<Logits>;
   nll(ids: Uint32Array): Promise<Float32Array>;
+  profile(context: number): Promise<readonly KernelTime[]>;
   unload(): Promise<void>;
 }
 

@@ -140,6 +140,7 @@ const handlers: { readonly [K in CallKind]: (id: number, args: Args<K>) => Resul
   logits: (_, { ids }) => theEngine().logits(ids),
   nll: (_, { ids }) => theEngine().nll(ids),
   stats: () => theEngine().stats(),
+  profile: (_, { context }) => theEngine().profile(context),
   listModels: () => listModels(),
   deleteModel: (_, { name }) => deleteModel(name).then(() => null),
   storageEstimate: async () => ({ ...await storageEstimate(), persisted: await navigator.storage.persisted() }),
@@ -171,6 +172,7 @@ function dispatch(call: AnyCall): Promise<void> {
     case "logits": return answer(call, (result) => ({ type: "reply", id, kind: "logits", result }));
     case "nll": return answer(call, (result) => ({ type: "reply", id, kind: "nll", result }));
     case "stats": return answer(call, (result) => ({ type: "reply", id, kind: "stats", result }));
+    case "profile": return answer(call, (result) => ({ type: "reply", id, kind: "profile", result }));
     case "unload": return answer(call, (result) => ({ type: "reply", id, kind: "unload", result }));
     case "listModels": return answer(call, (result) => ({ type: "reply", id, kind: "listModels", result }));
     case "deleteModel": return answer(call, (result) => ({ type: "reply", id, kind: "deleteModel", result }));

@@ -42,6 +42,7 @@ globalThis.bench = {
       counts,
     };
   },
+  profile: (context) => engine.profile({ context }),
   stats: () => engine.stats(),
   unload: () => engine.unload(),
 };

@@ -22,7 +22,7 @@ fn load_input(row: u32, block: u32, local: u32, squares: ptr<function, vec4<f32>
     );
 }
 
-fn input_scale(squares: vec4<f32>) -> f32 {
+fn input_scale(row: u32, local: u32, squares: vec4<f32>) -> f32 {
     let mean = ((squares.x + squares.y) + (squares.z + squares.w)) / f32(params.norm_width);
     return inverseSqrt(mean + params.norm_eps);
 }

@@ -5,6 +5,6 @@ fn load_input(row: u32, block: u32, local: u32, squares: ptr<function, vec4<f32>
     return load_x(row, block, local);
 }
 
-fn input_scale(squares: vec4<f32>) -> f32 {
+fn input_scale(row: u32, local: u32, squares: vec4<f32>) -> f32 {
     return 1.0;
 }

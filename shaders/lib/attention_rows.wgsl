@@ -1,6 +1,5 @@
-// What the three attention kernels for CPU adapters share. An invocation works for up to four query heads that read the
+// What the three attention kernels for CPU adapters share. An invocation works for the query heads of a group, which read the
 // same keys and values ("a head group"), so that each load of the cache serves all of them.
-#import head_groups
 #import window
 
 struct Params {

@@ -10,8 +10,8 @@
 @group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;  // [tokens, out_features]
 @group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;   // [tokens, out_features]
 
-fn store_y(row: u32, quad: u32, sum: vec4<f32>) {
-    let q = params.first_quad + quad;
+// A quad of a row of y: the sum of the products with bias and residual.
+fn with_addends(row: u32, q: u32, sum: vec4<f32>) -> vec4<f32> {
     var value = sum;
     if (params.has_bias != 0u) {
         value += bias[q];
@@ -19,5 +19,10 @@ fn store_y(row: u32, quad: u32, sum: vec4<f32>) {
     if (params.has_residual != 0u) {
         value += residual[params.residual_offset + row * params.residual_stride + q];
     }
-    y[params.y_offset + row * params.y_stride + q] = value;
+    return value;
+}
+
+fn store_y(row: u32, quad: u32, sum: vec4<f32>) {
+    let q = params.first_quad + quad;
+    y[params.y_offset + row * params.y_stride + q] = with_addends(row, q, sum);
 }

@@ -21,5 +21,6 @@ struct Params {
     norm_eps: f32,
     // Whether the rows of x are the step's outputs rather than its tokens (lib/linear_rows).
     of_outputs: u32,
-    pad0: u32,
+    // Values of a row of y where the kernel prepares its norm (lib/prepare_norm); 0 where it does not.
+    prepared_width: u32,
 }

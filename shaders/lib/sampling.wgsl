@@ -15,11 +15,13 @@ struct Sampling {
     pad1: u32,
 }
 
-// Penalties count the tokens in `counts`; `bias` holds something; noise decides; the whole vocabulary's sum is wanted.
+// Penalties count the tokens in `counts`; `bias` holds something; noise decides; the whole vocabulary's sum is wanted; a mask says
+// which tokens may be drawn.
 const PENALTIES: u32 = 1u;
 const BIAS: u32 = 2u;
 const NOISE: u32 = 4u;
 const NORMALISER: u32 = 8u;
+const MASK: u32 = 16u;
 
 // Flags of a result: a logit was not finite; the CPU has to draw.
 const NON_FINITE: u32 = 1u;
@@ -28,6 +30,8 @@ const ON_CPU: u32 = 2u;
 // Slices that a row of logits is scanned in.
 const SLICES: u32 = 512u;
 const LOWEST: f32 = -3.4e38;
+// A token that may not be drawn: below what any search begins with.
+const MASKED: f32 = -3.402e38;
 
 // Exponent all ones: NaN or infinity. Comparing floats would be at the mercy of fast math.
 fn is_finite(x: f32) -> bool {

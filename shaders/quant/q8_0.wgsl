@@ -38,7 +38,39 @@ fn row_unpack(i: u32, d: f32, m: f32) -> Block {
 fn row_dot(i: u32, d: f32, m: f32, x: Prepared) -> f32 {
     let a = quants[i * 2u];
     let b = quants[i * 2u + 1u];
-    let q = word_dot(a.x, x.y.v0) + word_dot(a.y, x.y.v1) + word_dot(a.z, x.y.v2) + word_dot(a.w, x.y.v3)
-        + word_dot(b.x, x.y.v4) + word_dot(b.y, x.y.v5) + word_dot(b.z, x.y.v6) + word_dot(b.w, x.y.v7);
-    return d * (q - x.excess);
+    // Written out as in lib/nibbles, for the same reason.
+    let q = -x.excess
+        + f32(bitcast<i32>(a.x & 0xffu)) * x.y.v0.x
+        + f32(bitcast<i32>(a.x & 0xff00u)) * x.y.v0.y
+        + f32(bitcast<i32>(a.x & 0xff0000u)) * x.y.v0.z
+        + f32(bitcast<i32>(a.x & 0xff000000u)) * x.y.v0.w
+        + f32(bitcast<i32>(a.y & 0xffu)) * x.y.v1.x
+        + f32(bitcast<i32>(a.y & 0xff00u)) * x.y.v1.y
+        + f32(bitcast<i32>(a.y & 0xff0000u)) * x.y.v1.z
+        + f32(bitcast<i32>(a.y & 0xff000000u)) * x.y.v1.w
+        + f32(bitcast<i32>(a.z & 0xffu)) * x.y.v2.x
+        + f32(bitcast<i32>(a.z & 0xff00u)) * x.y.v2.y
+        + f32(bitcast<i32>(a.z & 0xff0000u)) * x.y.v2.z
+        + f32(bitcast<i32>(a.z & 0xff000000u)) * x.y.v2.w
+        + f32(bitcast<i32>(a.w & 0xffu)) * x.y.v3.x
+        + f32(bitcast<i32>(a.w & 0xff00u)) * x.y.v3.y
+        + f32(bitcast<i32>(a.w & 0xff0000u)) * x.y.v3.z
+        + f32(bitcast<i32>(a.w & 0xff000000u)) * x.y.v3.w
+        + f32(bitcast<i32>(b.x & 0xffu)) * x.y.v4.x
+        + f32(bitcast<i32>(b.x & 0xff00u)) * x.y.v4.y
+        + f32(bitcast<i32>(b.x & 0xff0000u)) * x.y.v4.z
+        + f32(bitcast<i32>(b.x & 0xff000000u)) * x.y.v4.w
+        + f32(bitcast<i32>(b.y & 0xffu)) * x.y.v5.x
+        + f32(bitcast<i32>(b.y & 0xff00u)) * x.y.v5.y
+        + f32(bitcast<i32>(b.y & 0xff0000u)) * x.y.v5.z
+        + f32(bitcast<i32>(b.y & 0xff000000u)) * x.y.v5.w
+        + f32(bitcast<i32>(b.z & 0xffu)) * x.y.v6.x
+        + f32(bitcast<i32>(b.z & 0xff00u)) * x.y.v6.y
+        + f32(bitcast<i32>(b.z & 0xff0000u)) * x.y.v6.z
+        + f32(bitcast<i32>(b.z & 0xff000000u)) * x.y.v6.w
+        + f32(bitcast<i32>(b.w & 0xffu)) * x.y.v7.x
+        + f32(bitcast<i32>(b.w & 0xff00u)) * x.y.v7.y
+        + f32(bitcast<i32>(b.w & 0xff0000u)) * x.y.v7.z
+        + f32(bitcast<i32>(b.w & 0xff000000u)) * x.y.v7.w;
+    return d * q;
 }

@@ -7,7 +7,7 @@ use super::pace::Pace;
 use super::planned::{PlannedModel, RopeTables};
 use super::{MAX_OUTPUTS, PREFILL_ROWS, non_finite};
 use crate::error::{Error, Result};
-use crate::gpu::{Copy, Draw, Gpu, GpuBuffer, PendingRead, StepShape, Usage};
+use crate::gpu::{Copy, Draw, Gpu, GpuBuffer, PendingRead, Recording, StepShape, Usage};
 use crate::graph::lower::Lowered;
 use crate::graph::weights::GpuWeights;
 use crate::ops::StepRow;
@@ -113,6 +113,16 @@ impl GpuModel {
 
     pub(super) fn use_rope_tables(&self, long: bool) {
         self.rope_tables.write(&self.gpu, &self.weights, long);
+    }
+
+    /// Writes a step that the caller submits itself.
+    pub(super) async fn prepare(&mut self, rows: &[StepRow], n_outputs: usize, draw: Draw) -> Result<StepShape> {
+        self.forget_pending().await?;
+        self.write_rows(rows, n_outputs, draw)
+    }
+
+    pub(super) fn recording_for(&self, shape: &StepShape) -> &Recording {
+        &self.lowered(shape).recording
     }
 
     pub(super) fn decode_labels(&self) -> Vec<String> {

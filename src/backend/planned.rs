@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::{MAX_OUTPUTS, PREFILL_ROWS, kv_bytes, layer_bytes};
 use crate::error::Result;
 use crate::gpu::{Gpu, GpuBuffer, KernelSpec, Usage};
-use crate::graph::fuse_one_row::{fold_output_norms, fuse_one_row};
+use crate::graph::fuse_one_row::{fold_output_norms, fuse_one_row, prepare_norms, prepare_output_norms};
 use crate::graph::lower::{Bindings, Bucket, Planned, activation_bytes, lower};
 use crate::graph::weights::GpuWeights;
 use crate::graph::{CacheLayer, Graph, RopeTable, StateLayer};
@@ -97,6 +97,10 @@ impl PlannedModel {
         fuse_one_row(&mut one_row, gpu.max_bytes());
         if variants.matvec == Reduce::None {
             fold_output_norms(&mut several);
+        }
+        if variants.prepares_norms() {
+            prepare_norms(&mut one_row, gpu.max_bytes());
+            prepare_output_norms(&mut several, gpu.max_bytes());
         }
         let decode_bucket = Bucket { max_rows: 1, max_outputs: 1 };
         let prefill_bucket = Bucket { max_rows: PREFILL_ROWS as u32, max_outputs: MAX_OUTPUTS as u32 };

@@ -29,12 +29,23 @@ impl Gpu {
 
     /// Submits these dispatches of a step in one compute pass, then a copy for the CPU.
     pub fn submit(&self, recording: &Recording, range: Range<usize>, shape: &StepShape, copy: Option<Copy<'_>>) {
+        self.submit_each(recording, &mut range.into_iter(), shape, copy);
+    }
+
+    /// The same for dispatches in any order and number.
+    pub fn submit_each(
+        &self,
+        recording: &Recording,
+        which: &mut dyn Iterator<Item = usize>,
+        shape: &StepShape,
+        copy: Option<Copy<'_>>,
+    ) {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
         let mut n_dispatches = 0;
         let (mut weight_bytes, mut kv_bytes) = (0, 0);
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for dispatch in &recording.dispatches[range] {
+            for dispatch in which.map(|i| &recording.dispatches[i]) {
                 let [x, y, z] = (dispatch.grid)(shape);
                 if x == 0 || y == 0 || z == 0 {
                     continue;

@@ -62,6 +62,21 @@ pub struct DispatchSpec {
     pub work: Traffic,
 }
 
+/// What the dispatches of one kernel do in a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelUse {
+    /// The kernel, with what fills its slots.
+    pub kernel: String,
+    /// Which dispatches.
+    pub dispatches: Vec<usize>,
+    /// Bytes of weights that they read.
+    pub weight_bytes: u64,
+    /// Bytes of keys and values that they read.
+    pub kv_bytes: u64,
+    /// Their multiply-adds, where there are many.
+    pub multiply_adds: u64,
+}
+
 pub(super) struct Dispatch {
     pub(super) pipeline: Rc<Pipeline>,
     pub(super) bind_group: wgpu::BindGroup,
@@ -77,6 +92,7 @@ pub(super) struct Dispatch {
 pub struct Recording {
     pub(super) dispatches: Vec<Dispatch>,
     labels: Vec<String>,
+    kernels: Vec<String>,
     _params: Rc<GpuBuffer>,
 }
 
@@ -97,6 +113,7 @@ impl Recording {
         gpu.write(&params, 0, &bytes);
         let mut dispatches = Vec::with_capacity(specs.len());
         let mut labels = Vec::with_capacity(specs.len());
+        let kernels = specs.iter().map(|spec| spec.kernel.label()).collect();
         for (spec, offset) in specs.into_iter().zip(offsets) {
             labels.push(format!("{} {}", spec.label, spec.kernel.label()));
             let pipeline = gpu.pipeline(&spec.kernel)?;
@@ -120,7 +137,7 @@ impl Recording {
             let DispatchSpec { grid, weight_bytes, kv_bytes, work, buffers, .. } = spec;
             dispatches.push(Dispatch { pipeline, bind_group, grid, weight_bytes, kv_bytes, work, _buffers: buffers });
         }
-        Ok(Self { dispatches, labels, _params: params })
+        Ok(Self { dispatches, labels, kernels, _params: params })
     }
 
     /// How many dispatches there are at most.
@@ -136,6 +153,26 @@ impl Recording {
     /// Multiply-adds of each dispatch in such a step, as its op declares.
     pub fn work(&self, shape: &StepShape) -> Vec<u64> {
         self.dispatches.iter().map(|dispatch| (dispatch.work)(shape)).collect()
+    }
+
+    /// What the dispatches of each kernel read and multiply in such a step, by kernel, in the order of the first.
+    pub fn by_kernel(&self, shape: &StepShape) -> Vec<KernelUse> {
+        let mut uses: Vec<KernelUse> = Vec::new();
+        for (i, (dispatch, kernel)) in self.dispatches.iter().zip(&self.kernels).enumerate() {
+            if (dispatch.grid)(shape).contains(&0) {
+                continue;
+            }
+            let at = uses.iter().position(|of| of.kernel == *kernel).unwrap_or(uses.len());
+            if at == uses.len() {
+                uses.push(KernelUse { kernel: kernel.clone(), ..KernelUse::default() });
+            }
+            let of = &mut uses[at];
+            of.dispatches.push(i);
+            of.weight_bytes += (dispatch.weight_bytes)(shape);
+            of.kv_bytes += (dispatch.kv_bytes)(shape);
+            of.multiply_adds += (dispatch.work)(shape);
+        }
+        uses
     }
 
     /// One line a dispatch: value and kernel.

@@ -70,7 +70,7 @@ fn merge(graph: &mut Graph, group: &[usize]) {
         rows += row_stride(weight.rows);
     }
     let name = names.join("+");
-    graph.values.push(Value { name: name.clone(), width: rows, outputs, view: None });
+    graph.values.push(Value { name: name.clone(), width: rows, outputs, view: None, prepared: None });
     let weight = Weight { name: format!("{name}.weight"), rows, cols, format, vector: false, plus: 0.0, pieces };
     graph.weights.push(weight);
     let weight = graph.weights.len() - 1;

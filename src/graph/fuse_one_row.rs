@@ -54,6 +54,45 @@ fn fold_norms_where(graph: &mut Graph, takes: impl Fn(&Value) -> bool) {
     }
 }
 
+/// A value whose norm linears take is made together with what they need of it ([`Value::prepared`]), where its op can.
+pub fn prepare_norms(graph: &mut Graph, max_part_bytes: u64) {
+    prepare_norms_where(graph, max_part_bytes, |_| true);
+}
+
+/// The same for the rows whose logits are wanted.
+pub fn prepare_output_norms(graph: &mut Graph, max_part_bytes: u64) {
+    prepare_norms_where(graph, max_part_bytes, |value| value.outputs);
+}
+
+fn prepare_norms_where(graph: &mut Graph, max_part_bytes: u64, takes: impl Fn(&Value) -> bool) {
+    for at in 0..graph.nodes.len() {
+        let Some(output) = graph.nodes[at].output.filter(|output| takes(&graph.values[*output])) else { continue };
+        let prepares = match &graph.nodes[at].op {
+            Op::Embedding(_) | Op::SelectRows => true,
+            Op::Linear(linear) => {
+                linear.norm.is_none() && linear.gate.is_none() && in_one_piece(graph, linear.weight, max_part_bytes)
+            }
+            _ => false,
+        };
+        let norm_of = |node: &Node| match &node.op {
+            Op::Linear(Linear { norm: Some(norm), .. }) if node.inputs[0] == output => Some(norm.weight),
+            _ => None,
+        };
+        let mut norms = graph.nodes.iter().filter_map(norm_of);
+        let first = norms.next().filter(|first| norms.all(|norm| norm == *first));
+        if prepares {
+            graph.values[output].prepared = first;
+        }
+    }
+}
+
+/// Whether a weight's matrix is in one part on the GPU.
+fn in_one_piece(graph: &Graph, weight: usize, max_part_bytes: u64) -> bool {
+    let weight = &graph.weights[weight];
+    let (quants, scales) = weight.format.gpu_row_bytes(u64::from(weight.cols));
+    u64::from(weight.rows).saturating_mul(quants.max(scales)) <= max_part_bytes
+}
+
 /// `act(gate) · up` of the two halves of one linear goes into it.
 pub fn fold_gates(graph: &mut Graph, max_part_bytes: u64) {
     let mut at = 0;
@@ -86,10 +125,7 @@ fn gated_linear(graph: &Graph, at: usize, max_part_bytes: u64) -> Option<(usize,
     }
     let i = graph.nodes.iter().position(|n| n.output == Some(owner))?;
     let Op::Linear(Linear { weight, residual: false, gate: None, .. }) = &graph.nodes[i].op else { return None };
-    let weight = &graph.weights[*weight];
-    let (quants, scales) = weight.format.gpu_row_bytes(u64::from(weight.cols));
-    let in_one_piece = u64::from(weight.rows).saturating_mul(quants.max(scales)) <= max_part_bytes;
-    in_one_piece.then_some((i, Gate { function, offset, width }))
+    in_one_piece(graph, *weight, max_part_bytes).then_some((i, Gate { function, offset, width }))
 }
 
 /// Rotary embedding, cache write and attention become one op.

@@ -10,7 +10,7 @@ use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, KernelSpec, Recording, Usage};
 use crate::ops::linear::{LinearWeights, TILE_ROWS};
 use crate::ops::rope_attention::{self, RopeAttention};
 use crate::ops::sample::Sampling;
-use crate::ops::{GpuKvLayer, GpuState, Lowering, Op, Operand, Reduce, Variants, attention, row_stride, select_rows};
+use crate::ops::{GpuKvLayer, GpuState, Lowering, Op, Operand, Reduce, Variants, attention, select_rows};
 
 /// The most that attention scores may take; beyond it the kernel that needs none is used.
 const MAX_SCORE_BYTES: u64 = 64 << 20;
@@ -96,7 +96,7 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
             Ok(Rc::new(gpu.create_buffer("activations", bytes, Usage::Storage)))
         })
         .collect::<Result<_>>()?;
-    let operand = |value: usize| operand(graph, &plan, &buffers, value);
+    let operand = |value: usize| operand(graph, bind.weights, &plan, &buffers, value);
     let nothing = &bind.weights.nothing;
     let scores = score_room(gpu, graph, bind, bucket.max_rows);
     activation_bytes += scores.as_ref().map_or(0, |buffer| buffer.bytes());
@@ -105,7 +105,7 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
     activation_bytes += partials.as_ref().map_or(0, |buffer| buffer.bytes());
     let partials = partials.as_ref().unwrap_or(nothing);
     let (variants, step, max_rows) = (bind.variants, bind.step, bucket.max_rows);
-    let ctx = Lowering { variants, step, nothing, scores, partials, max_rows };
+    let ctx = Lowering { variants, step, nothing, scores, partials, max_rows, gate: graph.gate_function() };
     let outputs_ctx = Lowering { max_rows: bucket.max_outputs, ..ctx };
     let mut specs: Vec<DispatchSpec> = Vec::new();
     for node in &graph.nodes {
@@ -166,13 +166,20 @@ fn partial_room(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>) -> Result<Option<
     Ok(Some(Rc::new(gpu.create_buffer("attention.partials", bytes, Usage::Storage))))
 }
 
-fn operand(graph: &Graph, plan: &Plan, buffers: &[Rc<GpuBuffer>], value: usize) -> Result<Operand> {
+fn operand(
+    graph: &Graph,
+    weights: &GpuWeights,
+    plan: &Plan,
+    buffers: &[Rc<GpuBuffer>],
+    value: usize,
+) -> Result<Operand> {
     let (owner, offset) = graph.owner(value);
     let buffer = plan.buffer_of[owner]
         .ok_or_else(|| Error::internal(format!("value {} has no buffer", graph.values[value].name)))?;
-    let Value { width, outputs, .. } = &graph.values[value];
-    let stride = row_stride(graph.values[owner].width);
-    Ok(Operand { buffer: Rc::clone(&buffers[buffer]), stride, offset, width: *width, outputs: *outputs })
+    let Value { width, outputs, prepared, .. } = graph.values[value];
+    let prepared = prepared.map(|weight| weights.vector(weight).map(Rc::clone)).transpose()?;
+    let stride = graph.values[owner].stride();
+    Ok(Operand { buffer: Rc::clone(&buffers[buffer]), stride, offset, width, outputs, prepared })
 }
 
 fn lower_node(
@@ -223,6 +230,6 @@ fn lower_node(
             let read = (weights.vector(op.decay)?, weights.vector(op.first)?);
             op.lower(ctx, label, &bind.states[op.state], [&inputs[0], &inputs[1]], read, y()?)
         }
-        Op::SelectRows => select_rows::lower(ctx.step, label, &inputs[0], y()?),
+        Op::SelectRows => select_rows::lower(ctx, label, &inputs[0], y()?),
     })
 }

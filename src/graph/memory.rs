@@ -2,7 +2,6 @@
 //! the same buffer, because an output takes its buffer before the inputs that end there give theirs back.
 
 use super::Graph;
-use crate::ops::row_stride;
 
 /// Where the values live.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +26,7 @@ pub fn plan(graph: &Graph, keep_all: bool) -> Plan {
     for (at, node) in graph.nodes.iter().enumerate() {
         if let Some(output) = node.output {
             let value = &graph.values[output];
-            let need = (row_stride(value.width), value.outputs);
+            let need = (value.stride(), value.outputs);
             let fits = |buffer: &usize| plan.buffers[*buffer] == need;
             let reused = if keep_all { None } else { free.iter().position(fits) };
             let buffer = match reused {

@@ -12,7 +12,8 @@ pub mod reference;
 pub mod weights;
 
 use crate::gpu::upload::RowTake;
-use crate::ops::Op;
+use crate::ops::elementwise::Function;
+use crate::ops::{Op, prepared_stride, row_stride};
 use crate::quant::Format;
 
 /// A value between two ops: `[rows, width]`, rows known at each step only.
@@ -26,6 +27,17 @@ pub struct Value {
     pub outputs: bool,
     /// If it is a range of columns of another value: which, and from which column.
     pub view: Option<(usize, u32)>,
+    /// The weight of a norm that whoever makes it prepares for the linears that take the norm ([`Operand::prepared`]).
+    ///
+    /// [`Operand::prepared`]: crate::ops::Operand::prepared
+    pub prepared: Option<usize>,
+}
+
+impl Value {
+    /// Floats from row to row.
+    pub fn stride(&self) -> u32 {
+        if self.prepared.is_some() { prepared_stride(self.width) } else { row_stride(self.width) }
+    }
 }
 
 /// An op with its inputs and output, by index.
@@ -158,6 +170,16 @@ impl Graph {
             offset += column;
         }
         (value, offset)
+    }
+
+    /// The first function of its gates, which is mostly the only one.
+    pub fn gate_function(&self) -> Function {
+        let gate = |node: &Node| match &node.op {
+            Op::Elementwise(function) if function.is_gate() => Some(*function),
+            Op::Linear(linear) => linear.gate.map(|gate| gate.function),
+            _ => None,
+        };
+        self.nodes.iter().find_map(gate).unwrap_or(Function::SiluMul)
     }
 
     /// How many nodes read `value`, itself or through views of it.

@@ -356,7 +356,7 @@ impl<'a> Recorder<'a> {
     }
 
     fn push(&mut self, op: Op, inputs: &[Var], name: impl Into<String>, width: u32, outputs: bool) -> Var {
-        self.graph.values.push(Value { name: name.into(), width, outputs, view: None });
+        self.graph.values.push(Value { name: name.into(), width, outputs, view: None, prepared: None });
         let output = self.graph.values.len() - 1;
         let inputs = inputs.iter().map(|input| input.0).collect();
         self.graph.nodes.push(Node { op, inputs, output: Some(output) });

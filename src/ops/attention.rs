@@ -178,11 +178,14 @@ impl Attention {
             pad: 0,
         };
         let kv = ctx.variants.kv;
-        let (heads, groups) = (self.heads, self.kv_heads * (self.heads / self.kv_heads).div_ceil(4));
+        let group = self.heads / self.kv_heads;
+        let per_invocation = heads_of_invocation(group);
+        let slot = format!("heads/{per_invocation}");
+        let (heads, groups) = (self.heads, self.kv_heads * group.div_ceil(per_invocation));
         let buffer = |operand: &Operand| Rc::clone(&operand.buffer);
         let score = dispatch(
             &format!("{label}.scores"),
-            KernelSpec::new("attention_scores").slot("KV", kv.file()),
+            KernelSpec::new("attention_scores").slot("KV", kv.file()).slot("HEADS", slot.clone()),
             &params,
             vec![Rc::clone(ctx.step), buffer(q), Rc::clone(&cache.k), Rc::clone(scores)],
             Box::new(move |s: &StepShape| [s.kv_length.div_ceil(32), s.n_rows, groups]),
@@ -196,7 +199,7 @@ impl Attention {
         );
         let values = dispatch(
             label,
-            KernelSpec::new("attention_values").slot("KV", kv.file()),
+            KernelSpec::new("attention_values").slot("KV", kv.file()).slot("HEADS", slot),
             &params,
             vec![Rc::clone(ctx.step), Rc::clone(scores), Rc::clone(&cache.v), buffer(y)],
             Box::new(move |s: &StepShape| [head_quads.div_ceil(4), s.n_rows, groups]),
@@ -259,6 +262,12 @@ impl Tiles {
 /// vec4s that a head takes in `shaders/attention_tile.wgsl` (QUADS).
 fn tile_quads(head_dim: u32) -> u32 {
     head_dim.div_ceil(4).next_power_of_two().max(16)
+}
+
+/// Query heads that an invocation of the kernels for CPU adapters serves, of `group` that share a KV head: up to four, and as
+/// many in each as in the others where that can be.
+pub(super) fn heads_of_invocation(group: u32) -> u32 {
+    group.div_ceil(group.div_ceil(4))
 }
 
 /// vec4s of the scores of one (row, head): one a position quad, and one for 1 / sum.

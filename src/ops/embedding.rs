@@ -41,11 +41,12 @@ impl Embedding {
                 scale: self.scale,
                 by_position: u32::from(self.first_position.is_some()),
                 first_position: self.first_position.unwrap_or(0),
-                pad: 0,
+                prepared_width: y.prepared_width(),
             };
             let kernel = KernelSpec::new("embedding").slot("QUANT", weight.format.shader());
+            let norm_weight = y.prepared.as_ref().unwrap_or(ctx.nothing);
             let buffers =
-                vec![Rc::clone(ctx.step), Rc::clone(&part.quants), Rc::clone(&part.scales), Rc::clone(&y.buffer)];
+                [ctx.step, &part.quants, &part.scales, &y.buffer, norm_weight].into_iter().map(Rc::clone).collect();
             let groups = row_blocks.div_ceil(32);
             let mut spec = dispatch(label, kernel, &params, buffers, Box::new(move |s| [groups, s.n_rows, 1]));
             let (quants, scales) = weight.format.gpu_row_bytes(u64::from(weight.cols));
@@ -65,6 +66,6 @@ params! {
         scale: f32,
         by_position: u32,
         first_position: u32,
-        pad: u32,
+        prepared_width: u32,
     }
 }

@@ -13,6 +13,8 @@ use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 pub(super) const GRID_WIDTH: u32 = 32_768;
 /// Rows of activations in a tile of `shaders/matmul_rows.wgsl`, which reads and writes whole ones; operands have room.
 pub const TILE_ROWS: u32 = 8;
+/// Invocations of a workgroup of `shaders/matvec_rows.wgsl`; few, so that two threads share small matrices evenly.
+const ROWS_WORKGROUP: u32 = 4;
 /// Rows up to which GPUs use `shaders/matvec_batch.wgsl`.
 const BATCH_ROWS: u32 = 8;
 
@@ -96,24 +98,27 @@ impl Linear {
     ) -> Vec<DispatchSpec> {
         let LinearWeights { weight, bias, norm } = weights;
         let (x, residual) = inputs;
+        let row_blocks = weight.format.sub_blocks(u64::from(weight.cols)) as u32;
+        // What is prepared stands behind the row.
+        let prepared = self.norm.is_some() && x.prepared.is_some();
         let lower_part = |part: &MatrixPart, choice: Choice| {
             let params = Params {
-                row_blocks: weight.format.sub_blocks(u64::from(weight.cols)) as u32,
+                row_blocks,
                 n_quads: part.rows.div_ceil(4),
                 first_quad: part.first_row / 4,
                 gate_quads: self.gate.map_or(0, |gate| gate.offset / 4),
                 has_bias: u32::from(bias.is_some()),
                 has_residual: u32::from(residual.is_some()),
                 x_stride: x.stride_quads(),
-                x_offset: x.offset_quads(),
+                x_offset: x.offset_quads() + if prepared { row_blocks * 8 } else { 0 },
                 y_stride: y.stride_quads(),
                 y_offset: y.offset_quads(),
                 residual_stride: residual.map_or(0, Operand::stride_quads),
                 residual_offset: residual.map_or(0, Operand::offset_quads),
-                norm_width: x.width,
+                norm_width: if self.norm.is_some() { x.width } else { 0 },
                 norm_eps: self.norm.as_ref().map_or(0.0, |norm| norm.eps),
                 of_outputs: u32::from(x.outputs),
-                pad0: 0,
+                prepared_width: y.prepared_width(),
             };
             let mut buffers = vec![
                 Rc::clone(&part.quants),
@@ -123,10 +128,12 @@ impl Linear {
                 Rc::clone(residual.map_or(ctx.nothing, |r| &r.buffer)),
                 Rc::clone(&y.buffer),
             ];
-            buffers.extend(norm.map(Rc::clone));
-            if choice.reads_step {
-                buffers.push(Rc::clone(ctx.step));
-            }
+            buffers.extend(match choice.last {
+                Last::Nothing => None,
+                Last::Norm => norm.map(Rc::clone),
+                Last::PreparedNorm => Some(Rc::clone(y.prepared.as_ref().unwrap_or(ctx.nothing))),
+                Last::Step => Some(Rc::clone(ctx.step)),
+            });
             let Choice { kernel, groups, tiles, .. } = choice;
             let rows = || x.clone();
             let (grid_rows, weight_rows, work_rows) = (rows(), rows(), rows());
@@ -142,7 +149,7 @@ impl Linear {
             spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(tiles.count(weight_rows.rows_of(s))));
             spec
         };
-        let choices = |part: &MatrixPart| self.choices(ctx, x.outputs, part.rows.div_ceil(4));
+        let choices = |part: &MatrixPart| self.choices(ctx, x, part.rows.div_ceil(4));
         weight
             .parts
             .iter()
@@ -152,17 +159,17 @@ impl Linear {
 
     /// The kernels for a part of `n_quads` quads of rows. A recording for several rows has some to choose from by the number of
     /// rows in a step: the grids of the others are empty.
-    fn choices(&self, ctx: &Lowering<'_>, of_outputs: bool, n_quads: u32) -> Vec<Choice> {
+    fn choices(&self, ctx: &Lowering<'_>, x: &Operand, n_quads: u32) -> Vec<Choice> {
         let choice = |kernel, quads, rows, steps| {
             let tiles = Tiles { rows, steps };
-            Choice { kernel, groups: n_quads.div_ceil(quads), tiles, reads_step: false }
+            Choice { kernel, groups: n_quads.div_ceil(quads), tiles, last: Last::Nothing }
         };
         if ctx.max_rows == 1 {
-            vec![self.matvec(ctx, n_quads)]
+            vec![self.matvec(ctx, x, n_quads)]
         } else if ctx.variants.matvec == Reduce::None {
-            if of_outputs {
+            if x.outputs {
                 // Mostly one row, by the largest matrix; and a kernel less to compile.
-                let matvec = self.matvec(ctx, n_quads);
+                let matvec = self.matvec(ctx, x, n_quads);
                 return vec![Choice { tiles: Tiles { rows: 1, steps: (1, u32::MAX) }, ..matvec }];
             }
             let kernel = KernelSpec::new("matmul_rows").slot("ACT", ctx.variants.act()).constant("WORKGROUP", 8);
@@ -170,34 +177,52 @@ impl Linear {
         } else {
             let batch = choice(KernelSpec::new("matvec_batch"), 8, BATCH_ROWS, (1, BATCH_ROWS));
             let tile = choice(KernelSpec::new("matmul_tile"), 16, 32, (BATCH_ROWS + 1, u32::MAX));
-            vec![Choice { reads_step: true, ..batch }, Choice { reads_step: true, ..tile }]
+            vec![Choice { last: Last::Step, ..batch }, Choice { last: Last::Step, ..tile }]
         }
     }
 
     /// The kernel for one row.
-    fn matvec(&self, ctx: &Lowering<'_>, n_quads: u32) -> Choice {
-        let on_cpu = ctx.variants.matvec == Reduce::None;
-        let (shader, workgroup) = if on_cpu { ("matvec_rows", 8) } else { ("matvec", ctx.variants.matvec_workgroup) };
-        let broadcast = on_cpu && ctx.variants.broadcast;
-        let mut kernel = KernelSpec::new(shader).constant("WORKGROUP", workgroup);
-        kernel = match (&self.norm, broadcast) {
-            (Some(_), true) => kernel.slot("INPUT", "input/norm_broadcast4"),
-            (Some(_), false) => kernel.slot("INPUT", "input/norm"),
-            (None, _) => {
-                kernel.slot("INPUT", "input/plain").slot("ACT", if on_cpu { ctx.variants.act() } else { "act/plain" })
-            }
-        };
-        if !on_cpu {
-            kernel = kernel.slot("REDUCE", ctx.variants.matvec.file());
+    fn matvec(&self, ctx: &Lowering<'_>, x: &Operand, n_quads: u32) -> Choice {
+        if ctx.variants.matvec == Reduce::None {
+            return self.matvec_rows(ctx, x, n_quads);
         }
-        let (kernel, pairs) = match self.gate {
+        let mut kernel = KernelSpec::new("matvec")
+            .constant("WORKGROUP", ctx.variants.matvec_workgroup)
+            .slot("REDUCE", ctx.variants.matvec.file());
+        kernel = match self.norm {
+            Some(_) => kernel.slot("INPUT", "input/norm"),
+            None => kernel.slot("INPUT", "input/plain").slot("ACT", "act/plain"),
+        };
+        let (kernel, groups) = match self.gate {
             Some(gate) => {
                 (kernel.slot("EPILOGUE", "epilogue/gate").slot("FUNCTION", gate.function.file()), gate.offset / 4)
             }
             None => (kernel.slot("EPILOGUE", "epilogue/rows"), n_quads.div_ceil(2)),
         };
-        let groups = if on_cpu { pairs.div_ceil(workgroup) } else { pairs };
-        Choice { kernel, groups, tiles: Tiles { rows: 1, steps: (1, 1) }, reads_step: false }
+        let last = if self.norm.is_some() { Last::Norm } else { Last::Nothing };
+        Choice { kernel, groups, tiles: Tiles { rows: 1, steps: (1, 1) }, last }
+    }
+
+    /// The same for CPU adapters: one pipeline for all linears of a format, where norms are prepared.
+    fn matvec_rows(&self, ctx: &Lowering<'_>, x: &Operand, n_quads: u32) -> Choice {
+        let broadcast = ctx.variants.broadcast;
+        let (input, epilogue, last) = match (&self.norm, broadcast) {
+            (Some(_), true) if x.prepared.is_none() => ("input/norm_broadcast4", "epilogue/four", Last::Norm),
+            (Some(_), false) => ("input/norm", "epilogue/four", Last::Norm),
+            (_, true) => ("input/prepared", "epilogue/four_prepared", Last::PreparedNorm),
+            (None, false) => ("input/plain", "epilogue/four", Last::Nothing),
+        };
+        let function = self.gate.map_or(ctx.gate, |gate| gate.function);
+        let mut kernel = KernelSpec::new("matvec_rows")
+            .constant("WORKGROUP", ROWS_WORKGROUP)
+            .slot("INPUT", input)
+            .slot("EPILOGUE", epilogue)
+            .slot("FUNCTION", function.file());
+        if !matches!(last, Last::Norm) {
+            kernel = kernel.slot("ACT", ctx.variants.act());
+        }
+        let units = self.gate.map_or(n_quads.div_ceil(4), |gate| gate.offset.div_ceil(8));
+        Choice { kernel, groups: units.div_ceil(ROWS_WORKGROUP), tiles: Tiles { rows: 1, steps: (1, 1) }, last }
     }
 }
 
@@ -208,8 +233,20 @@ struct Choice {
     groups: u32,
     /// Workgroups over the rows of x.
     tiles: Tiles,
-    /// Whether it binds the step, to know where the rows of x end.
-    reads_step: bool,
+    /// What it binds last.
+    last: Last,
+}
+
+/// The last binding of a kernel.
+#[derive(Clone, Copy)]
+enum Last {
+    Nothing,
+    /// The weight of the norm of x.
+    Norm,
+    /// The weight of the norm of y that it prepares, if any.
+    PreparedNorm,
+    /// The step, to know where the rows of x end.
+    Step,
 }
 
 /// Rows of x by tiles.
@@ -269,6 +306,6 @@ params! {
         norm_width: u32,
         norm_eps: f32,
         of_outputs: u32,
-        pad0: u32,
+        prepared_width: u32,
     }
 }

@@ -127,6 +127,9 @@ pub struct Operand {
     pub width: u32,
     /// Whether the rows are the step's outputs rather than its tokens.
     pub outputs: bool,
+    /// The weight of a norm that whoever makes the rows prepares: behind a row stand the row times that weight and sums of its
+    /// squares ([`prepared_stride`], `shaders/lib/prepare_norm.wgsl`), for the linears that take the norm.
+    pub prepared: Option<Rc<GpuBuffer>>,
 }
 
 impl Operand {
@@ -141,11 +144,22 @@ impl Operand {
     fn offset_quads(&self) -> u32 {
         self.offset / 4
     }
+
+    /// For a kernel's `prepared_width`.
+    fn prepared_width(&self) -> u32 {
+        if self.prepared.is_some() { self.width } else { 0 }
+    }
 }
 
 /// Floats from row to row of a value of this width: whole sub-blocks, so that kernels read 32 at a time.
 pub fn row_stride(width: u32) -> u32 {
     width.next_multiple_of(32)
+}
+
+/// Floats from row to row of a value of this width whose norm is prepared: the row, the row times the norm's weight, and a
+/// `vec4` for the squares of each 32 values.
+pub fn prepared_stride(width: u32) -> u32 {
+    2 * row_stride(width) + row_stride(width.div_ceil(32) * 4)
 }
 
 /// How the sums inside a workgroup are added up, by adapter.
@@ -221,6 +235,11 @@ pub struct Variants {
 }
 
 impl Variants {
+    /// Whether kernels for one row want norms prepared ([`Operand::prepared`]).
+    pub fn prepares_norms(self) -> bool {
+        self.matvec == Reduce::None && self.broadcast
+    }
+
     /// The WGSL file for an ACT slot, in kernels without cooperation.
     fn act(self) -> &'static str {
         if self.broadcast { "act/broadcast4" } else { "act/plain" }
@@ -284,6 +303,8 @@ pub struct Lowering<'a> {
     pub partials: &'a Rc<GpuBuffer>,
     /// Rows that this recording is for at most.
     pub max_rows: u32,
+    /// The gate of the graph's gated linears; kernels for CPU adapters have it whether they need it or not.
+    pub gate: elementwise::Function,
 }
 
 /// A dispatch without traffic; ops add theirs.

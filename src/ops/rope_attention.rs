@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::attention::{Attention, Mask};
+use super::attention::{Attention, Mask, heads_of_invocation};
 use super::kv_write::{CpuKvLayer, KvWrite};
 use super::rope::Rope;
 use super::{GpuKvLayer, Lowering, Operand, Reduce, Rows, StepRow, dispatch};
@@ -16,8 +16,6 @@ const MAX_SPLITS: u32 = 32;
 const TILE: u32 = 64;
 /// Positions of a split in `shaders/rope_attention_rows.wgsl`.
 const ROWS_TILE: u32 = 16;
-/// Query heads that an invocation of `shaders/rope_attention_rows.wgsl` serves.
-const ROWS_HEADS: u32 = 4;
 
 /// Inputs: `q`, `k`, `v` of one row. Output: as [`Attention`].
 #[derive(Clone, Debug, PartialEq)]
@@ -90,7 +88,9 @@ impl RopeAttention {
         };
         let group = heads / kv_heads;
         let (kernel, groups) = if on_cpu {
-            (KernelSpec::new("rope_attention_rows"), kv_heads * group.div_ceil(ROWS_HEADS))
+            let per_invocation = heads_of_invocation(group);
+            let kernel = KernelSpec::new("rope_attention_rows").slot("HEADS", format!("heads/{per_invocation}"));
+            (kernel, kv_heads * group.div_ceil(per_invocation))
         } else {
             let per_workgroup = heads_of_workgroup(group, head_dim);
             let kernel = KernelSpec::new("rope_attention").slot("HEADS", format!("heads/{per_workgroup}"));

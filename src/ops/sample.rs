@@ -24,6 +24,7 @@ const PENALTIES: u32 = 1;
 const BIAS: u32 = 2;
 const NOISE: u32 = 4;
 const NORMALISER: u32 = 8;
+const MASK: u32 = 16;
 
 /// What a place of the ring says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,9 @@ impl Drawn {
 /// The buffers of the draw, shared by all recordings of a model.
 #[derive(Clone, Debug)]
 pub struct Sampling {
+    vocab_size: u32,
     options: Rc<GpuBuffer>,
+    /// `[vocab_size]` floats, and a bit a token.
     bias: Rc<GpuBuffer>,
     counts: Rc<GpuBuffer>,
     slices: Rc<GpuBuffer>,
@@ -64,6 +67,7 @@ impl Sampling {
     /// Bytes of the buffers for a vocabulary.
     pub fn bytes(vocab_size: u32) -> u64 {
         u64::from(vocab_size) * 8
+            + mask_words(vocab_size) * 4
             + u64::from(SLICES + RING) * RESULT_BYTES
             + u64::from(CANDIDATES + MOST) * 8
             + size_of::<Options>() as u64
@@ -73,8 +77,9 @@ impl Sampling {
     pub fn new(gpu: &Gpu, vocab_size: u32) -> Self {
         let buffer = |name: &str, bytes: u64| Rc::new(gpu.create_buffer(name, bytes, Usage::Storage));
         Self {
+            vocab_size,
             options: buffer("sampling.options", size_of::<Options>() as u64),
-            bias: buffer("sampling.bias", u64::from(vocab_size) * 4),
+            bias: buffer("sampling.bias", (u64::from(vocab_size) + mask_words(vocab_size)) * 4),
             counts: buffer("sampling.counts", u64::from(vocab_size) * 4),
             slices: buffer("sampling.slices", u64::from(SLICES) * RESULT_BYTES),
             list: buffer("sampling.list", u64::from(CANDIDATES + MOST) * 8),
@@ -90,6 +95,7 @@ impl Sampling {
         let words = Options {
             flags: flag(penalties, PENALTIES)
                 | flag(!options.logit_bias.is_empty(), BIAS)
+                | flag(!options.allowed_token_ids.is_empty(), MASK)
                 | flag(options.temperature > 0.0 && !filtered, NOISE)
                 | flag(filtered && options.top_k == 0 && options.top_p < 1.0, NORMALISER),
             top_k: options.top_k,
@@ -104,7 +110,7 @@ impl Sampling {
             pad: [0; 2],
         };
         gpu.write(&self.options, 0, bytemuck::bytes_of(&words));
-        let vocab_size = (self.counts.bytes() / 4) as usize;
+        let vocab_size = self.vocab_size as usize;
         if penalties {
             let mut counts = vec![0u32; vocab_size];
             history.iter().for_each(|id| counts[*id as usize] += 1);
@@ -116,6 +122,11 @@ impl Sampling {
                 bias[*id as usize] += value;
             }
             gpu.write(&self.bias, 0, bytemuck::cast_slice(&bias));
+        }
+        if !options.allowed_token_ids.is_empty() {
+            let mut mask = vec![0u32; mask_words(self.vocab_size) as usize];
+            options.allowed_token_ids.iter().for_each(|id| mask[*id as usize / 32] |= 1 << (id % 32));
+            gpu.write(&self.bias, u64::from(self.vocab_size) * 4, bytemuck::cast_slice(&mask));
         }
     }
 
@@ -149,6 +160,10 @@ impl Sampling {
             ),
         ]
     }
+}
+
+fn mask_words(vocab_size: u32) -> u64 {
+    u64::from(vocab_size.div_ceil(32))
 }
 
 /// Which kernels draw with these options: [`Draw::Nothing`] where only the CPU can.

@@ -222,6 +222,15 @@ impl WasmEngine {
         })
     }
 
+    /// Times kernels one by one, as in a step behind so many tokens.
+    pub fn profile(&self, context: usize) -> Promise {
+        let inner = Rc::clone(&self.0);
+        future_to_promise(async move {
+            let _turn = inner.turns.take().await;
+            Ok(to_js(&inner.with_session(async |session| session.profile(context).await).await?)?)
+        })
+    }
+
     /// Ends running answers and frees the GPU.
     pub fn unload(&self) -> Promise {
         let inner = Rc::clone(&self.0);

@@ -34,6 +34,7 @@ pub(super) struct WireGenerateOptions {
     frequency_penalty: Option<f32>,
     presence_penalty: Option<f32>,
     logit_bias: HashMap<String, f32>,
+    allowed_token_ids: Vec<u32>,
     seed: Option<f64>,
     stop: Vec<String>,
     max_tokens: Option<f64>,
@@ -65,6 +66,7 @@ impl WireGenerateOptions {
             frequency_penalty: self.frequency_penalty.unwrap_or(plain.frequency_penalty),
             presence_penalty: self.presence_penalty.unwrap_or(plain.presence_penalty),
             logit_bias: self.logit_bias.iter().map(bias).collect::<Result<_>>()?,
+            allowed_token_ids: self.allowed_token_ids,
             seed: whole("seed", seed)?,
         };
         Ok(GenerateOptions {

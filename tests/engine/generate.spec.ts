@@ -88,6 +88,7 @@ test("a seed repeats an answer, another seed gives another, and options are obey
       a: await run({ seed: 1 }), again: await run({ seed: 1 }), b: await run({ seed: 2 }),
       forced: await run({ temperature: 0, logitBias: { 42: 1000 } }),
       forbidden: await run({ temperature: 0, logitBias: { 100: -1e9 } }),
+      allowed: await run({ allowedTokenIds: [7, 9, 40], topP: 0.9 }),
       top1: await run({ topK: 1 }), logprobs: await run({ logprobs: true, temperature: 0 }),
       penalised: await run({ temperature: 0, frequencyPenalty: 1e6 }),
       minP: await run({ minP: 1 }), topP: await run({ topP: 1e-6 }),
@@ -99,6 +100,7 @@ test("a seed repeats an answer, another seed gives another, and options are obey
   expect(seen.b.ids).not.toEqual(seen.a.ids);
   expect(seen.forced.ids).toEqual(Array(12).fill(42));
   expect(seen.forbidden.ids[0]).not.toBe(100);
+  expect(seen.allowed.ids.filter((id: number) => ![7, 9, 40].includes(id))).toEqual([]);
   for (const only of [seen.top1, seen.minP, seen.topP, seen.logprobs]) expect(only.ids).toEqual(greedyIds.slice(0, 12));
   expect(seen.logprobs.logprobs).toHaveLength(12);
   expect(Math.max(...seen.logprobs.logprobs)).toBeLessThanOrEqual(0);
@@ -130,7 +132,8 @@ test("options out of range are refused by name, and the engine goes on", async (
     const engine = await window.doran.Engine.load(model);
     const input = Uint32Array.from(prompt);
     const bad = [{ temperature: -1 }, { temperature: NaN }, { topP: 2 }, { minP: -0.1 }, { topK: -1 }, { seed: 1.5 }, { maxTokens: -3 },
-      { repetitionPenalty: 0 }, { stop: [""] }, { logitBias: { 100000: 1 } }];
+      { repetitionPenalty: 0 }, { stop: [""] }, { logitBias: { 100000: 1 } },
+      { allowedTokenIds: [100000] }];
     const codes = [];
     for (const options of bad) codes.push((await window.failure(window.read(engine.generate(input, options)))).code);
     const none = await window.failure(window.read(engine.generate(new Uint32Array(0))));

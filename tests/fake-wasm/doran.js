@@ -163,6 +163,11 @@ export class WasmEngine {
     return new Float32Array(ids.length - 1).fill(1);
   }
 
+  async profile(context) {
+    if (context >= this.context) fail("context_overflow", "too long", { context: this.context, needed: context + 1 });
+    return [{ rows: 1, kernel: "fake", dispatches: 2, ms: 0.5, weightBytes: 64, kvBytes: 0, multiplyAdds: 32 }];
+  }
+
   async unload() {
     this.unloaded = true;
   }

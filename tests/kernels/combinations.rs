@@ -50,11 +50,15 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         for act in ["act/plain", "act/broadcast4"] {
             all.push(("expert_linear_rows", with(&[&[("ACT", act)]])));
             all.push(("matmul_rows", with(&[&[("ACT", act)]])));
-            all.push(("matvec_rows", with(&[&[("INPUT", "input/plain"), ("ACT", act)], &rows])));
         }
-        all.push(("matvec_rows", with(&[&[("INPUT", "input/norm")], &gate])));
-        all.push(("matvec_rows", with(&[&[("INPUT", "input/norm_broadcast4")], &gate])));
-        all.push(("matvec_rows", with(&[&[("INPUT", "input/norm_broadcast4")], &rows])));
+        let four = [("EPILOGUE", "epilogue/four"), gate[1]];
+        all.push(("matvec_rows", with(&[&[("INPUT", "input/plain"), ("ACT", "act/plain")], &four])));
+        all.push(("matvec_rows", with(&[&[("INPUT", "input/norm")], &four])));
+        all.push(("matvec_rows", with(&[&[("INPUT", "input/norm_broadcast4")], &four])));
+        let prepared = [("INPUT", "input/prepared"), ("ACT", "act/broadcast4"), ("EPILOGUE", "epilogue/four_prepared")];
+        for gate in [gate[1], gates[0][1], gates[1][1]] {
+            all.push(("matvec_rows", with(&[&prepared, &[gate]])));
+        }
     }
     for reduce in reduces {
         all.push(("norm", vec![("REDUCE", reduce.file().into())]));
@@ -69,7 +73,9 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
             all.push(("attention_tile", vec![("KV", kv.file().into()), ("SCORE", score.into())]));
         }
         for kernel in ["attention_scores", "attention_values", "rope_attention_rows"] {
-            all.push((kernel, vec![("KV", kv.file().into())]));
+            for heads in ["heads/1", "heads/2", "heads/3", "heads/4"] {
+                all.push((kernel, vec![("KV", kv.file().into()), ("HEADS", heads.into())]));
+            }
         }
         for heads in ["heads/1", "heads/2", "heads/4", "heads/8"] {
             all.push(("rope_attention", vec![("KV", kv.file().into()), ("HEADS", heads.into())]));

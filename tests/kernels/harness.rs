@@ -5,7 +5,10 @@ use std::rc::Rc;
 use doran::gpu::device::GpuOptions;
 use doran::gpu::upload::{GpuMatrix, RowTake, Slice, Uploader};
 use doran::gpu::{DispatchSpec, Draw, Gpu, GpuBuffer, Recording, StepShape, Usage};
-use doran::ops::{CpuMatrix, KvFormat, Lowering, Operand, Reduce, Rows, StepRow, Variants, row_stride};
+use doran::ops::elementwise::Function;
+use doran::ops::{
+    CpuMatrix, KvFormat, Lowering, Operand, Reduce, Rows, StepRow, Variants, prepared_stride, row_stride,
+};
 use doran::quant::Format;
 use doran::weights::VecBytes;
 
@@ -69,7 +72,7 @@ impl Bench {
         }
         let buffer = self.gpu.create_buffer("operand", data.len() as u64 * 4, Usage::Storage);
         self.gpu.write(&buffer, 0, bytemuck::cast_slice(&data));
-        Operand { buffer: Rc::new(buffer), stride, offset, width, outputs: false }
+        Operand { buffer: Rc::new(buffer), stride, offset, width, outputs: false, prepared: None }
     }
 
     /// Room for `[rows, width]`, filled with sentinels.
@@ -80,6 +83,13 @@ impl Bench {
     /// The same, from column `lead` on: a part of a wider value.
     pub fn room_from(&self, rows: usize, width: usize, lead: u32) -> Operand {
         self.operand(&Rows { data: vec![SENTINEL; rows * width], width }, lead)
+    }
+
+    /// Room for one row, behind which its norm by `weight` is prepared.
+    pub fn prepared_room(&self, width: usize, weight: &Rc<GpuBuffer>) -> Operand {
+        let stride = prepared_stride(width as u32);
+        let y = self.operand(&Rows { data: vec![SENTINEL; stride as usize], width: stride as usize }, 0);
+        Operand { width: width as u32, prepared: Some(Rc::clone(weight)), ..y }
     }
 
     /// A vector on the GPU.
@@ -102,7 +112,7 @@ impl Bench {
 
     pub fn lowering(&self, variants: Variants, max_rows: u32) -> Lowering<'_> {
         let Self { step, nothing, partials, .. } = self;
-        Lowering { variants, step, nothing, scores: None, partials, max_rows }
+        Lowering { variants, step, nothing, scores: None, partials, max_rows, gate: Function::SiluMul }
     }
 
     pub fn run(&self, specs: Vec<DispatchSpec>, shape: &StepShape) {
@@ -128,7 +138,8 @@ impl Bench {
             out.row_mut(i).copy_from_slice(&row[offset..offset + width]);
             assert!(row[..offset].iter().all(|v| *v == SENTINEL), "row {i}: written before its first column");
             let end = offset + width.next_multiple_of(4);
-            assert!(row[end..].iter().all(|v| *v == SENTINEL), "row {i}: written past its last quad");
+            let untouched = row[end..].iter().all(|v| *v == SENTINEL);
+            assert!(untouched || operand.prepared.is_some(), "row {i}: written past its last quad");
         }
         out
     }

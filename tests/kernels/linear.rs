@@ -6,7 +6,7 @@ use doran::ops::elementwise::Function;
 use doran::ops::embedding::Embedding;
 use doran::ops::linear::{Gate, Linear, LinearWeights};
 use doran::ops::rms_norm::RmsNorm;
-use doran::ops::{CpuMatrix, Operand, Reduce, Rows, StepRow};
+use doran::ops::{CpuMatrix, Operand, Reduce, Rows, StepRow, select_rows};
 use doran::quant::Format;
 
 use crate::harness::{Bench, Random, Stored, assert_close};
@@ -111,6 +111,54 @@ pub async fn a_matrix_larger_than_a_binding_is_split_by_rows() {
     for format in Format::ALL {
         check(&bench, format, (1, 130, 576), "split").await;
         check(&bench, format, (9, 130, 576), "split").await;
+    }
+}
+
+/// A norm that is prepared by whatever makes its input, a linear with residual, an embedding or the choice of rows, is what
+/// linears compute by themselves.
+pub async fn norms_are_prepared() {
+    let bench = Bench::new().await;
+    let Some(variants) = bench.variants().into_iter().find(|variants| variants.prepares_norms()) else { return };
+    let (op, ctx) = (Linear { residual: true, ..Linear::default() }, bench.lowering(variants, 1));
+    let normed = Linear { norm: Some(RmsNorm { weight: 0, eps: 1e-5 }), ..Linear::default() };
+    let step = bench.write_step(&[StepRow { token: 3, slot: 0, position: 0 }], 1);
+    for format in [Format::F32, Format::Q4_1, Format::Q8_0] {
+        for (n, k) in [(576, 96), (40, 64), (33, 32), (1, 32), (1536, 64)] {
+            if !format.is_float() && n % 32 != 0 {
+                continue;
+            }
+            let mut random = Random(n as u64 * 7 + k as u64);
+            let (first, second) =
+                (Stored::random(format, n, k, &mut random), Stored::random(format, 70, n, &mut random));
+            let (x, residual) = (random.rows(1, k), random.rows(1, n));
+            let norm_weight: Vec<f32> =
+                (0..n.next_multiple_of(32)).map(|i| if i < n { random.unit() } else { 0.0 }).collect();
+            let (a, b) = (first.upload(&bench, 37), second.upload(&bench, 37));
+            let gpu_norm = bench.vector(&norm_weight);
+            let read = LinearWeights { weight: &first as &dyn CpuMatrix, bias: None, norm: None };
+            let middle = op.reference(&x, read, Some(&residual));
+            let cpu = LinearWeights { weight: &second as &dyn CpuMatrix, bias: None, norm: Some(&norm_weight[..n]) };
+            let check = async |what: &str, y: &Operand, specs, middle: &Rows| {
+                let z = bench.room(1, 70);
+                bench.run(specs, &step);
+                let gpu = LinearWeights { weight: &b, bias: None, norm: Some(&gpu_norm) };
+                bench.run(normed.lower(&ctx, "z", gpu, (y, None), &z), &step);
+                let label = format!("{what} {format:?} {n} × {k}");
+                assert_close(&label, &bench.read(y, 1).await, middle, TOLERANCE);
+                assert_close(&label, &bench.read(&z, 1).await, &normed.reference(middle, cpu, None), 2.0 * TOLERANCE);
+            };
+            let y = bench.prepared_room(n, &gpu_norm);
+            let gpu = LinearWeights { weight: &a, bias: None, norm: None };
+            let inputs = (&bench.operand(&x, 0), Some(&bench.operand(&residual, 0)));
+            check("linear", &y, op.lower(&ctx, "y", gpu, inputs, &y), &middle).await;
+            let y = Operand { outputs: true, ..bench.prepared_room(n, &gpu_norm) };
+            check("rows", &y, select_rows::lower(&ctx, "y", &bench.operand(&middle, 8), &y), &middle).await;
+            let table = Stored::random(format, 5, n, &mut random);
+            let embedding = Embedding { weight: 0, scale: 1.5, first_position: None };
+            let middle = embedding.reference(&table, &[StepRow { token: 3, slot: 0, position: 0 }]);
+            let y = bench.prepared_room(n, &gpu_norm);
+            check("embedding", &y, embedding.lower(&ctx, "y", &table.upload(&bench, 37), &y), &middle).await;
+        }
     }
 }
 

@@ -115,7 +115,8 @@ pub async fn select_the_last_rows() {
     for n_outputs in [1, 3, 5] {
         let step = bench.write_step(&step_rows(5), n_outputs as u32);
         let y = Operand { outputs: true, ..bench.room(n_outputs, 33) };
-        bench.run(select_rows::lower(&bench.step, "y", &bench.operand(&x, 64), &y), &step);
+        let ctx = bench.lowering(bench.variants()[0], 64);
+        bench.run(select_rows::lower(&ctx, "y", &bench.operand(&x, 64), &y), &step);
         assert_eq!(bench.read(&y, n_outputs).await, select_rows::reference(&x, n_outputs));
     }
 }

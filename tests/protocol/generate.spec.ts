@@ -29,6 +29,7 @@ test("the small calls answer, and typed arrays stay typed", async ({ doran }) =>
       prompt: await engine.applyChatTemplate([{ role: "user", content: "abc" }], { addGenerationPrompt: false }),
       top1: [...logits.top1],
       counters: (await engine.stats()).counters,
+      kernels: await engine.profile({ context: 3 }),
     };
     await engine.unload();
     return result;
@@ -39,6 +40,7 @@ test("the small calls answer, and typed arrays stay typed", async ({ doran }) =>
   expect(seen.prompt).toBe("<user>abc");
   expect(seen.top1).toHaveLength(2);
   expect(seen.counters.liveObjects).toBe(1);
+  expect(seen.kernels).toMatchObject([{ rows: 1, kernel: "fake", dispatches: 2 }]);
 });
 
 test("nothing starts before the first next(), and an unread answer stops at 32 tokens", async ({ doran }) => {

@@ -51,6 +51,7 @@ tests![
     linear::embedding_in_every_format,
     linear::kernels_by_the_number_of_rows,
     linear::linear_in_every_format,
+    linear::norms_are_prepared,
     repack::groups_and_columns,
     repack::pieces_and_interleaved_heads,
     rows::elementwise,
