@@ -232,6 +232,7 @@ fn main() {
         soft_cap: 0.0,
         alibi: 0.0,
         bias: None,
+        sinks: None,
     };
     let op = RopeAttention { attention, rotary_dim: 0, table: 0 };
     let cache = || Rc::new(bench.gpu.create_buffer("cache", u64::from(3 * POSITIONS * 64) * 4, Usage::Storage));
@@ -244,7 +245,8 @@ fn main() {
         bench.operand(1, 192, false),
         bench.operand(1, 576, false),
     );
-    let seconds = bench.seconds(|| op.lower(&bench.lowering(1), "attention", &cache, None, [&q, &k, &v], &y), &one);
+    let seconds =
+        bench.seconds(|| op.lower(&bench.lowering(1), "attention", &cache, (None, None), [&q, &k, &v], &y), &one);
     let loads = f64::from(POSITIONS) * 3.0 * 16.0 * 2.0;
     println!(
         "attention of a row, {POSITIONS} positions {:7.3} ms, {:3.0} % of the loads",

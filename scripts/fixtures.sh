@@ -16,7 +16,7 @@ mkdir -p "$to/arch" "$to/real" "$to/quants"
 cp -R "$from/bad" "$to/bad"
 for arch in llama llama3 llama_bf16 mistral solar hyperclovax_seed \
     cohere cohere2 exaone exaone4 exaone4_64l gemma gemma2 gemma3 glm4 granite hyperclovax mistral_swa olmo olmo2 phi3 \
-    phi3_longrope qwen2 qwen2_f16_sharded qwen3 smollm3 \
+    phi3_longrope qwen2 qwen2_f16_sharded qwen3 smollm3 gpt_oss lfm2 mamba mixtral qwen2_moe qwen3_moe rwkv \
     bloom falcon gpt2 gpt_neox gptj opt phi stablelm starcoder2 \
     bert xlm_roberta t5 t5_v1 blenderbot; do
     cp -R "$from/arch/$arch" "$to/arch/$arch"

@@ -7,7 +7,8 @@
 const LOWEST: f32 = -1e30;
 
 @group(0) @binding(1) var<storage, read> step: Step;
-@group(0) @binding(2) var<storage, read_write> scores: array<vec4<f32>>; // [tokens, heads, score_quads]
+@group(0) @binding(2) var<storage, read> sinks: array<f32>;              // [heads]
+@group(0) @binding(3) var<storage, read_write> scores: array<vec4<f32>>; // [tokens, heads, score_quads]
 
 // The scores of quad `quad`, LOWEST at positions outside [begin, end).
 fn masked(score: vec4<f32>, quad: u32, begin: u32, end: u32) -> vec4<f32> {
@@ -38,5 +39,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         sum += p;
         scores[base + i] = p;
     }
-    scores[base + params.score_quads - 1u] = vec4<f32>(1.0 / ((sum.x + sum.y) + (sum.z + sum.w)));
+    var total = (sum.x + sum.y) + (sum.z + sum.w);
+    if (params.has_sinks != 0u) {
+        total += exp(sinks[id.x] - m);
+    }
+    scores[base + params.score_quads - 1u] = vec4<f32>(1.0 / total);
 }

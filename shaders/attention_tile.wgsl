@@ -35,8 +35,9 @@ struct Params {
     reach: u32,
     // The tile that this dispatch begins with: long ones are cut.
     first_tile: u32,
+    // Whether heads have a sink.
+    has_sinks: u32,
     pad0: u32,
-    pad1: u32,
 }
 
 // Finite, so that no difference of infinities can arise.
@@ -47,7 +48,8 @@ const LOWEST: f32 = -1e30;
 @group(0) @binding(2) var<storage, read> q: array<f32>;           // [tokens, heads, head_dim]
 @group(0) @binding(3) var<storage, read> k_cache: array<KvQuad>;  // [slot, kv_heads, capacity, head_quads]
 @group(0) @binding(4) var<storage, read> v_cache: array<KvQuad>;  // [slot, kv_heads, capacity, head_quads]
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;     // [tokens, heads, head_dim]
+@group(0) @binding(5) var<storage, read> sinks: array<f32>;       // [heads]
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;     // [tokens, heads, head_dim]
 
 // vec4s of a head: 16, 32 or 64, of which head_quads are used.
 override QUADS: u32 = 16u;
@@ -214,7 +216,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let query = first_query + quartet + components * n_quartets();
     let heads = params.heads / params.kv_heads;
     let row = query / heads;
-    let of_heads = adjustment_of(vec4<u32>(kv_head * heads) + query % heads);
+    let head = vec4<u32>(kv_head * heads) + query % heads;
+    let of_heads = adjustment_of(head);
     var maximum = vec4<f32>(LOWEST);
     var sum = vec4<f32>(0.0);
     // For products it works for two quartets, a and b, and one vec4 of the head.
@@ -306,6 +309,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
 
+    if (params.has_sinks != 0u && lane == 0u) {
+        sum += exp(vec4<f32>(sinks[head.x], sinks[head.y], sinks[head.z], sinks[head.w]) - maximum);
+    }
     scores[local] = sum;
     workgroupBarrier();
     var sum_a = vec4<f32>(0.0);

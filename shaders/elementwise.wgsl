@@ -12,7 +12,12 @@ struct Params {
     y_stride: u32,
     // What functions with a parameter take.
     value: f32,
+    second: f32,
+    // 0 where all columns take the first value of b.
+    b_step: u32,
     pad0: u32,
+    pad1: u32,
+    pad2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -26,6 +31,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let left = a[params.a_offset + id.y * params.a_stride + id.x];
-    let right = b[params.b_offset + id.y * params.b_stride + id.x];
+    let right = b[params.b_offset + id.y * params.b_stride + id.x * params.b_step];
     y[id.y * params.y_stride + id.x] = f(left, right);
 }

@@ -10,15 +10,17 @@ struct Params {
     window: u32,
     tile: u32,
     max_splits: u32,
+    // Whether heads have a sink.
+    has_sinks: u32,
     pad0: u32,
     pad1: u32,
-    pad2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> step: Step;
 @group(0) @binding(2) var<storage, read> partials: array<vec4<f32>>; // [heads, max_splits, head_quads + 1]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;  // [heads, head_quads]
+@group(0) @binding(3) var<storage, read> sinks: array<f32>;          // [heads]
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;  // [heads, head_quads]
 
 @compute @workgroup_size(16)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -41,6 +43,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let weight = exp(end.x - maximum);
         sum += end.y * weight;
         out += partials[at + column] * weight;
+    }
+    if (params.has_sinks != 0u) {
+        sum += exp(sinks[id.x / params.head_quads] - maximum);
     }
     y[id.x] = out / sum;
 }

@@ -15,13 +15,14 @@ use crate::graph::CacheLayer;
 use crate::graph::reference::ReferenceModel;
 use crate::graph::weights::GpuWeights;
 use crate::ops::sample::Drawn;
-use crate::ops::{KvFormat, StepRow};
+use crate::ops::{KvFormat, STATE_POSITIONS, StepRow};
 use crate::sampler::SamplerOptions;
 use crate::weights::Cancel;
 
 pub use crate::graph::Kind;
 pub use gpu_encoder::GpuEncoder;
 pub use gpu_model::GpuModel;
+pub(crate) use gpu_model::MAX_AHEAD;
 pub use planned::PlannedModel;
 pub use profile::KernelTime;
 
@@ -136,6 +137,35 @@ impl Backend {
             Self::Gpu(model) => model.logits(rows, n_outputs, cancel).await,
             Self::GpuEncoder(_) => Err(no_decoder()),
             Self::Reference(model) => Ok(model.step(rows, n_outputs)?.data),
+        }
+    }
+
+    /// How many positions a sequence can go back, where layers have states; otherwise to anywhere. Up to that many may be
+    /// computed ahead without harm.
+    pub fn goes_back(&self) -> Option<usize> {
+        let has_states = match self {
+            Self::Gpu(model) => model.has_states(),
+            Self::GpuEncoder(_) => false,
+            Self::Reference(model) => model.has_states(),
+        };
+        has_states.then_some(STATE_POSITIONS as usize - 1)
+    }
+
+    /// Keeps a copy of the layers' states as they are after the last step.
+    pub fn keep_states(&mut self) {
+        match self {
+            Self::Gpu(model) => model.keep_states(),
+            Self::GpuEncoder(_) => {}
+            Self::Reference(model) => model.keep_states(),
+        }
+    }
+
+    /// Goes back to the states that were kept.
+    pub fn restore_states(&mut self) {
+        match self {
+            Self::Gpu(model) => model.restore_states(),
+            Self::GpuEncoder(_) => {}
+            Self::Reference(model) => model.restore_states(),
         }
     }
 

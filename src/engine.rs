@@ -213,7 +213,7 @@ impl Engine {
             },
             pooling: is_encoder.then(|| checkpoint.pooling.clone().unwrap_or_else(|| "mean".to_owned())),
             title: checkpoint.name.clone(),
-            parameters: checkpoint.tensors.iter().map(|tensor| tensor.shape.iter().product::<u64>()).sum(),
+            parameters: checkpoint.parameters(),
             context,
             vocab_size: limits.vocab_size,
             integrity: match report.integrity {

@@ -1,6 +1,6 @@
 //! One sequence: which tokens the KV cache holds, and steps that bring it to where a call wants it.
 
-use crate::backend::{Backend, KernelTime, Kind, MAX_OUTPUTS, PREFILL_ROWS, non_finite};
+use crate::backend::{Backend, KernelTime, Kind, MAX_AHEAD, MAX_OUTPUTS, PREFILL_ROWS, non_finite};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::StepRow;
 use crate::ops::sample::Drawn;
@@ -16,6 +16,12 @@ pub struct Session {
     draws: Option<SamplerOptions>,
     /// Whether the backend counts a token that was not taken.
     miscounted: bool,
+    /// The fewest tokens that the sequence can go back to where layers have states, but for none and for `kept`.
+    least: usize,
+    /// How many tokens were cached when states were kept, if these are cached still.
+    kept: Option<usize>,
+    /// Whether no token of the answer was asked for yet.
+    at_prompt: bool,
     /// Sequences of more tokens than this have other rotary angles, at all positions, and whether this one has.
     long_from: usize,
     is_long: bool,
@@ -56,6 +62,9 @@ impl Session {
             cached,
             draws,
             miscounted: false,
+            least: 0,
+            kept: None,
+            at_prompt: false,
             long_from,
             is_long: false,
             capacity,
@@ -95,6 +104,15 @@ impl Session {
     /// Forgets what is cached.
     pub fn reset(&mut self) {
         self.cached.clear();
+        (self.least, self.kept) = (0, None);
+    }
+
+    /// Notes that positions up to `len` are about to be computed: states of earlier ones may be lost, whether that ends well or
+    /// not.
+    fn reach(&mut self, len: usize) {
+        if let Some(back) = self.backend.goes_back() {
+            self.least = self.least.max(len.saturating_sub(back));
+        }
     }
 
     /// Refuses models that [`Session::embed`] is not for.
@@ -159,9 +177,21 @@ impl Session {
         self.take_length(ids.len());
         self.draws = options.filter(|options| self.backend.begin(options, ids)).cloned();
         self.miscounted = false;
+        self.at_prompt = true;
         let common = self.cached.iter().zip(ids).take_while(|(a, b)| a == b).count();
         // The last token always runs: its logits are what is asked for.
         self.cached.truncate(common.min(ids.len() - 1));
+        self.kept = self.kept.filter(|kept| *kept <= self.cached.len());
+        if self.cached.len() < self.least {
+            match self.kept {
+                Some(kept) => {
+                    self.backend.restore_states();
+                    self.cached.truncate(kept);
+                    self.least = kept;
+                }
+                None => self.reset(),
+            }
+        }
         Ok(self.cached.len())
     }
 
@@ -174,6 +204,7 @@ impl Session {
         let todo = &ids[self.cached.len()..];
         if todo.len() > PREFILL_ROWS {
             let rows = self.rows(&todo[..PREFILL_ROWS]);
+            self.reach(self.cached.len() + PREFILL_ROWS);
             self.backend.feed(&rows, cancel).await?;
             self.cached.extend_from_slice(&todo[..PREFILL_ROWS]);
         }
@@ -201,10 +232,14 @@ impl Session {
                 self.feed(ids, cancel).await?;
             }
         }
+        if self.backend.goes_back().is_some() {
+            self.run_up_to_last(ids, cancel).await?;
+        }
         let rows = self.rows(&ids[self.cached.len()..]);
         // Past the last position there is no place to compute ahead, nor where angles become others.
         let end = if self.is_long { self.capacity } else { self.capacity.min(self.long_from) };
         let ahead = ahead.min(end - ids.len());
+        self.reach(ids.len() + if self.draws.is_some() { ahead.min(MAX_AHEAD) } else { 0 });
         if let Some(options) = &self.draws {
             if self.miscounted {
                 self.backend.begin(options, ids);
@@ -219,6 +254,24 @@ impl Session {
         let logits = self.backend.logits(&rows, 1, cancel).await?;
         self.cached.extend_from_slice(&ids[self.cached.len()..]);
         Ok(Next::Logits(logits))
+    }
+
+    /// Where layers have states, the last row runs alone: it may have to run twice. And another answer to the same prompt begins
+    /// there.
+    async fn run_up_to_last(&mut self, ids: &[u32], cancel: &Cancel) -> Result<()> {
+        let last = ids.len() - 1;
+        if self.cached.len() < last {
+            let rows = self.rows(&ids[self.cached.len()..last]);
+            self.reach(last);
+            self.backend.feed(&rows, cancel).await?;
+            self.cached.extend_from_slice(&ids[self.cached.len()..last]);
+        }
+        if self.at_prompt && self.kept != Some(last) {
+            self.backend.keep_states();
+            self.kept = Some(last);
+        }
+        self.at_prompt = false;
+        Ok(())
     }
 
     /// Runs `ids` from an empty cache and gives `visit` the logits after each position, in order.
@@ -255,6 +308,7 @@ impl Session {
         self.reset();
         for chunk in ids.chunks(MAX_OUTPUTS) {
             let rows = self.rows(chunk);
+            self.reach(self.cached.len() + chunk.len());
             let logits = self.backend.logits(&rows, chunk.len(), cancel).await?;
             for (i, row) in logits.chunks_exact(self.vocab_size).enumerate() {
                 if !row.iter().all(|logit| logit.is_finite()) {
@@ -275,7 +329,7 @@ impl Session {
         }
         self.is_long = is_long;
         self.backend.use_rope_tables(is_long);
-        self.cached.clear();
+        self.reset();
         true
     }
 

@@ -561,7 +561,7 @@ fn variants_of_llama_are_translated_or_refused() {
     assert_eq!(kind(&[("llama.rope.scaling.type", Kv::Str("none"))]), Ok(()));
     assert_eq!(kind(&[("llama.rope.scaling.type", Kv::Str("linear"))]), bad, "no factor");
     assert_eq!(kind(&[("llama.rope.scale_linear", Kv::F32(f32::NAN))]), bad);
-    assert_eq!(kind(&[("llama.expert_count", Kv::U32(8))]), unsupported);
+    assert_eq!(kind(&[("llama.expert_count", Kv::U32(8))]), bad, "a Mixtral has no plain MLP");
     assert_eq!(kind(&[("llama.expert_count", Kv::U32(0))]), Ok(()));
     assert_eq!(kind(&[("llama.attention.key_length", Kv::U32(0))]), bad);
     assert_eq!(kind(&[("llama.attention.value_length", Kv::U32(4))]), unsupported);

@@ -22,13 +22,16 @@ use doran::graph::{Graph, Kind, memory};
 use doran::models;
 use doran::ops::elementwise::Function;
 use doran::ops::sample::Sampling;
-use doran::ops::{GpuKvLayer, KvFormat, Op, Operand, Reduce, Rows, StepRow, Variants};
+use doran::ops::{GpuKvLayer, GpuState, KvFormat, Op, Operand, Reduce, Rows, StepRow, Variants};
 use doran::session::Next;
 use doran::weights::file::FileSource;
 use doran::weights::{Cancel, LoadOptions, MemoryStore, ModelFiles};
 
 const CAPACITY: u32 = 64;
 const CHUNK_BYTES: u64 = 64 << 10;
+
+/// A plain decoder, a mixture of experts with one that all tokens share, and one with sinks and biases.
+const GRAPHS: [&str; 3] = ["arch/llama/model-f32.gguf", "arch/qwen2_moe/model-f32.gguf", "arch/gpt_oss/model-f32.gguf"];
 
 type Rule = fn(&mut Graph);
 
@@ -70,6 +73,7 @@ struct OnGpu<'a> {
     graph: Graph,
     weights: GpuWeights,
     caches: Vec<GpuKvLayer>,
+    states: Vec<GpuState>,
     table: Rc<GpuBuffer>,
     step: Rc<GpuBuffer>,
     sampling: Sampling,
@@ -92,20 +96,27 @@ impl<'a> OnGpu<'a> {
             GpuKvLayer { k: buffer(), v: buffer(), capacity: CAPACITY }
         };
         let caches = graph.caches.iter().map(cache).collect();
+        let state = |layer: &doran::graph::StateLayer| {
+            let bytes = u64::from(layer.positions * layer.width.next_multiple_of(4)) * 4;
+            let buffer = Rc::new(gpu.create_buffer("state", bytes, Usage::Storage));
+            GpuState { buffer, positions: layer.positions }
+        };
+        let states = graph.states.iter().map(state).collect();
         let divisors = graph.rope_tables[0].divisors.map(|weight| weights.cpu_vector(weight).to_vec());
         let angles = graph.rope_angles(0, 0..CAPACITY, divisors.as_deref());
         let table = Rc::new(gpu.create_buffer("rope", angles.len() as u64 * 8, Usage::Storage));
         gpu.write(&table, 0, bytemuck::cast_slice(&angles));
         let step = Rc::new(gpu.create_buffer("step", 16 + 16 * 64, Usage::Storage));
         let sampling = Sampling::new(gpu, graph.values[graph.logits].width);
-        Self { gpu, graph, weights, caches, table, step, sampling }
+        Self { gpu, graph, weights, caches, states, table, step, sampling }
     }
 
     fn lower(&self, graph: &Graph, bucket: Bucket, variants: Variants) -> Lowered {
         let tables = [Rc::clone(&self.table)];
-        let Self { weights, caches, step, sampling, .. } = self;
+        let Self { weights, caches, states, step, sampling, .. } = self;
         let sampling = Some(sampling);
-        let bind = Bindings { weights, caches, rope_tables: &tables, bias_tables: &[], step, sampling, variants };
+        let bias_tables = &[];
+        let bind = Bindings { weights, caches, states, rope_tables: &tables, bias_tables, step, sampling, variants };
         lower(self.gpu, graph, &bind, bucket, true).and_then(|planned| planned.record(self.gpu)).expect("lowers")
     }
 
@@ -196,17 +207,20 @@ fn compare(label: &str, got: &HashMap<String, Rows>, wanted: &HashMap<String, Ro
 
 #[test]
 fn each_rule_keeps_every_value() {
-    let name = "arch/llama/model-f32.gguf";
+    GRAPHS.iter().for_each(|name| rules_keep_every_value(name));
+}
+
+fn rules_keep_every_value(name: &str) {
     let wanted = on_references(name, &rows(), |_| {});
     let rules: [(&str, Rule); 4] =
         [("concatenate", concatenate_linears), ("gate", gate), ("residuals", add_residuals), ("all", fuse)];
     for (label, rule) in rules {
-        compare(&format!("{label} on the references"), &on_references(name, &rows(), rule), &wanted);
+        compare(&format!("{name}: {label} on the references"), &on_references(name, &rows(), rule), &wanted);
     }
     let gpu = gpu(GpuOptions::default());
-    compare("recorded on the GPU", &on_gpu(&gpu, name, &rows(), |_| {}).0, &wanted);
+    compare(&format!("{name}: recorded on the GPU"), &on_gpu(&gpu, name, &rows(), |_| {}).0, &wanted);
     for (label, rule) in rules {
-        compare(&format!("{label} on the GPU"), &on_gpu(&gpu, name, &rows(), rule).0, &wanted);
+        compare(&format!("{name}: {label} on the GPU"), &on_gpu(&gpu, name, &rows(), rule).0, &wanted);
     }
 }
 
@@ -225,7 +239,10 @@ fn a_step_of_many_rows_keeps_every_value() {
 /// Rules for steps of one row: on the references with all rows at once, on every kernel row by row.
 #[test]
 fn each_rule_for_one_row_keeps_every_value() {
-    let name = "arch/llama/model-f32.gguf";
+    GRAPHS.iter().for_each(|name| rules_for_one_row_keep_every_value(name));
+}
+
+fn rules_for_one_row_keep_every_value(name: &str) {
     let wanted = on_references(name, &rows(), |_| {});
     let all: Rule = |graph| fuse_one_row(graph, u64::MAX);
     let gates: Rule = |graph| fold_gates(graph, u64::MAX);
@@ -236,7 +253,7 @@ fn each_rule_for_one_row_keeps_every_value() {
             fuse(graph);
             rule(graph);
         });
-        compare(&format!("{label} on the references"), &got, &wanted);
+        compare(&format!("{name}: {label} on the references"), &got, &wanted);
     }
     let gpu = gpu(GpuOptions::default());
     let wanted = last_rows(&wanted);
@@ -244,13 +261,19 @@ fn each_rule_for_one_row_keeps_every_value() {
     let on_cpu = Variants { matvec: Reduce::None, norm: Reduce::None, ..core };
     for (label, rule) in rules {
         for variants in [core, Variants { matvec: Reduce::Subgroup, norm: Reduce::Subgroup, ..core }, on_cpu] {
-            compare(&format!("{label} {variants:?}"), &row_by_row(&gpu, name, &rows(), rule, variants).0, &wanted);
+            compare(
+                &format!("{name}: {label} {variants:?}"),
+                &row_by_row(&gpu, name, &rows(), rule, variants).0,
+                &wanted,
+            );
         }
     }
-    // Six dispatches a layer; outside: embedding, the row whose logits are wanted, the head, two that draw.
+    // Six dispatches a layer of a Llama, and of a mixture of experts the norm, the router's two, gate, up, their product and the
+    // sum in place of one, and what all tokens share; outside: embedding, the row whose logits are wanted, the head, two that draw.
     let layers = open(name).graph.caches.len() as u64;
     for variants in [core, on_cpu] {
-        assert_eq!(row_by_row(&gpu, name, &rows(), all, variants).1, 6 * layers + 5);
+        let of_layer = GRAPHS.iter().position(|other| *other == name).map_or(0, |i| [6, 17, 12][i]);
+        assert_eq!(row_by_row(&gpu, name, &rows(), all, variants).1, of_layer * layers + 5);
     }
 }
 
@@ -281,15 +304,15 @@ fn rules_rewrite_what_they_are_for() {
 /// What no plan may do: give a value a buffer in which another that is read later still lives.
 #[test]
 fn memory_never_mixes_two_values_that_live_at_once() {
-    let files = ["arch/llama/model-f32.gguf", "arch/bert/model-f32.gguf", "arch/t5/model-f32.gguf"];
+    let more = ["arch/bert/model-f32.gguf", "arch/t5/model-f32.gguf"];
     let rewritten = |rewrite: Rule| {
-        files.map(|file| {
+        GRAPHS.iter().chain(&more).flat_map(move |file| {
             let mut graph = open(file).graph;
             rewrite(&mut graph);
             [graph.part(false), graph.part(true)]
         })
     };
-    let graphs = [|_: &mut Graph| {}, fuse as Rule].into_iter().flat_map(rewritten).flatten();
+    let graphs = [|_: &mut Graph| {}, fuse as Rule].into_iter().flat_map(rewritten);
     for graph in graphs.filter(|graph| !graph.nodes.is_empty()) {
         let plan = memory::plan(&graph, false);
         let buffer = |value: usize| plan.buffer_of[graph.owner(value).0].expect("assigned");
@@ -376,6 +399,34 @@ fn a_decoded_token_is_one_submit_of_one_pass_and_creates_nothing() {
         assert!((97_000_000..99_000_000).contains(&weights), "{weights} bytes of weights");
         // Keys and values once a KV head: 30 layers, 3 heads of 64 values, f32, both, 6 positions.
         assert_eq!(after.kv_bytes_read - before.kv_bytes_read, 30 * 3 * 64 * 4 * 2 * 6);
+    }
+}
+
+/// Experts are chosen on the GPU, and states go from step to step there.
+#[test]
+fn mixtures_and_states_decode_in_one_pass_too() {
+    use doran::engine::{Engine, EngineOptions};
+    use doran::sampler::SamplerOptions;
+    for name in
+        ["arch/gpt_oss/model-f32.gguf", "arch/qwen2_moe/model-f32.gguf", "arch/lfm2/model-f32.gguf", "arch/rwkv/"]
+    {
+        let gpu = gpu(GpuOptions::default());
+        let options = EngineOptions { run_ahead: Some(0), context: Some(64), ..EngineOptions::default() };
+        let mut engine: Engine = common::load(&fixture(name), Some(Rc::clone(&gpu)), options).expect("loads");
+        let best = SamplerOptions { temperature: 0.0, ..SamplerOptions::default() };
+        let mut ids = vec![5, 77, 200];
+        engine.session.begin(&ids, Some(&best)).expect("begins");
+        let mut counts = Vec::new();
+        for _ in 0..4 {
+            let next = pollster::block_on(engine.session.next(&ids, 50, &Cancel::new())).expect("decodes");
+            let Next::Token(id) = next else { panic!("not drawn on the GPU") };
+            ids.push(id);
+            counts.push(gpu.counts());
+        }
+        let [before, after] = [counts[2], counts[3]];
+        let made = [after.submits - before.submits, after.passes - before.passes, after.created - before.created];
+        assert_eq!(made, [1, 1, 0], "{name}");
+        assert_eq!(after.buffer_writes - before.buffer_writes, 0, "{name}");
     }
 }
 

@@ -10,7 +10,7 @@ use doran::tokenizer::Tokenizer;
 use files::{bytes, json, parse_gguf, parse_gguf_model, text};
 use serde_json::Value;
 
-const ARCHS: [&str; 11] = [
+const ARCHS: [&str; 18] = [
     "llama",
     "llama3",
     "llama_bf16",
@@ -22,6 +22,13 @@ const ARCHS: [&str; 11] = [
     "t5",
     "t5_v1",
     "blenderbot",
+    "gpt_oss",
+    "mixtral",
+    "qwen2_moe",
+    "qwen3_moe",
+    "lfm2",
+    "mamba",
+    "rwkv",
 ];
 
 fn ids(value: &Value) -> Vec<u32> {
@@ -63,6 +70,11 @@ fn gguf_gives_the_reference_ids() {
         ("mistral", "model-f32"),
         ("bert", "model-f32"),
         ("t5", "model-f32"),
+        ("gpt_oss", "model-f32"),
+        ("mixtral", "model-f32"),
+        ("qwen2_moe", "model-f32"),
+        ("qwen3_moe", "model-f32"),
+        ("lfm2", "model-f32"),
     ] {
         let checkpoint = parse_gguf(&bytes(&format!("arch/{arch}/{file}.gguf"))).unwrap();
         check_cases(&Tokenizer::new(&checkpoint.tokenizer).unwrap(), arch, "GGUF");

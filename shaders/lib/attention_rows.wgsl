@@ -20,7 +20,8 @@ struct Params {
     scale: f32,
     // The row that this dispatch begins with: long ones are cut.
     first_row: u32,
-    pad0: u32,
+    // Whether heads have a sink.
+    has_sinks: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,4 +1,5 @@
 // MXFP4: 17 bytes: an exponent, nibbles (src/quant/mxfp4.rs).
+#import half_power
 #import repack_blocks
 
 const BLOCK_BYTES: u32 = 17u;
@@ -6,10 +7,5 @@ const BLOCK_BYTES: u32 = 17u;
 fn repack_block(byte: u32, unit: u32, dst_row: u32) {
     let dst = dst_block(dst_row, unit);
     copy_nibbles(byte + 1u, dst);
-    let exponent = stored_u8(byte);
-    if (exponent < 2u) {
-        scales[dst] = 0x00200000u << exponent;
-    } else {
-        scales[dst] = (exponent - 1u) << 23u;
-    }
+    scales[dst] = half_power(stored_u8(byte));
 }

@@ -1,5 +1,5 @@
 // Scores plus what a head gives to the distance from query to key (Raffel et al. 2020, § 2.1), which is the same from `reach` on.
-@group(0) @binding(6) var<storage, read> biases: array<f32>; // [heads, 2 reach + 1]
+@group(0) @binding(7) var<storage, read> biases: array<f32>; // [heads, 2 reach + 1]
 
 // Where heads' biases begin.
 fn adjustment_of(head: vec4<u32>) -> vec4<f32> {

@@ -17,7 +17,7 @@ use crate::sampler::SamplerOptions;
 use crate::weights::Cancel;
 
 /// Tokens that are computed before the CPU has seen the one before them, at most.
-const MAX_AHEAD: usize = 4;
+pub(crate) const MAX_AHEAD: usize = 4;
 
 /// A step whose drawn token is on its way.
 struct Pending {
@@ -52,6 +52,8 @@ pub struct GpuModel {
     encoder: Option<Encoder>,
     source_length: u32,
     tables: Tables,
+    /// Each layer's state, and a copy of it.
+    states: Vec<[Rc<GpuBuffer>; 2]>,
     weights: GpuWeights,
 }
 
@@ -68,7 +70,7 @@ impl GpuModel {
         (tables, weights): (Tables, GpuWeights),
         run_ahead: Option<usize>,
     ) -> Result<Self> {
-        let PlannedDecoder { decode, prefill, step, sampling } = planned;
+        let PlannedDecoder { decode, prefill, step, sampling, states } = planned;
         tables.write(&gpu, &weights);
         let encoder = encoder.map(|planned| Encoder::new(&gpu, planned)).transpose()?;
         let (decode, prefill) = (decode.record(&gpu)?, prefill.record(&gpu)?);
@@ -94,6 +96,7 @@ impl GpuModel {
             encoder,
             source_length: 0,
             tables,
+            states,
             weights,
         })
     }
@@ -101,6 +104,20 @@ impl GpuModel {
     /// The device.
     pub fn gpu(&self) -> &Rc<Gpu> {
         &self.gpu
+    }
+
+    pub(super) fn has_states(&self) -> bool {
+        !self.states.is_empty()
+    }
+
+    pub(super) fn keep_states(&self) {
+        self.gpu.copy_all(self.states.iter().map(|[state, kept]| (&**state, &**kept)));
+    }
+
+    pub(super) fn restore_states(&mut self) {
+        // What is in flight is not what the caller goes on with.
+        self.expected = None;
+        self.gpu.copy_all(self.states.iter().map(|[state, kept]| (&**kept, &**state)));
     }
 
     pub(super) fn long_from(&self) -> Option<u32> {

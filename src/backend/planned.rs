@@ -9,10 +9,10 @@ use crate::gpu::{Gpu, GpuBuffer, KernelSpec, Usage};
 use crate::graph::fuse_one_row::{fold_output_norms, fuse_one_row, prepare_norms, prepare_output_norms};
 use crate::graph::lower::{Bindings, Bucket, Planned, activation_bytes, lower};
 use crate::graph::weights::GpuWeights;
-use crate::graph::{BiasTable, CacheLayer, Graph, Kind, RopeTable};
+use crate::graph::{BiasTable, CacheLayer, Graph, Kind, RopeTable, StateLayer};
 use crate::ops::pool::POOLED_ROWS;
 use crate::ops::sample::Sampling;
-use crate::ops::{GpuKvLayer, Reduce, Variants};
+use crate::ops::{GpuKvLayer, GpuState, Reduce, Variants};
 
 /// Positions of a rotary table that are computed at once.
 const ROPE_POSITIONS: usize = 4096;
@@ -30,6 +30,8 @@ pub(super) struct PlannedDecoder {
     pub(super) prefill: Planned,
     pub(super) step: Rc<GpuBuffer>,
     pub(super) sampling: Sampling,
+    /// Each layer's state, and a copy of it.
+    pub(super) states: Vec<[Rc<GpuBuffer>; 2]>,
 }
 
 /// What reads a text of up to `capacity` tokens in one step.
@@ -108,14 +110,45 @@ struct Planning<'a> {
 }
 
 impl Planning<'_> {
-    fn bindings<'a>(&'a self, step: &'a Rc<GpuBuffer>, sampling: Option<&'a Sampling>) -> Bindings<'a> {
+    fn bindings<'a>(
+        &'a self,
+        step: &'a Rc<GpuBuffer>,
+        sampling: Option<&'a Sampling>,
+        states: &'a [GpuState],
+    ) -> Bindings<'a> {
         let Self { weights, caches, tables, variants, .. } = *self;
         let (rope_tables, bias_tables) = (&tables.rope.buffers, &tables.bias_buffers);
-        Bindings { weights, caches, rope_tables, bias_tables, step, sampling, variants }
+        Bindings { weights, caches, states, rope_tables, bias_tables, step, sampling, variants }
+    }
+
+    /// Room for the layers' states, and for a copy of each.
+    async fn states(&self) -> Result<Vec<[Rc<GpuBuffer>; 2]>> {
+        let Self { gpu, graph, .. } = *self;
+        let state_bytes =
+            |layer: &StateLayer| u64::from(layer.positions) * u64::from(layer.width.next_multiple_of(4)) * 4;
+        for spec in &graph.states {
+            gpu.check_fits("the state of a layer", state_bytes(spec))?;
+        }
+        let make_states = || {
+            let state = |(layer, spec): (usize, &StateLayer)| {
+                ["state", "kept_state"].map(|kind| {
+                    Rc::new(gpu.create_buffer(&format!("layer.{layer}.{kind}"), state_bytes(spec), Usage::Storage))
+                })
+            };
+            graph.states.iter().enumerate().map(state).collect::<Vec<_>>()
+        };
+        let needed = 2 * graph.states.iter().map(state_bytes).sum::<u64>();
+        gpu.guarded("making room for the layers' states", needed, make_states).await
     }
 
     async fn decoder(&self) -> Result<PlannedDecoder> {
         let Self { gpu, graph, variants, .. } = *self;
+        let states = self.states().await?;
+        let bound = |(spec, [state, _]): (&StateLayer, &[Rc<GpuBuffer>; 2])| GpuState {
+            buffer: Rc::clone(state),
+            positions: spec.positions,
+        };
+        let bound: Vec<_> = graph.states.iter().zip(&states).map(bound).collect();
         let step = Rc::new(gpu.create_buffer("step", step::bytes(PREFILL_ROWS), Usage::Storage));
         let sampling = Sampling::new(gpu, graph.values[graph.logits].width);
         let mut several = graph.part(false);
@@ -131,13 +164,13 @@ impl Planning<'_> {
         let decode_bucket = Bucket { max_rows: 1, max_outputs: 1 };
         let prefill_bucket = Bucket { max_rows: PREFILL_ROWS as u32, max_outputs: MAX_OUTPUTS as u32 };
         let needed = activation_bytes(&one_row, decode_bucket) + activation_bytes(&several, prefill_bucket);
-        let bindings = self.bindings(&step, Some(&sampling));
+        let bindings = self.bindings(&step, Some(&sampling), &bound);
         let lower_both = || {
             let decode = lower(gpu, &one_row, &bindings, decode_bucket, false)?;
             Ok((decode, lower(gpu, &several, &bindings, prefill_bucket, false)?))
         };
         let (decode, prefill) = gpu.guarded("making room for a step", needed, lower_both).await??;
-        Ok(PlannedDecoder { decode, prefill, step, sampling })
+        Ok(PlannedDecoder { decode, prefill, step, sampling, states })
     }
 
     async fn encoder(&self, capacity: u32) -> Result<PlannedEncoder> {
@@ -146,7 +179,7 @@ impl Planning<'_> {
         let source = graph.part(true);
         let bucket = Bucket { max_rows: capacity, max_outputs: POOLED_ROWS };
         let needed = activation_bytes(&source, bucket);
-        let bindings = self.bindings(&step, None);
+        let bindings = self.bindings(&step, None, &[]);
         let lower_source = || lower(gpu, &source, &bindings, bucket, false);
         let planned = gpu.guarded("making room for a text", needed, lower_source).await??;
         Ok(PlannedEncoder { planned, step, capacity: capacity as usize })

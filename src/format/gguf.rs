@@ -62,7 +62,9 @@ fn checkpoint(container: Container<'_>, file_bytes: u64) -> Result<Checkpoint> {
     let Container { values, tensors, alignment, data_start } = container;
     let meta = Metadata(values);
     let arch_key = "general.architecture";
-    let arch = arch::find(meta.str(arch_key)?.ok_or_else(|| Metadata::missing(arch_key))?)?;
+    let arch = meta.str(arch_key)?.ok_or_else(|| Metadata::missing(arch_key))?;
+    let experts = meta.u32(&format!("{arch}.expert_count"))?.unwrap_or(0);
+    let arch = arch::find(arch, experts > 0)?;
     if let Some(kind) = meta.str("general.type")?
         && kind != "model"
     {

@@ -133,6 +133,12 @@ impl Checkpoint {
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
+
+    /// Weights in all tensors: scales in tensors of their own are none.
+    pub fn parameters(&self) -> u64 {
+        let weights = self.tensors.iter().filter(|tensor| tensor.format != Format::MXFP4_SCALES);
+        weights.map(|tensor| tensor.shape.iter().product::<u64>()).sum()
+    }
 }
 
 /// Refuses tensors of one file that share bytes. Ends (`offset + n_bytes`) must have been checked against the file.

@@ -34,7 +34,8 @@ pub enum Parsed {
 ///
 /// # Errors
 /// [`crate::ErrorKind::BadFile`] for a header that breaks the format's rules or is longer than [`HEADER_BYTES_MAX`];
-/// [`crate::ErrorKind::Unsupported`] (data: `what`) for a dtype other than F32, F16 and BF16.
+/// [`crate::ErrorKind::Unsupported`] (data: `what`) for a dtype other than F32, F16 and BF16, but bytes that are
+/// MXFP4.
 pub fn parse(prefix: &[u8], file_bytes: u64, file: usize) -> Result<Parsed> {
     const LENGTH_BYTES: u64 = 8;
     if file_bytes < LENGTH_BYTES {
@@ -62,11 +63,14 @@ pub fn parse(prefix: &[u8], file_bytes: u64, file: usize) -> Result<Parsed> {
     for (name, Entry { dtype, shape, data_offsets: (start, end) }) in header.0 {
         let bad = |what: &str| bad(format!("tensor {name:?} {what}")).with("tensor", name.as_str());
         let (format, value_bytes) = match dtype.as_str() {
-            "F32" => (Format::F32, 4),
-            "F16" => (Format::F16, 2),
-            "BF16" => (Format::BF16, 2),
+            // Sixteen bytes of codes and one of scales for each 32 weights (`src/quant/mxfp4.rs`).
+            "U8" if name.ends_with("_blocks") && shape.last() == Some(&16) => (Format::MXFP4_CODES, None),
+            "U8" if name.ends_with("_scales") => (Format::MXFP4_SCALES, None),
+            "F32" => (Format::F32, None),
+            "F16" => (Format::F16, None),
+            "BF16" => (Format::BF16, None),
             // Of no weights: see below.
-            "I64" if is_count(&name) => (Format::F32, 8),
+            "I64" if is_count(&name) => (Format::F32, Some(8)),
             other => {
                 return Err(Error::unsupported(
                     other,
@@ -78,8 +82,16 @@ pub fn parse(prefix: &[u8], file_bytes: u64, file: usize) -> Result<Parsed> {
         if shape.len() > 4 || shape.contains(&0) {
             return Err(bad("must have at most 4 dimensions, none of them 0"));
         }
-        let n_bytes = shape.iter().try_fold(value_bytes, |product: u64, dim| product.checked_mul(*dim));
+        let mut shape = shape;
+        if format == Format::MXFP4_CODES {
+            shape.pop();
+        }
+        let block_bytes = value_bytes.unwrap_or(format.block_bytes());
+        let n_bytes = shape.iter().try_fold(block_bytes, |product, dim| product.checked_mul(*dim));
         let n_bytes = n_bytes.ok_or_else(|| bad("has more weights than a file can hold"))?;
+        if let Some(last) = shape.last_mut() {
+            *last = last.checked_mul(format.block_weights()).ok_or_else(|| bad("is too large"))?;
+        }
         if start.checked_add(n_bytes) != Some(end) {
             return Err(bad("has another length than its dtype and shape say"));
         }

@@ -80,6 +80,16 @@ impl Gpu {
         self.counters.update(|c| c.submits += 1);
     }
 
+    /// Copies each first buffer into the second, which is as long, in one submit.
+    pub fn copy_all<'a>(&self, pairs: impl Iterator<Item = (&'a GpuBuffer, &'a GpuBuffer)>) {
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("copies") });
+        for (source, to) in pairs {
+            encoder.copy_buffer_to_buffer(&source.raw, 0, &to.raw, 0, source.bytes());
+        }
+        self.queue.submit([encoder.finish()]);
+        self.counters.update(|c| c.submits += 1);
+    }
+
     /// Waits until everything submitted so far is done.
     ///
     /// # Errors

@@ -147,7 +147,8 @@ pub struct Slice {
     pub row_offset: u32,
     /// Which of the tensor's rows.
     pub take: RowTake,
-    /// How a tensor that is stored by columns is stored; the matrix is in f32 then. Others are stored as the matrix is.
+    /// How the tensor is stored: as the matrix is, or as a part of its blocks; one that is stored by columns in any float
+    /// format, where the matrix is in f32.
     pub stored: Format,
 }
 
@@ -193,6 +194,8 @@ fn repack_file(format: Format) -> &'static str {
         Format::IQ4_NL => "repack/iq4_nl",
         Format::IQ4_XS => "repack/iq4_xs",
         Format::MXFP4 => "repack/mxfp4",
+        Format::MXFP4_CODES => "repack/mxfp4_codes",
+        Format::MXFP4_SCALES => "repack/mxfp4_scales",
         Format::TQ1_0 => "repack/tq1_0",
         Format::TQ2_0 => "repack/tq2_0",
     }
@@ -226,7 +229,7 @@ impl Uploader {
                 0 => u64::from(matrix.cols) / matrix.format.block_weights(),
                 n => u64::from(n),
             };
-            let file = if take.by_columns == 0 { repack_file(matrix.format) } else { "repack/by_columns" };
+            let file = if take.by_columns == 0 { repack_file(slice.stored) } else { "repack/by_columns" };
             let row_units = row_elements.div_ceil(units);
             let first_row = slice.first / row_elements;
             let last_row = (slice.end - 1) / row_elements;

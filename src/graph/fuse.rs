@@ -4,6 +4,7 @@
 use super::{Graph, Node, Piece, Value, Weight};
 use crate::ops::Op;
 use crate::ops::elementwise::Function;
+use crate::ops::expert_sum::ExpertSum;
 use crate::ops::linear::Linear;
 use crate::ops::row_stride;
 
@@ -108,30 +109,30 @@ pub fn gate(graph: &mut Graph) {
     }
 }
 
-/// `residual + linear(x)` becomes a linear that adds.
+/// `residual + linear(x)` becomes a linear that adds, and a sum of experts likewise.
 pub fn add_residuals(graph: &mut Graph) {
     let mut at = 0;
     while at < graph.nodes.len() {
         let node = graph.nodes[at].clone();
         if node.op == Op::Elementwise(Function::Add) {
-            let linear_of = |value: usize| {
-                graph.nodes.iter().position(|n| {
-                    matches!(&n.op, Op::Linear(l) if !l.residual)
-                        && n.output == Some(value)
-                        && graph.n_readers(value) == 1
-                })
+            let adder_of = |value: usize| {
+                let made = graph.nodes.iter().position(|n| n.output == Some(value))?;
+                let op = match &graph.nodes[made].op {
+                    Op::Linear(l) if !l.residual => Op::Linear(Linear { residual: true, ..l.clone() }),
+                    Op::ExpertSum(s) if !s.residual => Op::ExpertSum(ExpertSum { residual: true, ..s.clone() }),
+                    _ => return None,
+                };
+                (graph.n_readers(value) == 1).then_some((made, op))
             };
-            let found = linear_of(node.inputs[1])
-                .map(|i| (i, node.inputs[0]))
-                .or_else(|| linear_of(node.inputs[0]).map(|i| (i, node.inputs[1])));
-            if let Some((i, residual)) = found {
-                let linear = graph.nodes[i].clone();
-                if let Op::Linear(l) = linear.op {
-                    let op = Op::Linear(Linear { residual: true, ..l });
-                    graph.nodes[at] = Node { op, inputs: vec![linear.inputs[0], residual], output: node.output };
-                    graph.nodes.remove(i);
-                    continue;
-                }
+            let found = adder_of(node.inputs[1])
+                .map(|found| (found, node.inputs[0]))
+                .or_else(|| adder_of(node.inputs[0]).map(|found| (found, node.inputs[1])));
+            if let Some(((made, op), residual)) = found {
+                let mut inputs = graph.nodes[made].inputs.clone();
+                inputs.push(residual);
+                graph.nodes[at] = Node { op, inputs, output: node.output };
+                graph.nodes.remove(made);
+                continue;
             }
         }
         at += 1;

@@ -11,7 +11,9 @@ use crate::ops::attention::Around;
 use crate::ops::linear::{LinearWeights, TILE_ROWS};
 use crate::ops::rope_attention::{self, RopeAttention};
 use crate::ops::sample::Sampling;
-use crate::ops::{GpuKvLayer, Lowering, MAX_WORK, Op, Operand, Reduce, Variants, attention, pool, select_rows};
+use crate::ops::{
+    GpuKvLayer, GpuState, Lowering, MAX_WORK, Op, Operand, Reduce, Variants, attention, pool, select_rows,
+};
 
 /// The most that attention scores may take; beyond it the kernel that needs none is used.
 const MAX_SCORE_BYTES: u64 = 64 << 20;
@@ -68,6 +70,8 @@ pub struct Bindings<'a> {
     pub weights: &'a GpuWeights,
     /// The caches by layer.
     pub caches: &'a [GpuKvLayer],
+    /// The states by layer.
+    pub states: &'a [GpuState],
     /// Rotary tables `[positions, rotary_dim / 2]` of (cos, sin).
     pub rope_tables: &'a [Rc<GpuBuffer>],
     /// Biases by distance: `[heads, 2 · max_distance + 1]`.
@@ -214,19 +218,38 @@ fn lower_node(
             let read = LinearWeights { weight: weights.matrix(op.weight)?, bias: vector(op.bias)?, norm };
             op.lower(ctx, label, read, (&inputs[0], op.residual.then(|| &inputs[1])), y()?)
         }
+        Op::Route(op) => op.lower(label, &inputs[0], y()?),
+        Op::ExpertLinear(op) => {
+            let read = LinearWeights { weight: weights.matrix(op.weight)?, bias: vector(op.bias)?, norm: None };
+            op.lower(ctx, label, read, (&inputs[0], &inputs[1]), y()?)
+        }
+        Op::ExpertSum(op) => op.lower(ctx, label, (&inputs[0], &inputs[1]), inputs.get(2), y()?),
         Op::Rope(op) => op.lower(ctx, label, &bind.rope_tables[op.table], &inputs[0], y()?),
         Op::KvWrite(op) => op.lower(ctx, label, &bind.caches[op.layer], &inputs[0], &inputs[1]),
         Op::Attention(op) => {
             let biases = op.bias.map(|bias| &bind.bias_tables[bias.table]);
-            let around = Around { biases, ..Around::default() };
+            let around = Around { biases, sinks: vector(op.sinks)?, ..Around::default() };
             op.lower(ctx, label, &bind.caches[op.layer], around, (&inputs[0], y()?))
         }
         Op::RopeAttention(op) => {
             let table = (op.rotary_dim > 0).then(|| &bind.rope_tables[op.table]);
             let [q, k, v] = [&inputs[0], &inputs[1], &inputs[2]];
-            op.lower(ctx, label, &bind.caches[op.attention.layer], table, [q, k, v], y()?)
+            let sinks = vector(op.attention.sinks)?;
+            op.lower(ctx, label, &bind.caches[op.attention.layer], (table, sinks), [q, k, v], y()?)
         }
         Op::Elementwise(op) => op.lower(label, &inputs[0], inputs.last().unwrap_or(&inputs[0]), y()?),
+        Op::ShortConv(op) => {
+            let read = (weights.vector(op.weight)?, vector(op.bias)?);
+            op.lower(ctx, label, &bind.states[op.state], read, (&inputs[0], y()?))
+        }
+        Op::SelectiveScan(op) => {
+            let read = (weights.vector(op.a)?, weights.vector(op.d)?);
+            op.lower(ctx, label, &bind.states[op.state], [&inputs[0], &inputs[1], &inputs[2]], read, y()?)
+        }
+        Op::Wkv(op) => {
+            let read = (weights.vector(op.decay)?, weights.vector(op.first)?);
+            op.lower(ctx, label, &bind.states[op.state], [&inputs[0], &inputs[1]], read, y()?)
+        }
         Op::SelectRows => select_rows::lower(ctx, label, &inputs[0], y()?),
         Op::Pool => pool::lower(ctx.step, label, &inputs[0], y()?),
     })

@@ -67,9 +67,22 @@ pub struct Piece {
     pub rows: u32,
     /// Which rows of the tensor, and in which order.
     pub take: RowTake,
+    /// Of a tensor that is a stack of matrices (`[matrices, rows, cols]`) or of vectors: which of them, of how many. Rows are
+    /// counted from its first.
+    pub of_stack: (u32, u32),
 }
 
-/// A weight that an op reads: one tensor, or several with their rows one after the other.
+impl Piece {
+    /// The stored elements (quantised: blocks) of a tensor of `n` that the piece is of.
+    pub fn elements(&self, n: u64) -> std::ops::Range<u64> {
+        let (index, count) = self.of_stack;
+        let each = n / u64::from(count);
+        u64::from(index) * each..(u64::from(index) + 1) * each
+    }
+}
+
+/// A weight that an op reads: one tensor, or several with their rows one after the other. Two that give the same rows have a
+/// part of each weight: codes, and scales.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weight {
     /// Name, e.g. `model.layers.3.self_attn.q_proj.weight`.
@@ -136,6 +149,15 @@ pub struct CacheLayer {
     pub head_dim: u32,
 }
 
+/// One layer's need of state, which goes from position to position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateLayer {
+    /// Values of a position.
+    pub width: u32,
+    /// Positions that are kept.
+    pub positions: u32,
+}
+
 /// A recorded model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
@@ -151,6 +173,8 @@ pub struct Graph {
     pub bias_tables: Vec<BiasTable>,
     /// Caches by layer.
     pub caches: Vec<CacheLayer>,
+    /// States by layer.
+    pub states: Vec<StateLayer>,
     /// The value that holds the logits, `[outputs, vocab_size]`; of an encoder, what its text comes to, `[2, hidden_size]`.
     pub logits: usize,
     /// Where a decoder follows an encoder: the value that the encoder ends in, `[source, hidden_size]`.
@@ -215,6 +239,11 @@ impl Graph {
         divisors: Option<&[f32]>,
     ) -> Vec<[f32; 2]> {
         self.rope_tables[table].angles(positions, divisors)
+    }
+
+    /// Whether there is something that cannot be cut back as keys and values can (see [`crate::ops::STATE_POSITIONS`]).
+    pub fn has_states(&self) -> bool {
+        !self.states.is_empty()
     }
 
     /// Sequences of more tokens than this take other rotary tables.

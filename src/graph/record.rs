@@ -1,6 +1,8 @@
 //! The words in which a model file speaks: each call checks shapes against the checkpoint and appends one op.
 
 mod attention;
+mod experts;
+mod states;
 mod tensors;
 
 use std::collections::HashMap;
@@ -19,6 +21,8 @@ use crate::ops::norm::Norm;
 use crate::ops::rms_norm::RmsNorm;
 use crate::ops::rope::Rope;
 use crate::quant::Format;
+
+pub use experts::{ExpertModule, Packed, Routes};
 
 /// A value while recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,6 +222,14 @@ impl<'a> Recorder<'a> {
         Ok(self.push(op, &[x], short(module) + suffix, out, outputs))
     }
 
+    /// A vector of `len` values by its whole name, for a [`AttentionSpec`].
+    ///
+    /// # Errors
+    /// `bad_file` if the tensor is missing or not `[len]`.
+    pub fn vector(&mut self, name: &str, len: u32) -> Result<usize> {
+        self.weight(name, 1, len, RowTake::all(len), true)
+    }
+
     /// Declares a rotary table.
     ///
     /// # Errors
@@ -252,6 +264,11 @@ impl<'a> Recorder<'a> {
         self.elementwise(function, &[x], "act")
     }
 
+    /// `(clamp(up) + 1) · gate · sigmoid(alpha · gate)`: see [`Function::ClampedSwiglu`].
+    pub fn clamped_swiglu(&mut self, gate: Var, up: Var, alpha: f32, limit: f32) -> Var {
+        self.elementwise(Function::ClampedSwiglu { alpha, limit }, &[gate, up], "act")
+    }
+
     /// `x · factor`.
     pub fn scale(&mut self, x: Var, factor: f32) -> Var {
         if factor == 1.0 { x } else { self.elementwise(Function::Scale(factor), &[x], "scale") }
@@ -265,6 +282,11 @@ impl<'a> Recorder<'a> {
     /// `x` within `[−limit, limit]`.
     pub fn clamp(&mut self, x: Var, limit: f32) -> Var {
         self.elementwise(Function::Clamp(limit), &[x], "clamp")
+    }
+
+    /// `x · sigmoid(gate)`, with one gate for each row. `x: [tokens, width]`, `gate: [tokens, 1]` → the shape of `x`.
+    pub fn row_gate(&mut self, x: Var, gate: Var) -> Var {
+        self.elementwise(Function::RowGate, &[x, gate], "gated")
     }
 
     /// `a + b · factor`.

@@ -8,13 +8,15 @@ use crate::error::{Error, Result};
 use crate::ops::attention::Around;
 use crate::ops::kv_write::CpuKvLayer;
 use crate::ops::linear::LinearWeights;
-use crate::ops::{CpuMatrix, KvFormat, Op, Rows, StepRow, pool, select_rows};
+use crate::ops::{CpuMatrix, CpuState, KvFormat, Op, Rows, StepRow, pool, select_rows};
 
 /// A model on the CPU references.
 pub struct ReferenceModel {
     graph: Graph,
     weights: CpuWeights,
     caches: Vec<CpuKvLayer>,
+    states: Vec<CpuState>,
+    kept_states: Vec<CpuState>,
     rope_tables: Vec<Vec<[f32; 2]>>,
     bias_tables: Vec<Vec<f32>>,
     source_length: u32,
@@ -32,13 +34,20 @@ impl ReferenceModel {
             Ok(CpuKvLayer { k, v, capacity: capacity as usize, format: kv })
         };
         let caches = graph.caches.iter().map(cache).collect::<Result<_>>()?;
+        let state = |layer: &super::StateLayer| {
+            let (positions, width) = (layer.positions as usize, layer.width as usize);
+            let data = zeros("a layer's state", positions as u64 * width as u64)?;
+            Ok(CpuState { data, positions, width })
+        };
+        let states = graph.states.iter().map(state).collect::<Result<_>>()?;
         let table = |i: usize| {
             let divisors = graph.rope_tables[i].divisors.map(|weight| weights.vector(weight));
             graph.rope_angles(i, 0..capacity, divisors)
         };
         let rope_tables = (0..graph.rope_tables.len()).map(table).collect();
         let bias_tables = graph.bias_tables.iter().map(|table| table.biases(weights.vector(table.weight))).collect();
-        Ok(Self { graph, weights, caches, rope_tables, bias_tables, source_length: 0 })
+        let kept_states = Vec::new();
+        Ok(Self { graph, weights, caches, states, kept_states, rope_tables, bias_tables, source_length: 0 })
     }
 
     /// See [`Graph::kind`].
@@ -62,6 +71,21 @@ impl ReferenceModel {
     pub fn pooled(&mut self, rows: &[StepRow]) -> Result<Rows> {
         let name = self.graph.values[self.graph.logits].name.clone();
         self.read(rows)?.remove(&name).ok_or_else(|| Error::internal("the graph does not pool"))
+    }
+
+    /// See [`Graph::has_states`].
+    pub fn has_states(&self) -> bool {
+        self.graph.has_states()
+    }
+
+    /// Copies the states.
+    pub fn keep_states(&mut self) {
+        self.kept_states.clone_from(&self.states);
+    }
+
+    /// Goes back to what was copied.
+    pub fn restore_states(&mut self) {
+        self.states.clone_from(&self.kept_states);
     }
 
     /// See [`Graph::long_from`].
@@ -98,7 +122,7 @@ impl ReferenceModel {
 
     /// Runs the encoder or the decoder.
     fn run(&mut self, source: bool, rows: &[StepRow], n_outputs: usize) -> Result<HashMap<String, Rows>> {
-        let Self { graph, weights, caches, rope_tables, bias_tables, source_length } = self;
+        let Self { graph, weights, caches, states, rope_tables, bias_tables, source_length, .. } = self;
         let mut values: Vec<Option<Rows>> = vec![None; graph.values.len()];
         let vector = |weight: Option<usize>| weight.map(|weight| weights.vector(weight));
         for node in graph.nodes.iter().filter(|node| graph.is_source(node) == source) {
@@ -113,6 +137,14 @@ impl ReferenceModel {
                     let read = LinearWeights { weight, bias: vector(op.bias), norm };
                     op.reference(&inputs[0], read, op.residual.then(|| &inputs[1]))
                 }
+                Op::Route(op) => op.reference(&inputs[0]),
+                Op::ExpertLinear(op) => {
+                    op.reference(&inputs[0], &inputs[1], &weights.matrix(op.weight), vector(op.bias))
+                }
+                Op::ExpertSum(op) => {
+                    let width = node.output.map_or(0, |output| graph.values[output].width as usize);
+                    op.reference(&inputs[0], &inputs[1], inputs.get(2), width)
+                }
                 Op::Rope(op) => op.reference(&inputs[0], &rope_tables[op.table], rows),
                 Op::KvWrite(op) => {
                     op.reference(&mut caches[op.layer], &inputs[0], &inputs[1], rows);
@@ -120,15 +152,28 @@ impl ReferenceModel {
                 }
                 Op::Attention(op) => {
                     let biases = op.bias.map(|bias| bias_tables[bias.table].as_slice());
-                    let around = Around { source_length: *source_length, biases };
+                    let around = Around { source_length: *source_length, biases, sinks: vector(op.sinks) };
                     op.reference(&caches[op.layer], &inputs[0], rows, around)
                 }
                 Op::RopeAttention(op) => {
                     let table = (op.rotary_dim > 0).then(|| rope_tables[op.table].as_slice());
                     let [q, k, v] = [&inputs[0], &inputs[1], &inputs[2]];
-                    op.reference(&mut caches[op.attention.layer], [q, k, v], table, rows)
+                    op.reference(&mut caches[op.attention.layer], [q, k, v], (table, vector(op.attention.sinks)), rows)
                 }
                 Op::Elementwise(op) => op.reference(&inputs[0], inputs.last().unwrap_or(&inputs[0])),
+                Op::ShortConv(op) => {
+                    let read = (weights.vector(op.weight), vector(op.bias));
+                    op.reference(&mut states[op.state], &inputs[0], read, rows)
+                }
+                Op::SelectiveScan(op) => {
+                    let read = (weights.vector(op.a), weights.vector(op.d));
+                    let state = &mut states[op.state];
+                    op.reference(state, [&inputs[0], &inputs[1], &inputs[2]], read, rows)
+                }
+                Op::Wkv(op) => {
+                    let read = (weights.vector(op.decay), weights.vector(op.first));
+                    op.reference(&mut states[op.state], [&inputs[0], &inputs[1]], read, rows)
+                }
                 Op::SelectRows => select_rows::reference(&inputs[0], n_outputs),
                 Op::Pool => pool::reference(&inputs[0]),
             };

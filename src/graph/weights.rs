@@ -58,8 +58,10 @@ impl Vectors {
         tensor.format.dequantize(bytes, &mut values);
         for (weight, room) in graph.weights.iter().zip(&mut self.values).filter(|(weight, _)| weight.vector) {
             for piece in weight.pieces.iter().filter(|piece| piece.tensor == tensor_index) {
-                for (i, value) in values.iter().enumerate() {
-                    let to = piece.take.place_of(first + i).map(|row| piece.row_offset as usize + row);
+                let elements = piece.elements(tensor.n_bytes / tensor.format.block_bytes());
+                for (i, value) in values.iter().enumerate().filter(|(i, _)| elements.contains(&((first + i) as u64))) {
+                    let row = first + i - elements.start as usize;
+                    let to = piece.take.place_of(row).map(|row| piece.row_offset as usize + row);
                     if let Some(place) = to.and_then(|to| room.get_mut(to)) {
                         *place = value + weight.plus;
                     }
@@ -185,18 +187,20 @@ fn used_weights(graph: &Graph) -> Vec<bool> {
     use crate::ops::Op;
     let mut used = vec![false; graph.weights.len()];
     for node in &graph.nodes {
-        match &node.op {
-            Op::Embedding(op) => used[op.weight] = true,
-            Op::RmsNorm(op) => used[op.weight] = true,
-            Op::Norm(op) => [op.weight, op.bias].into_iter().flatten().for_each(|weight| used[weight] = true),
-            Op::Linear(op) => {
-                used[op.weight] = true;
-                if let Some(bias) = op.bias {
-                    used[bias] = true;
-                }
-            }
-            _ => {}
-        }
+        let read = match &node.op {
+            Op::Embedding(op) => [Some(op.weight), None],
+            Op::RmsNorm(op) => [Some(op.weight), None],
+            Op::Norm(op) => [op.weight, op.bias],
+            Op::Linear(op) => [Some(op.weight), op.bias],
+            Op::ExpertLinear(op) => [Some(op.weight), op.bias],
+            Op::Attention(op) => [op.sinks, None],
+            Op::RopeAttention(op) => [op.attention.sinks, None],
+            Op::ShortConv(op) => [Some(op.weight), op.bias],
+            Op::SelectiveScan(op) => [Some(op.a), Some(op.d)],
+            Op::Wkv(op) => [Some(op.decay), Some(op.first)],
+            _ => [None; 2],
+        };
+        read.into_iter().flatten().for_each(|weight| used[weight] = true);
     }
     used
 }
@@ -236,17 +240,19 @@ impl<B: Bytes> Sink<B> for GpuSink<'_> {
                 let Some(matrix) = matrix else { continue };
                 for piece in weight.pieces.iter().filter(|piece| piece.tensor == index) {
                     let Piece { row_offset, take, .. } = *piece;
-                    let (mut begin, mut end) = (first, end);
+                    let mut elements = piece.elements(tensor.n_bytes / tensor.format.block_bytes());
+                    let start = elements.start;
                     if take.by_columns == 0 && piece.rows == take.each {
                         // One run of rows: what lies around it is not looked at.
                         let row_blocks = u64::from(weight.cols) / tensor.format.block_weights();
-                        begin = begin.max(u64::from(take.first) * row_blocks);
-                        end = end.min(u64::from(take.first + take.each) * row_blocks);
+                        let run = [take.first, take.first + take.each].map(|row| start + u64::from(row) * row_blocks);
+                        elements = run[0]..run[1];
                     }
+                    let (begin, end) = (elements.start.max(first), elements.end.min(end));
                     if begin < end {
                         let chunk_byte = range.start + (begin - first) * tensor.format.block_bytes();
-                        let slice = Slice { chunk_byte, first: begin, end, row_offset, take, stored: tensor.format };
-                        slices.push((matrix.clone(), slice));
+                        let (first, end, stored) = (begin - start, end - start, tensor.format);
+                        slices.push((matrix.clone(), Slice { chunk_byte, first, end, row_offset, take, stored }));
                     }
                 }
             }
@@ -326,8 +332,23 @@ impl CpuMatrix for CpuWeight<'_> {
     fn row(&self, row: usize, out: &mut [f32]) {
         out.fill(0.0);
         let inside = |p: &&Piece| (p.row_offset..p.row_offset + p.rows).contains(&(row as u32));
-        let Some(piece) = self.weight.pieces.iter().find(inside) else { return };
+        let mut pieces = self.weight.pieces.iter().filter(inside);
+        let Some(piece) = pieces.next() else { return };
+        self.stored_row(piece, row, out);
+        // Codes and scales of one format in two tensors.
+        for piece in pieces {
+            let mut factors = vec![0.0; out.len()];
+            self.stored_row(piece, row, &mut factors);
+            out.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor);
+        }
+    }
+}
+
+impl CpuWeight<'_> {
+    fn stored_row(&self, piece: &Piece, row: usize, out: &mut [f32]) {
         let (tensor, bytes) = &self.tensors[piece.tensor];
+        let stack = piece.elements(bytes.len() as u64);
+        let bytes = &bytes[stack.start as usize..stack.end as usize];
         let stored = piece.take.stored(row - piece.row_offset as usize);
         if piece.take.by_columns > 0 {
             let n_bytes = tensor.format.block_bytes() as usize;
@@ -337,7 +358,7 @@ impl CpuMatrix for CpuWeight<'_> {
             }
             return;
         }
-        let row_bytes = bytes.len() / tensor.shape[0] as usize;
+        let row_bytes = out.len() / tensor.format.block_weights() as usize * tensor.format.block_bytes() as usize;
         tensor.format.dequantize(&bytes[stored * row_bytes..][..row_bytes], out);
     }
 }

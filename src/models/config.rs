@@ -19,10 +19,12 @@ const ALIASES: &[(&str, &[&str])] = &[
     ("num_hidden_layers", &["n_layer", "num_layers"]),
     ("num_attention_heads", &["n_head", "num_heads"]),
     ("num_key_value_heads", &["num_kv_heads", "n_head_kv"]),
-    ("max_position_embeddings", &["n_positions", "seq_length"]),
+    ("max_position_embeddings", &["n_positions", "seq_length", "context_length"]),
     ("hidden_act", &["activation_function", "activation"]),
     ("layer_norm_eps", &["layer_norm_epsilon", "norm_epsilon"]),
-    ("rms_norm_eps", &["layer_norm_epsilon"]),
+    ("rms_norm_eps", &["layer_norm_epsilon", "norm_eps"]),
+    ("num_experts", &["num_local_experts"]),
+    ("tie_word_embeddings", &["tie_embedding"]),
 ];
 
 /// Most layers: as `format/` takes them.
@@ -177,6 +179,23 @@ impl<'a> Config<'a> {
         Ok(())
     }
 
+    /// The dimensions of a model without attention, as if it had one head. Where it does not say how long a text it takes, that
+    /// is what llama.cpp's converter says of Mamba.
+    pub fn dims_without_heads(self) -> Result<Dims> {
+        let hidden_size = self.u32("hidden_size")?;
+        let dims = Dims {
+            vocab_size: self.u32("vocab_size")?,
+            hidden_size,
+            layers: self.u32("num_hidden_layers")?,
+            heads: 1,
+            kv_heads: 1,
+            head_dim: hidden_size,
+            max_position_embeddings: self.u32_or("max_position_embeddings", 1 << 20)?,
+        };
+        dims.check()?;
+        Ok(dims)
+    }
+
     /// `hidden_act`, or what stands for it.
     pub fn activation(self, default: &'a str) -> Result<Function> {
         activation(self.str_or("hidden_act", default)?)
@@ -273,7 +292,8 @@ impl Dims {
     pub fn attention(&self) -> AttentionSpec {
         let Self { heads, kv_heads, head_dim, .. } = *self;
         let scale = f64::from(head_dim).powf(-0.5) as f32;
-        AttentionSpec { heads, kv_heads, head_dim, scale, mask: Mask::Causal, soft_cap: 0.0, alibi: 0.0, bias: None }
+        let mask = Mask::Causal;
+        AttentionSpec { heads, kv_heads, head_dim, scale, mask, soft_cap: 0.0, alibi: 0.0, bias: None, sinks: None }
     }
 
     /// The mask of a layer that looks back over `window` positions, itself included.
@@ -303,6 +323,8 @@ pub(super) fn activation(name: &str) -> Result<Function> {
         "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" | "gelu_python_tanh" => Function::GeluTanh,
         "quick_gelu" => Function::QuickGelu,
         "relu" => Function::Relu,
+        "relu2" => Function::SquaredRelu,
+        "sigmoid" => Function::Sigmoid,
         other => return Err(unsupported(format!("hidden_act {other}"))),
     })
 }

@@ -9,6 +9,7 @@
 use super::Limits;
 use super::blocks::{attend, gated_mlp, qkv};
 use super::config::{Config, Dims, Head};
+use super::mixture::Mixture;
 use super::rope;
 use crate::error::Result;
 use crate::format::Checkpoint;
@@ -16,26 +17,30 @@ use crate::graph::Graph;
 use crate::graph::record::{AttentionSpec, NormSpec, Recorder};
 
 /// What the relatives differ in.
-struct Variant {
-    dims: Dims,
-    rope_theta: f64,
+pub(super) struct Variant {
+    pub dims: Dims,
+    pub rope_theta: f64,
     /// Whether q, k and v have a bias, and the output projection.
-    biases: (bool, bool),
-    mlp_bias: bool,
+    pub biases: (bool, bool),
+    pub mlp_bias: bool,
+    /// Width of the MLP where the configuration does not say.
+    pub intermediate_size: Option<u32>,
+    /// Experts in the place of some layers' MLP.
+    pub mixture: Option<Mixture>,
     /// Whether q and k are normed head by head.
-    qk_norm: bool,
+    pub qk_norm: bool,
     /// How many positions a layer looks back, if not at all.
-    window: Option<u32>,
+    pub window: Option<u32>,
     /// Layers that look back over the window.
-    sliding: Vec<bool>,
+    pub sliding: Vec<bool>,
     /// Layers that rotate q and k.
-    rotated: Vec<bool>,
-    tied: bool,
+    pub rotated: Vec<bool>,
+    pub tied: bool,
 }
 
 impl Variant {
     /// Llama's own.
-    fn new(config: Config<'_>, dims: Dims) -> Result<Self> {
+    pub fn new(config: Config<'_>, dims: Dims) -> Result<Self> {
         let bias = config.bool_or("attention_bias", false)?;
         let all = vec![true; dims.layers as usize];
         Ok(Self {
@@ -43,6 +48,8 @@ impl Variant {
             rope_theta: 10_000.0,
             biases: (bias, bias),
             mlp_bias: config.bool_or("mlp_bias", false)?,
+            intermediate_size: None,
+            mixture: None,
             qk_norm: false,
             window: None,
             sliding: all.clone(),
@@ -52,7 +59,7 @@ impl Variant {
     }
 
     /// Windows as Qwen and SmolLM3 switch them on, by default in the layers that `sliding` gives.
-    fn slides(self, config: Config<'_>, window: Option<u32>, sliding: impl Fn(u32) -> bool) -> Result<Self> {
+    pub fn slides(self, config: Config<'_>, window: Option<u32>, sliding: impl Fn(u32) -> bool) -> Result<Self> {
         let on = config.bool_or("use_sliding_window", false)?;
         let window = if config.has("sliding_window") { config.optional("sliding_window")? } else { window };
         let window = window.filter(|_| on);
@@ -114,11 +121,15 @@ pub(super) fn smollm3(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     record(checkpoint, &Variant { rotated, rope_theta: 2e6, tied: true, ..variant })
 }
 
-fn record(checkpoint: &Checkpoint, variant: &Variant) -> Result<(Graph, Limits)> {
+/// Records a model of these blocks.
+pub(super) fn record(checkpoint: &Checkpoint, variant: &Variant) -> Result<(Graph, Limits)> {
     let config = Config::new(checkpoint);
     let dims = &variant.dims;
     let Dims { hidden_size, heads, kv_heads, .. } = *dims;
-    let intermediate_size = config.u32("intermediate_size")?;
+    let intermediate_size = match variant.intermediate_size {
+        Some(default) => config.u32_or("intermediate_size", default)?,
+        None => config.u32("intermediate_size")?,
+    };
     let eps = config.f32_or("rms_norm_eps", 1e-6)?;
     let act = config.activation("silu")?;
     let rotary_dim = dims.rotary_dim(config.f64_or("partial_rotary_factor", 1.0)?)?;
@@ -145,6 +156,10 @@ fn record(checkpoint: &Checkpoint, variant: &Variant) -> Result<(Graph, Limits)>
 
         // MLP
         let h = g.rms_norm(&name("post_attention_layernorm"), x, eps)?;
+        if let Some(mixture) = variant.mixture.as_ref().filter(|mixture| mixture.layers[layer as usize]) {
+            x = mixture.add(&mut g, &format!("model.layers.{layer}"), [x, h], act, hidden_size)?;
+            continue;
+        }
         let h = gated_mlp(&mut g, &name("mlp"), h, act, [intermediate_size, hidden_size], variant.mlp_bias)?;
         x = g.add(x, h);
     }

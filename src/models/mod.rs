@@ -16,14 +16,21 @@ mod glm4;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
+mod gpt_oss;
 mod gptj;
 mod granite;
+mod lfm2;
 mod llama;
+mod mamba;
+mod mixtral;
+mod mixture;
 mod olmo;
 mod opt;
 mod phi;
 mod phi3;
+mod qwen_moe;
 mod rope;
+mod rwkv;
 mod stablelm;
 mod starcoder2;
 mod t5;
@@ -61,19 +68,26 @@ const MODELS: &[(&str, Record)] = &[
     ("gpt2", gpt2::record),
     ("gpt_neo", gpt_neo::record),
     ("gpt_neox", gpt_neox::record),
+    ("gpt_oss", gpt_oss::record),
     ("gptj", gptj::record),
     ("granite", granite::granite),
     ("hyperclovax", granite::hyperclovax),
+    ("lfm2", lfm2::record),
     // SOLAR and SmolLM2 say that they are Llamas.
     ("llama", llama::llama),
+    ("mamba", mamba::record),
     ("mistral", llama::mistral),
+    ("mixtral", mixtral::record),
     ("olmo", olmo::olmo),
     ("olmo2", olmo::olmo2),
     ("opt", opt::record),
     ("phi", phi::record),
     ("phi3", phi3::record),
     ("qwen2", llama::qwen2),
+    ("qwen2_moe", qwen_moe::qwen2),
     ("qwen3", llama::qwen3),
+    ("qwen3_moe", qwen_moe::qwen3),
+    ("rwkv", rwkv::record),
     ("smollm3", llama::smollm3),
     ("stablelm", stablelm::record),
     ("starcoder2", starcoder2::record),
@@ -96,7 +110,10 @@ pub fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     })?;
     if let Some(quantisation) = checkpoint.config.get("quantization_config").filter(|value| !value.is_null()) {
         let method = quantisation.get("quant_method").and_then(|method| method.as_str()).unwrap_or("unnamed");
-        return Err(config::unsupported(format!("quantization_config {method}")));
+        // Its tensors say enough.
+        if method != "mxfp4" {
+            return Err(config::unsupported(format!("quantization_config {method}")));
+        }
     }
     record(checkpoint)
 }

@@ -1,4 +1,5 @@
-//! Scaled dot-product attention over the cache (Vaswani et al. 2017, eq. 1), with grouped queries (Ainslie et al. 2023).
+//! Scaled dot-product attention over the cache (Vaswani et al. 2017, eq. 1), with grouped queries (Ainslie et al. 2023). A head
+//! may have a sink: a score that takes its share of the softmax, and brings no value (OpenAI 2025, § 2.3).
 
 mod pieces;
 
@@ -48,11 +49,13 @@ pub struct Around<T> {
     pub source_length: u32,
     /// The table of [`Attention::bias`].
     pub biases: Option<T>,
+    /// The vector of [`Attention::sinks`].
+    pub sinks: Option<T>,
 }
 
 impl<T> Default for Around<T> {
     fn default() -> Self {
-        Self { source_length: 0, biases: None }
+        Self { source_length: 0, biases: None, sinks: None }
     }
 }
 
@@ -77,6 +80,8 @@ pub struct Attention {
     pub alibi: f32,
     /// A learned bias on scores (Raffel et al. 2020, § 2.1); only where `soft_cap` and `alibi` are 0.
     pub bias: Option<PositionBias>,
+    /// Index of the vector of sinks in the graph: `[heads]`.
+    pub sinks: Option<usize>,
 }
 
 impl Attention {
@@ -147,9 +152,10 @@ impl Attention {
                     if cap == 0.0 { score } else { cap * (score / cap).tanh() }
                 };
                 let scores: Vec<f64> = (begin..end).map(score).collect();
-                let maximum = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sink = around.sinks.map_or(f64::NEG_INFINITY, |sinks| f64::from(sinks[head]));
+                let maximum = scores.iter().copied().fold(sink, f64::max);
                 let weights: Vec<f64> = scores.iter().map(|s| (s - maximum).exp()).collect();
-                let sum: f64 = weights.iter().sum();
+                let sum = weights.iter().sum::<f64>() + (sink - maximum).exp();
                 for d in 0..dim {
                     let value = |(p, w): (usize, &f64)| w * f64::from(cache.v[base + (begin + p) * dim + d]);
                     y.row_mut(i)[head * dim + d] = (weights.iter().enumerate().map(value).sum::<f64>() / sum) as f32;
@@ -169,7 +175,7 @@ impl Attention {
         (q, y): (&Operand, &Operand),
     ) -> Vec<DispatchSpec> {
         if let Some(scores) = ctx.scores.filter(|_| self.head_dim.is_multiple_of(4) && self.scores_are_plain()) {
-            return self.lower_rows(ctx, label, cache, scores, q, y);
+            return self.lower_rows(ctx, label, cache, around.sinks, scores, (q, y));
         }
         let head_quads = self.head_dim.div_ceil(4);
         let params = Params {
@@ -187,7 +193,8 @@ impl Attention {
             alibi: self.alibi,
             reach: self.bias.map_or(0, |bias| bias.reach),
             first_tile: 0,
-            pad: [0; 2],
+            has_sinks: u32::from(around.sinks.is_some()),
+            pad: 0,
         };
         let score = match self.bias {
             Some(_) => "score/biased",
@@ -206,7 +213,8 @@ impl Attention {
         let pieces = Pieces::new(ctx, macs, tiles.count(&most), cache);
         let lower_piece = |piece: u32| {
             let params = Params { first_tile: piece * pieces.length, ..params };
-            let buffers = [ctx.step, &q.buffer, &cache.k, &cache.v, &y.buffer].into_iter().chain(biases);
+            let sinks = around.sinks.unwrap_or(ctx.nothing);
+            let buffers = [ctx.step, &q.buffer, &cache.k, &cache.v, sinks, &y.buffer].into_iter().chain(biases);
             let n_tiles = move |s: &StepShape| pieces.count(piece, tiles.count(s), s.n_rows, length(s));
             let grid = Box::new(move |s: &StepShape| [tiles.kv_heads, n_tiles(s), 1]);
             let mut spec = dispatch(label, kernel.clone(), &params, buffers.map(Rc::clone).collect(), grid);
@@ -226,9 +234,9 @@ impl Attention {
         ctx: &Lowering<'_>,
         label: &str,
         cache: &GpuKvLayer,
+        sinks: Option<&Rc<GpuBuffer>>,
         scores: &Rc<GpuBuffer>,
-        q: &Operand,
-        y: &Operand,
+        (q, y): (&Operand, &Operand),
     ) -> Vec<DispatchSpec> {
         let head_quads = self.head_dim / 4;
         let params = RowsParams {
@@ -243,7 +251,7 @@ impl Attention {
             score_quads: score_quads(cache.capacity),
             scale: self.scale,
             first_row: 0,
-            pad: 0,
+            has_sinks: u32::from(sinks.is_some()),
         };
         let kv = ctx.variants.kv;
         let group = self.heads / self.kv_heads;
@@ -276,7 +284,7 @@ impl Attention {
             &format!("{label}.softmax"),
             KernelSpec::new("attention_softmax"),
             &params,
-            vec![Rc::clone(ctx.step), Rc::clone(scores)],
+            vec![Rc::clone(ctx.step), Rc::clone(sinks.unwrap_or(ctx.nothing)), Rc::clone(scores)],
             Box::new(move |s: &StepShape| [heads.div_ceil(4), s.n_rows, 1]),
         ));
         let weighted = [scores, &cache.v, &y.buffer];
@@ -361,7 +369,8 @@ params! {
         alibi: f32,
         reach: u32,
         first_tile: u32,
-        pad: [u32; 2],
+        has_sinks: u32,
+        pad: u32,
     }
 }
 
@@ -378,6 +387,6 @@ params! {
         score_quads: u32,
         scale: f32,
         first_row: u32,
-        pad: u32,
+        has_sinks: u32,
     }
 }

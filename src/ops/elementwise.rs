@@ -29,6 +29,10 @@ pub enum Function {
     QuickGelu,
     /// `max(a, 0)`
     Relu,
+    /// `max(a, 0)²` (So et al. 2021, § 4)
+    SquaredRelu,
+    /// `1 / (1 + exp(−a))`
+    Sigmoid,
     /// `a · x`
     Scale(f32),
     /// `a + b · x`
@@ -37,11 +41,20 @@ pub enum Function {
     SoftCap(f32),
     /// `a` within `[−x, x]`
     Clamp(f32),
+    /// `(clamp(b) + 1) · a · sigmoid(alpha · a)`, `a` at most `limit`, `b` within `[−limit, limit]` (OpenAI 2025, § 2.2)
+    ClampedSwiglu {
+        /// See the formula.
+        alpha: f32,
+        /// See the formula.
+        limit: f32,
+    },
+    /// `a · sigmoid(b)`, with one value of `b` for each row
+    RowGate,
 }
 
 impl Function {
     /// Every function: tests run over this list.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Add,
         Self::Mul,
         Self::Silu,
@@ -52,16 +65,20 @@ impl Function {
         Self::GeluTanhMul,
         Self::QuickGelu,
         Self::Relu,
+        Self::SquaredRelu,
+        Self::Sigmoid,
         Self::Scale(0.3),
         Self::AddScaled(1.5),
         Self::SoftCap(5.0),
         Self::Clamp(0.5),
+        Self::ClampedSwiglu { alpha: 1.702, limit: 0.7 },
+        Self::RowGate,
     ];
 
     /// Number of inputs.
     pub fn arity(self) -> usize {
         match self {
-            Self::Add | Self::Mul | Self::AddScaled(_) => 2,
+            Self::Add | Self::Mul | Self::AddScaled(_) | Self::ClampedSwiglu { .. } | Self::RowGate => 2,
             _ if self.is_gate() => 2,
             _ => 1,
         }
@@ -82,11 +99,12 @@ impl Function {
         matches!(self, Self::SiluMul | Self::GeluMul | Self::GeluTanhMul)
     }
 
-    /// The number that it takes, or 0.
-    fn parameter(self) -> f32 {
+    /// The numbers that it takes, or 0.
+    fn parameters(self) -> [f32; 2] {
         match self {
-            Self::Scale(x) | Self::AddScaled(x) | Self::SoftCap(x) | Self::Clamp(x) => x,
-            _ => 0.0,
+            Self::Scale(x) | Self::AddScaled(x) | Self::SoftCap(x) | Self::Clamp(x) => [x, 0.0],
+            Self::ClampedSwiglu { alpha, limit } => [limit, alpha],
+            _ => [0.0; 2],
         }
     }
 
@@ -103,10 +121,14 @@ impl Function {
             Self::GeluTanhMul => "elementwise/gelu_tanh_mul",
             Self::QuickGelu => "elementwise/quick_gelu",
             Self::Relu => "elementwise/relu",
+            Self::SquaredRelu => "elementwise/squared_relu",
+            Self::Sigmoid => "elementwise/sigmoid",
             Self::Scale(_) => "elementwise/scale",
             Self::AddScaled(_) => "elementwise/add_scaled",
             Self::SoftCap(_) => "elementwise/soft_cap",
             Self::Clamp(_) => "elementwise/clamp",
+            Self::ClampedSwiglu { .. } => "elementwise/clamped_swiglu",
+            Self::RowGate => "elementwise/row_gate",
         }
     }
 
@@ -129,21 +151,31 @@ impl Function {
             Self::GeluTanhMul => gelu_tanh(a) * b,
             Self::QuickGelu => (f64::from(a) / (1.0 + (-1.702 * f64::from(a)).exp())) as f32,
             Self::Relu => a.max(0.0),
+            Self::SquaredRelu => a.max(0.0) * a.max(0.0),
+            Self::Sigmoid => (1.0 / (1.0 + (-f64::from(a)).exp())) as f32,
             Self::Scale(x) => a * x,
             Self::AddScaled(x) => a + b * x,
             Self::SoftCap(x) => x * (a / x).tanh(),
             Self::Clamp(x) => a.clamp(-x, x),
+            Self::ClampedSwiglu { alpha, limit } => {
+                let gate = f64::from(a.min(limit));
+                ((f64::from(b.clamp(-limit, limit)) + 1.0) * gate / (1.0 + (-f64::from(alpha) * gate).exp())) as f32
+            }
+            Self::RowGate => (f64::from(a) / (1.0 + (-f64::from(b)).exp())) as f32,
         }
     }
 
-    /// CPU reference. `a, b: [rows, width]` → the same; `b` is `a` for functions of one value.
+    /// CPU reference. `a, b: [rows, width]` → the same; `b` is `a` for functions of one value. Of `b` a row gate reads the first
+    /// column.
     pub fn reference(self, a: &Rows, b: &Rows) -> Rows {
-        let data = a.data.iter().zip(&b.data).map(|(a, b)| self.value(*a, *b)).collect();
-        Rows { data, width: a.width }
+        let column = |j: usize| if self == Self::RowGate { 0 } else { j };
+        let value = |i: usize| self.value(a.data[i], b.row(i / a.width)[column(i % a.width)]);
+        Rows { data: (0..a.data.len()).map(value).collect(), width: a.width }
     }
 
     /// GPU lowering.
     pub fn lower(self, label: &str, a: &Operand, b: &Operand, y: &Operand) -> Vec<DispatchSpec> {
+        let [value, second] = self.parameters();
         let params = Params {
             n_quads: y.width.div_ceil(4),
             a_stride: a.stride_quads(),
@@ -151,8 +183,10 @@ impl Function {
             b_stride: b.stride_quads(),
             b_offset: b.offset_quads(),
             y_stride: y.stride_quads(),
-            value: self.parameter(),
-            pad: 0,
+            value,
+            second,
+            b_step: u32::from(self != Self::RowGate),
+            pad: [0; 3],
         };
         let kernel = KernelSpec::new("elementwise").slot("FUNCTION", self.file());
         let buffers = vec![Rc::clone(&a.buffer), Rc::clone(&b.buffer), Rc::clone(&y.buffer)];
@@ -171,7 +205,9 @@ params! {
         b_offset: u32,
         y_stride: u32,
         value: f32,
-        pad: u32,
+        second: f32,
+        b_step: u32,
+        pad: [u32; 3],
     }
 }
 

@@ -11,7 +11,7 @@ use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 
 /// Workgroups in one row of the matvec grid (`shaders/matvec.wgsl`).
-const GRID_WIDTH: u32 = 32_768;
+pub(super) const GRID_WIDTH: u32 = 32_768;
 /// Rows of activations in a tile of `shaders/matmul_rows.wgsl`, which reads and writes whole ones; operands have room.
 pub const TILE_ROWS: u32 = 8;
 /// Invocations of a workgroup of `shaders/matvec_rows.wgsl`; few, so that two threads share small matrices evenly.

@@ -6,6 +6,8 @@
 pub mod attention;
 pub mod elementwise;
 pub mod embedding;
+pub mod expert_linear;
+pub mod expert_sum;
 pub mod kv_write;
 pub mod linear;
 pub mod norm;
@@ -13,8 +15,12 @@ pub mod pool;
 pub mod rms_norm;
 pub mod rope;
 pub mod rope_attention;
+pub mod route;
 pub mod sample;
 pub mod select_rows;
+pub mod selective_scan;
+pub mod short_conv;
+pub mod wkv;
 
 use std::rc::Rc;
 
@@ -36,6 +42,12 @@ pub enum Op {
     Norm(norm::Norm),
     /// `x · wᵀ`, with bias and residual.
     Linear(linear::Linear),
+    /// The experts of each row.
+    Route(route::Route),
+    /// `x · wᵀ` with the weights of each row's experts.
+    ExpertLinear(expert_linear::ExpertLinear),
+    /// The weighted sum of what they gave.
+    ExpertSum(expert_sum::ExpertSum),
     /// Rotary position embedding.
     Rope(rope::Rope),
     /// Keys and values into the cache.
@@ -44,6 +56,12 @@ pub enum Op {
     Attention(attention::Attention),
     /// Rotary embedding, cache write and attention of one row.
     RopeAttention(rope_attention::RopeAttention),
+    /// A causal convolution over time.
+    ShortConv(short_conv::ShortConv),
+    /// A selective state space.
+    SelectiveScan(selective_scan::SelectiveScan),
+    /// RWKV-4's average.
+    Wkv(wkv::Wkv),
     /// Element by element.
     Elementwise(elementwise::Function),
     /// The rows whose logits are wanted.
@@ -242,6 +260,38 @@ pub struct GpuKvLayer {
     pub capacity: u32,
 }
 
+/// Positions whose states are kept. A sequence can go back by one less, and beyond that to its beginning only.
+pub const STATE_POSITIONS: u32 = 8;
+
+/// What a layer keeps of the last positions on the CPU: `[slots, positions, width]`, position `p` at `p % positions`. What is
+/// before position 0 is zeros, or what an op says.
+#[derive(Clone, Debug)]
+pub struct CpuState {
+    /// The values.
+    pub data: Vec<f32>,
+    /// Positions.
+    pub positions: usize,
+    /// Values of a position.
+    pub width: usize,
+}
+
+impl CpuState {
+    /// What is kept of a position.
+    pub fn at(&mut self, slot: u32, position: u32) -> &mut [f32] {
+        let first = (slot as usize * self.positions + position as usize % self.positions) * self.width;
+        &mut self.data[first..first + self.width]
+    }
+}
+
+/// The same on the GPU.
+#[derive(Clone, Debug)]
+pub struct GpuState {
+    /// The values; each position has whole vec4s.
+    pub buffer: Rc<GpuBuffer>,
+    /// Positions.
+    pub positions: u32,
+}
+
 /// What lowering an op needs besides its operands.
 pub struct Lowering<'a> {
     /// The kernels to use.
@@ -294,6 +344,9 @@ pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("attention_values", attention::RowsParams::LAYOUT),
     ("elementwise", elementwise::Params::LAYOUT),
     ("embedding", embedding::Params::LAYOUT),
+    ("expert_linear", expert_linear::Params::LAYOUT),
+    ("expert_linear_rows", expert_linear::Params::LAYOUT),
+    ("expert_sum", expert_sum::Params::LAYOUT),
     ("kv_write", kv_write::Params::LAYOUT),
     ("matmul_rows", linear::Params::LAYOUT),
     ("matmul_tile", linear::Params::LAYOUT),
@@ -308,10 +361,14 @@ pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("rope_attention", rope_attention::SplitParams::LAYOUT),
     ("rope_attention_combine", rope_attention::CombineParams::LAYOUT),
     ("rope_attention_rows", rope_attention::SplitParams::LAYOUT),
+    ("route", route::Params::LAYOUT),
     ("sample_best", sample::BestParams::LAYOUT),
     ("sample_filtered", sample::LogitParams::LAYOUT),
     ("sample_slices", sample::LogitParams::LAYOUT),
     ("select_rows", select_rows::Params::LAYOUT),
+    ("selective_scan", selective_scan::Params::LAYOUT),
+    ("short_conv", short_conv::Params::LAYOUT),
+    ("wkv", wkv::Params::LAYOUT),
 ];
 
 /// Weights of the CPU references, read a row at a time.

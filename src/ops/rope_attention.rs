@@ -36,12 +36,12 @@ impl RopeAttention {
     }
 
     /// CPU reference: the three ops one after the other. `q: [rows, heads · head_dim]`, `k, v: [rows, kv_heads · head_dim]`,
-    /// `table: [positions, rotary_dim / 2]` of (cos, sin) → the shape of `q`.
+    /// `table: [positions, rotary_dim / 2]` of (cos, sin), `sinks: [heads]` → the shape of `q`.
     pub fn reference(
         &self,
         cache: &mut CpuKvLayer,
         qkv: [&Rows; 3],
-        table: Option<&[[f32; 2]]>,
+        (table, sinks): (Option<&[[f32; 2]]>, Option<&[f32]>),
         rows: &[StepRow],
     ) -> Rows {
         let Attention { layer, heads, kv_heads, head_dim, .. } = self.attention;
@@ -51,7 +51,7 @@ impl RopeAttention {
         };
         let [q, k, v] = qkv;
         KvWrite { layer, kv_heads, head_dim }.reference(cache, &rotate(k, kv_heads), v, rows);
-        self.attention.reference(cache, &rotate(q, heads), rows, Around::default())
+        self.attention.reference(cache, &rotate(q, heads), rows, Around { sinks, ..Around::default() })
     }
 
     /// GPU lowering, for steps of one row: the splits, and their sum. `room` holds [`partial_bytes`].
@@ -60,7 +60,7 @@ impl RopeAttention {
         ctx: &Lowering<'_>,
         label: &str,
         cache: &GpuKvLayer,
-        table: Option<&Rc<GpuBuffer>>,
+        (table, sinks): (Option<&Rc<GpuBuffer>>, Option<&Rc<GpuBuffer>>),
         qkv: [&Operand; 3],
         y: &Operand,
     ) -> Vec<DispatchSpec> {
@@ -119,8 +119,17 @@ impl RopeAttention {
         split.kv_bytes = Box::new(move |s| {
             u64::from(if window == 0 { s.kv_length } else { s.kv_length.min(window) }) * position_bytes
         });
-        let params = CombineParams { heads, head_quads, window, tile, max_splits, pad: [0; 3] };
-        let buffers = vec![Rc::clone(ctx.step), Rc::clone(ctx.partials), Rc::clone(&y.buffer)];
+        let params = CombineParams {
+            heads,
+            head_quads,
+            window,
+            tile,
+            max_splits,
+            has_sinks: u32::from(sinks.is_some()),
+            pad: [0; 2],
+        };
+        let sinks = Rc::clone(sinks.unwrap_or(ctx.nothing));
+        let buffers = vec![Rc::clone(ctx.step), Rc::clone(ctx.partials), sinks, Rc::clone(&y.buffer)];
         let groups = (heads * head_quads).div_ceil(16);
         let grid = Box::new(move |_: &StepShape| [groups, 1, 1]);
         vec![split, dispatch(label, KernelSpec::new("rope_attention_combine"), &params, buffers, grid)]
@@ -168,6 +177,7 @@ params! {
         window: u32,
         tile: u32,
         max_splits: u32,
-        pad: [u32; 3],
+        has_sinks: u32,
+        pad: [u32; 2],
     }
 }

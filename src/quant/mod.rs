@@ -89,10 +89,14 @@ pub enum Format {
     TQ1_0,
     /// Ternary, 2-bit, 256 a block, one scale.
     TQ2_0,
+    /// [`Format::MXFP4`]'s codes, of which [`Format::MXFP4_SCALES`] has the scales.
+    MXFP4_CODES,
+    /// [`Format::MXFP4`]'s scales.
+    MXFP4_SCALES,
 }
 
 impl Format {
-    /// Every format: tests run over this list.
+    /// Every format of a whole matrix: tests run over this list.
     pub const ALL: [Self; 18] = [
         Self::F32,
         Self::F16,
@@ -135,6 +139,8 @@ impl Format {
             Self::MXFP4 => &mxfp4::SPEC,
             Self::TQ1_0 => &tq1_0::SPEC,
             Self::TQ2_0 => &tq2_0::SPEC,
+            Self::MXFP4_CODES => &mxfp4::CODES,
+            Self::MXFP4_SCALES => &mxfp4::SCALES,
         }
     }
 
@@ -161,7 +167,7 @@ impl Format {
             Self::Q6_K => "quant/q6_k",
             Self::IQ4_NL => "quant/iq4_nl",
             Self::IQ4_XS => "quant/iq4_xs",
-            Self::MXFP4 => "quant/mxfp4",
+            Self::MXFP4 | Self::MXFP4_CODES | Self::MXFP4_SCALES => "quant/mxfp4",
             Self::TQ1_0 => "quant/tq1_0",
             Self::TQ2_0 => "quant/tq2_0",
         }
@@ -180,6 +186,14 @@ impl Format {
     /// Whether weights are stored one by one, as floats.
     pub fn is_float(self) -> bool {
         self.block_weights() == 1
+    }
+
+    /// The format of a matrix that is stored so, or of which a part is.
+    pub fn whole(self) -> Self {
+        match self {
+            Self::MXFP4_CODES | Self::MXFP4_SCALES => Self::MXFP4,
+            format => format,
+        }
     }
 
     /// Bytes of one stored row of `cols` weights.

@@ -89,3 +89,22 @@ pub fn max_difference(a: &[f32], b: &[f32]) -> f32 {
 pub fn argmax(values: &[f32]) -> usize {
     (0..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
 }
+
+/// A safetensors file: dtype, shape and bytes by name.
+pub type Tensors = std::collections::BTreeMap<String, (String, Vec<usize>, Vec<u8>)>;
+
+/// The weights of a fixture in one safetensors file.
+pub fn safetensors(name: &str) -> Tensors {
+    let bytes = std::fs::read(fixture(&format!("arch/{name}/model.safetensors"))).expect("a fixture");
+    let header_bytes = u64::from_le_bytes(bytes[..8].try_into().expect("eight")) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header_bytes]).expect("JSON");
+    let mut tensors = Tensors::new();
+    for (name, entry) in header.as_object().expect("an object").iter().filter(|(name, _)| *name != "__metadata__") {
+        let number = |value: &serde_json::Value| value.as_u64().expect("a number") as usize;
+        let shape = entry["shape"].as_array().expect("a shape").iter().map(number).collect();
+        let [begin, end] = [0, 1].map(|i| 8 + header_bytes + number(&entry["data_offsets"][i]));
+        let dtype = entry["dtype"].as_str().expect("a dtype").to_owned();
+        tensors.insert(name.clone(), (dtype, shape, bytes[begin..end].to_vec()));
+    }
+    tensors
+}

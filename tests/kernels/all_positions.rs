@@ -86,17 +86,28 @@ async fn check(bench: &Bench, case: Case, kv: KvFormat) {
     let table = random.rows(heads as usize, 2 * reach.unwrap_or(0) as usize + 1).data;
     let biases = bench.vector(&table);
     let bias = reach.map(|reach| PositionBias { table: 0, reach });
-    let op = Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap: 0.0, alibi: 0.0, bias };
+    let op = Attention {
+        layer: 0,
+        heads,
+        kv_heads,
+        head_dim,
+        scale: 0.3,
+        mask,
+        soft_cap: 0.0,
+        alibi: 0.0,
+        bias,
+        sinks: None,
+    };
     let rows = &all[..length as usize];
     let q = random.rows(rows.len(), (heads * head_dim) as usize);
-    let around = Around { source_length, biases: reach.map(|_| table.as_slice()) };
+    let around = Around { source_length, biases: reach.map(|_| table.as_slice()), sinks: None };
     let wanted = op.reference(&cpu, &q, rows, around);
     let shape = StepShape { source_length, ..bench.write_step_about(rows, 1, source_length) };
     let room = Rc::new(bench.gpu.create_buffer("scores", score_bytes(256, heads, CAPACITY), Usage::Storage));
     for scores in [None, Some(&room)] {
         let ctx = Lowering { scores, ..bench.lowering(variants, 256) };
         let y = bench.room(rows.len(), q.width);
-        let around = Around { source_length: 0, biases: reach.map(|_| &biases) };
+        let around = Around { source_length: 0, biases: reach.map(|_| &biases), sinks: None };
         let specs = op.lower(&ctx, "y", &gpu, around, (&bench.operand(&q, 64), &y));
         let keys = (specs[0].kv_bytes)(&shape);
         assert!(keys > 0 && specs.iter().any(|spec| (spec.work)(&shape) > 0));

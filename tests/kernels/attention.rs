@@ -31,6 +31,15 @@ struct Case {
     capacity: u32,
     /// Soft cap and factor of linear biases.
     adjusted: (f32, f32),
+    /// Whether heads have sinks.
+    sinks: bool,
+}
+
+impl Case {
+    /// Sinks as large as scores are, larger, and far below.
+    fn sinks(&self) -> Option<Vec<f32>> {
+        self.sinks.then(|| (0..self.heads).map(|head| [0.5, 4.0, -50.0, 90.0, -1.0][head as usize % 5]).collect())
+    }
 }
 
 /// Scores as they are.
@@ -62,7 +71,8 @@ impl<'a> Both<'a> {
 
     fn attention(&self) -> Attention {
         let Case { heads, kv_heads, head_dim, mask, adjusted: (soft_cap, alibi), .. } = self.case;
-        Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap, alibi, bias: None }
+        let sinks = self.case.sinks.then_some(0);
+        Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap, alibi, bias: None, sinks }
     }
 
     fn kv_width(&self) -> usize {
@@ -79,26 +89,29 @@ impl<'a> Both<'a> {
 
     /// Attention of these rows by one choice of kernels, compared with the reference.
     async fn check(&self, rows: &[StepRow], q: &Rows, kernels: Kernels, label: &str) {
-        let Case { heads, kv_heads, head_dim, mask, length, capacity, adjusted } = self.case;
+        let Case { heads, kv_heads, head_dim, mask, length, capacity, adjusted, sinks } = self.case;
         let room = score_bytes(64, heads, capacity);
         let room = Rc::new(self.bench.gpu.create_buffer("scores", room, Usage::Storage));
         let scores = (kernels == Kernels::Scores).then_some(&room);
         let ctx = Lowering { scores, ..self.lowering() };
         let step = self.bench.write_step(rows, 1);
-        let wanted = self.attention().reference(&self.cpu, q, rows, Around::default());
+        let (cpu_sinks, q_on_gpu) = (self.case.sinks(), self.bench.operand(q, 64));
+        let gpu_sinks = cpu_sinks.as_ref().map(|sinks| self.bench.vector(sinks));
+        let around = Around { sinks: cpu_sinks.as_deref(), ..Around::default() };
+        let wanted = self.attention().reference(&self.cpu, q, rows, around);
         // Whole, and cut into as many dispatches as there are rows or tiles at most.
         let least = u64::from(heads * head_dim * length);
         for max_work in [ctx.max_work, 3 * least, 1] {
             let ctx = Lowering { max_work, ..ctx };
             let y = self.bench.room(rows.len(), q.width);
-            let specs =
-                self.attention().lower(&ctx, "y", &self.gpu, Around::default(), (&self.bench.operand(q, 64), &y));
+            let around = Around { sinks: gpu_sinks.as_ref(), ..Around::default() };
+            let specs = self.attention().lower(&ctx, "y", &self.gpu, around, (&q_on_gpu, &y));
             let declared: u64 = specs.iter().map(|spec| (spec.work)(&step)).sum();
             let busy = specs.iter().filter(|spec| !(spec.grid)(&step).contains(&0)).count();
             self.bench.run(specs, &step);
             // Scores, exponentials and sums in f32 against f64; the reference reads the cache as rounded.
             let case = format!(
-                "{heads}/{kv_heads} × {head_dim}, {mask:?}, {length}, {adjusted:?}, {:?}, {kernels:?}, {label}, {max_work}",
+                "{heads}/{kv_heads} × {head_dim}, {mask:?}, {length}, {adjusted:?}, sinks {sinks}, {:?}, {kernels:?}, {label}, {max_work}",
                 self.kv
             );
             assert_close(&case, &self.bench.read(&y, rows.len()).await, &wanted, 3e-6);
@@ -150,6 +163,7 @@ pub async fn attention_over_the_cache() {
         length,
         capacity: 200,
         adjusted: PLAIN,
+        sinks: false,
     };
     let cases = [
         case(1, 1, 1, Mask::Causal, 1),
@@ -166,6 +180,8 @@ pub async fn attention_over_the_cache() {
         Case { adjusted: (1.5, 0.0), ..case(4, 2, 16, Mask::Window(8), 70) },
         Case { adjusted: (0.0, 1.0), ..case(8, 8, 64, Mask::Causal, 60) },
         Case { adjusted: (0.0, 0.35), ..case(7, 1, 9, Mask::Causal, 80) },
+        Case { sinks: true, ..case(6, 2, 16, Mask::Window(8), 70) },
+        Case { sinks: true, ..case(5, 1, 130, Mask::Causal, 60) },
         // A cache that is full, of no whole quads of positions.
         Case { capacity: 67, ..case(3, 3, 8, Mask::Causal, 67) },
     ];
@@ -180,7 +196,8 @@ pub async fn attention_over_the_cache() {
 pub async fn rows_of_several_slots() {
     let bench = Bench::new().await;
     for (head_dim, mask) in [(8, Mask::Causal), (80, Mask::Window(7)), (132, Mask::Causal)] {
-        let case = Case { heads: 6, kv_heads: 2, head_dim, mask, length: 40, capacity: 40, adjusted: PLAIN };
+        let case =
+            Case { heads: 6, kv_heads: 2, head_dim, mask, length: 40, capacity: 40, adjusted: PLAIN, sinks: false };
         let mut random = Random(u64::from(head_dim));
         let mut both = Both::new(&bench, case, KvFormat::F32);
         for slot in [0, 1] {
@@ -206,7 +223,7 @@ pub async fn attention_reads_the_window_only() {
         [(6, 2, 64, 0, 64), (6, 2, 64, 9, 1), (9, 3, 64, 17, 50), (2, 2, 128, 20, 33), (4, 1, 256, 3, 9)]
     {
         let mask = if window == 0 { Mask::Causal } else { Mask::Window(window) };
-        let case = Case { heads, kv_heads, head_dim, mask, length: 130, capacity: 200, adjusted: PLAIN };
+        let case = Case { heads, kv_heads, head_dim, mask, length: 130, capacity: 200, adjusted: PLAIN, sinks: false };
         let mut random = Random(u64::from(head_dim));
         let mut both = Both::new(&bench, case, KvFormat::F32);
         // The first rows stand at `start`; around what they may read there is nothing but NaN.
@@ -255,6 +272,7 @@ pub async fn attention_in_splits() {
         length,
         capacity: 2200,
         adjusted: PLAIN,
+        sinks: false,
     };
     let cases = [
         (case(1, 1, 4, Mask::Causal, 3), 0),
@@ -263,6 +281,7 @@ pub async fn attention_in_splits() {
         (case(2, 1, 128, Mask::Window(5), 20), 128),
         (case(8, 4, 24, Mask::Window(70), 150), 16),
         (case(4, 2, 256, Mask::Causal, 66), 256),
+        (Case { sinks: true, ..case(6, 2, 16, Mask::Window(9), 80) }, 16),
     ];
     for (case, rotary_dim) in cases {
         for kv in [KvFormat::F32, KvFormat::F16] {
@@ -295,8 +314,10 @@ async fn check_splits(bench: &Bench, case: &Case, rotary_dim: u32, kv: KvFormat,
         Usage::Storage,
     ));
     let ctx = Lowering { partials: &room, ..bench.lowering(variants, 1) };
-    let (soft_cap, alibi, bias) = (0.0, 0.0, None);
-    let attention = Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap, alibi, bias };
+    let (soft_cap, alibi, bias, sinks) = (0.0, 0.0, None, case.sinks.then_some(0));
+    let attention = Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap, alibi, bias, sinks };
+    let sinks = case.sinks();
+    let gpu_sinks = sinks.as_ref().map(|sinks| bench.vector(sinks));
     let op = RopeAttention { attention, rotary_dim, table: 0 };
     let (cpu_table, gpu_table) = ((rotary_dim > 0).then_some(&table[..]), (rotary_dim > 0).then_some(&gpu_table));
     for position in start..start + length {
@@ -304,10 +325,10 @@ async fn check_splits(bench: &Bench, case: &Case, rotary_dim: u32, kv: KvFormat,
         let step = bench.write_step(&row, 1);
         let (q, k) = (random.rows(1, (heads * head_dim) as usize), random.rows(1, (kv_heads * head_dim) as usize));
         let v = random.rows(1, k.width);
-        let wanted = op.reference(&mut cpu, [&q, &k, &v], cpu_table, &row);
+        let wanted = op.reference(&mut cpu, [&q, &k, &v], (cpu_table, sinks.as_deref()), &row);
         let (gpu_q, gpu_k, gpu_v) = (bench.operand(&q, 32), bench.operand(&k, 64), bench.operand(&v, 0));
         let y = bench.room(1, q.width);
-        bench.run(op.lower(&ctx, "y", &gpu, gpu_table, [&gpu_q, &gpu_k, &gpu_v], &y), &step);
+        bench.run(op.lower(&ctx, "y", &gpu, (gpu_table, gpu_sinks.as_ref()), [&gpu_q, &gpu_k, &gpu_v], &y), &step);
         let label = format!(
             "{heads}/{kv_heads} × {head_dim}, rotary {rotary_dim}, {mask:?}, {kv:?}, {reduce:?}, at {position}"
         );

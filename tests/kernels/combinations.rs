@@ -13,12 +13,17 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
     for name in [
         "attention_softmax",
         "pool",
+        "expert_sum",
         "rope",
         "rope_attention_combine",
+        "route",
         "sample_best",
         "sample_filtered",
         "sample_slices",
         "select_rows",
+        "selective_scan",
+        "short_conv",
+        "wkv",
     ] {
         all.push((name, Vec::new()));
     }
@@ -38,11 +43,13 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
             let reduce = [("REDUCE", reduce.file()), ("ACT", "act/plain")];
             all.push(("matvec", with(&[&reduce, &[("INPUT", "input/plain")], &rows])));
+            all.push(("expert_linear", with(&[&reduce])));
             for gate in [gate, gates[0], gates[1]] {
                 all.push(("matvec", with(&[&reduce, &[("INPUT", "input/norm")], &gate])));
             }
         }
         for act in ["act/plain", "act/broadcast4"] {
+            all.push(("expert_linear_rows", with(&[&[("ACT", act)]])));
             all.push(("matmul_rows", with(&[&[("ACT", act)]])));
         }
         let four = [("EPILOGUE", "epilogue/four"), gate[1]];
@@ -92,6 +99,8 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         "iq4_nl",
         "iq4_xs",
         "mxfp4",
+        "mxfp4_codes",
+        "mxfp4_scales",
         "tq1_0",
         "tq2_0",
     ] {

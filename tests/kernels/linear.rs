@@ -16,7 +16,7 @@ const TOLERANCE: f32 = 2e-6;
 
 /// Kernels sum up Q6_K's codes as they are stored, 0 to 63, and take 32 times the sum of x off: the sums that are rounded are
 /// larger than the result (off by 5.9e-6 of a row of 256 on SwiftShader).
-fn tolerance(format: Format) -> f32 {
+pub fn tolerance(format: Format) -> f32 {
     if format == Format::Q6_K { 4.0 * TOLERANCE } else { TOLERANCE }
 }
 

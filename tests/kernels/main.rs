@@ -8,11 +8,13 @@
 
 mod all_positions;
 mod attention;
+mod experts;
 mod harness;
 mod linear;
 mod repack;
 mod rows;
 mod sample;
+mod states;
 
 /// Runs the cases, each as a test.
 macro_rules! tests {
@@ -32,6 +34,10 @@ tests![
     attention::attention_reads_the_window_only,
     attention::half_floats_are_clamped,
     attention::rows_of_several_slots,
+    experts::expert_sums,
+    experts::experts_in_every_format,
+    experts::experts_in_parts,
+    experts::routes,
     linear::a_grid_of_several_rows,
     linear::a_matrix_larger_than_a_binding_is_split_by_rows,
     linear::embedding_in_every_format,
@@ -49,4 +55,7 @@ tests![
     sample::drawn_tokens_are_counted,
     sample::the_best_is_the_lowest_of_equals_and_what_is_not_finite_is_reported,
     sample::what_the_gpu_cannot_draw_is_left_to_the_cpu,
+    states::decaying_averages,
+    states::selective_scans,
+    states::short_convolutions,
 ];

@@ -6,6 +6,8 @@
 mod all_positions;
 #[path = "../kernels/attention.rs"]
 mod attention;
+#[path = "../kernels/experts.rs"]
+mod experts;
 #[path = "../kernels/harness.rs"]
 mod harness;
 #[path = "../kernels/linear.rs"]
@@ -18,6 +20,8 @@ mod rows;
 #[path = "../kernels/sample.rs"]
 mod sample;
 mod shaders;
+#[path = "../kernels/states.rs"]
+mod states;
 mod store;
 
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -42,6 +46,10 @@ tests![
     attention::attention_reads_the_window_only,
     attention::half_floats_are_clamped,
     attention::rows_of_several_slots,
+    experts::expert_sums,
+    experts::experts_in_every_format,
+    experts::experts_in_parts,
+    experts::routes,
     linear::a_grid_of_several_rows,
     linear::a_matrix_larger_than_a_binding_is_split_by_rows,
     linear::embedding_in_every_format,
@@ -60,4 +68,7 @@ tests![
     sample::the_best_is_the_lowest_of_equals_and_what_is_not_finite_is_reported,
     sample::what_the_gpu_cannot_draw_is_left_to_the_cpu,
     shaders::every_combination_compiles_without_a_message,
+    states::decaying_averages,
+    states::selective_scans,
+    states::short_convolutions,
 ];

@@ -17,6 +17,8 @@ pub(super) type Names = &'static [(&'static str, &'static str)];
 pub(super) struct Arch {
     /// Its name in GGUF, which also starts its keys.
     pub gguf: &'static str,
+    /// Whether it is for files with `expert_count`: there may be two architectures of a name.
+    pub mixture: bool,
     /// Hugging Face's `model_type`.
     pub model_type: &'static str,
     /// `hidden_act`, which GGUF leaves unsaid.
@@ -29,9 +31,13 @@ pub(super) struct Arch {
     pub layers: &'static str,
     /// Stems inside `blk.N.` and inside a layer, likewise; the first that fits counts.
     pub layer_tensors: &'static [Names],
+    /// The same for tensors whose names end there.
+    pub bare_tensors: Names,
     /// Layers of two stacks: what is before `blk.N.` in the first and in the second, where Hugging Face's names of the second's
     /// layers begin, and their stems.
     pub decoder: Option<([&'static str; 2], &'static str, &'static [Names])>,
+    /// Whether layers have heads and an MLP.
+    pub attends: bool,
     /// Whether rows of `attn_q` and `attn_k` are interleaved for GGUF's rope where Hugging Face's are not.
     pub rope_interleaved: bool,
     /// More hyperparameters, after `{gguf}.`.
@@ -40,13 +46,14 @@ pub(super) struct Arch {
     pub flags: Names,
 }
 
-/// The architecture that GGUF calls `name`.
+/// The architecture that GGUF calls `name`, with a mixture of experts or without.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Unsupported`] for one that is not in the table.
-pub(super) fn find(name: &str) -> Result<&'static Arch> {
-    ARCHS.iter().find(|arch| arch.gguf == name).ok_or_else(|| {
-        Error::unsupported(format!("architecture {name}"), format!("models of architecture {name:?} cannot be run"))
+pub(super) fn find(name: &str, mixture: bool) -> Result<&'static Arch> {
+    ARCHS.iter().find(|arch| arch.gguf == name && arch.mixture == mixture).ok_or_else(|| {
+        let what = if mixture { format!("{name} of experts") } else { name.to_owned() };
+        Error::unsupported(format!("architecture {what}"), format!("models of architecture {what:?} cannot be run"))
     })
 }
 
@@ -60,11 +67,12 @@ pub(super) struct Dims {
 impl Arch {
     /// Hugging Face's name of a tensor and how its rows are stored, or `None` for a tensor that this architecture has not.
     pub fn tensor(&self, gguf_name: &str, dims: &Dims) -> Option<(String, RowMap)> {
-        let (stem, part) = gguf_name.rsplit_once('.').filter(|(_, part)| matches!(*part, "weight" | "bias"))?;
+        let part_of = gguf_name.rsplit_once('.').filter(|(_, part)| matches!(*part, "weight" | "bias"));
+        let (stem, part) = part_of.map_or((gguf_name, None), |(stem, part)| (stem, Some(part)));
         let find = |names: &[Names], stem: &str| {
             names.iter().copied().flatten().find(|(gguf, _)| *gguf == stem).map(|(_, name)| *name)
         };
-        if let Some(name) = find(self.tensors, stem) {
+        if let Some((name, part)) = find(self.tensors, stem).zip(part) {
             return Some((format!("{name}.{part}"), RowMap::Identity));
         }
         let first = (self.first_stack(), self.layers, self.layer_tensors, dims.num_hidden_layers);
@@ -78,6 +86,10 @@ impl Arch {
         if number >= n_layers || number.to_string() != layer {
             return None;
         }
+        let Some(part) = part else {
+            let name = find(&[self.bare_tensors], stem)?;
+            return Some((format!("{layers}.{number}.{name}"), RowMap::Identity));
+        };
         let name = find(names, stem)?;
         let row_map = match stem {
             "attn_q" | "attn_k" if self.rope_interleaved => RowMap::RopeInterleaved { head_dim: dims.head_dim },
@@ -100,11 +112,29 @@ impl Arch {
         let key = |stem: &str| format!("{}.{stem}", self.gguf);
         let num_hidden_layers = meta.count(&key("block_count"), None, 1024)?;
         let hidden_size = meta.count(&key("embedding_length"), None, 1 << 20)?;
-        let intermediate_size = meta.count(&key("feed_forward_length"), None, 1 << 24)?;
-        let heads = meta.count(&key("attention.head_count"), None, 1 << 16)?;
-        let kv_heads = meta.count(&key("attention.head_count_kv"), Some(heads), 1 << 16)?;
+        let of_heads = |stem: &str, most: u32| if self.attends { meta.count(&key(stem), None, most) } else { Ok(1) };
+        let intermediate_size = of_heads("feed_forward_length", 1 << 24)?;
+        let heads = of_heads("attention.head_count", 1 << 16)?;
+        let kv_key = key("attention.head_count_kv");
+        // One number for each layer: 0 for those that do not attend.
+        let by_layer = meta.ints(&kv_key)?;
+        let kv_heads = match &by_layer {
+            _ if !self.attends => 1,
+            None => meta.count(&kv_key, Some(heads), 1 << 16)?,
+            Some(list) => {
+                let most = list.iter().copied().max().unwrap_or(0);
+                if list.len() as u64 != u64::from(num_hidden_layers) || most < 1 {
+                    return Err(bad_value(&kv_key, "must have a number for each layer"));
+                }
+                if list.iter().any(|n| *n != most && *n != 0) {
+                    let what = "layers of different attention.head_count_kv";
+                    return Err(Error::unsupported(what, format!("{what} cannot be run")));
+                }
+                most as u32
+            }
+        };
         if heads % kv_heads != 0 {
-            return Err(bad_value(&key("attention.head_count_kv"), "must divide attention.head_count"));
+            return Err(bad_value(&kv_key, "must divide attention.head_count"));
         }
         let head_dim = match meta.u32(&key("attention.key_length"))? {
             Some(_) => meta.count(&key("attention.key_length"), None, 1 << 16)?,
@@ -115,9 +145,6 @@ impl Arch {
             && value_length != head_dim
         {
             return Err(Error::unsupported("keys and values of different length", "keys and values differ in length"));
-        }
-        if meta.u32(&key("expert_count"))?.unwrap_or(0) > 0 {
-            return Err(Error::unsupported("mixture of experts", "mixtures of experts cannot be run"));
         }
         let eps_key =
             key(if self.layer_norms { "attention.layer_norm_epsilon" } else { "attention.layer_norm_rms_epsilon" });
@@ -168,6 +195,10 @@ impl Arch {
             let name = |slides: &bool| if *slides { "sliding_attention" } else { "full_attention" };
             config.insert("layer_types".into(), slides.iter().map(name).collect::<Vec<_>>().into());
         }
+        if let Some(list) = by_layer.filter(|list| list.contains(&0)) {
+            let name = |kv_heads: &i32| if *kv_heads == 0 { "conv" } else { "full_attention" };
+            config.insert("layer_types".into(), list.iter().map(name).collect::<Vec<_>>().into());
+        }
         // What these files leave unsaid (llama.cpp `llama-model.cpp`): the largest of each divide by the heads' share of the
         // hidden size, and not by the heads' length.
         let largest = matches!((self.gguf, num_hidden_layers), ("gemma2", 46) | ("gemma3", 62));
@@ -205,6 +236,10 @@ impl Arch {
             "yarn" => {
                 let factor = factor()?;
                 let mut scaling = json!({ "rope_type": "yarn", "factor": factor });
+                // Not said, and no other was published.
+                if self.model_type == "gpt_oss" {
+                    scaling["truncate"] = false.into();
+                }
                 if let Some(context) = meta.u32(&key("original_context_length"))? {
                     scaling["original_max_position_embeddings"] = context.into();
                 }

@@ -86,18 +86,36 @@ const T5_DECODER_MLP: Names = &[
     ("ffn_up", "layer.2.DenseReluDense.wi_1"),
     ("ffn_down", "layer.2.DenseReluDense.wo"),
 ];
+const EXPERTS: Names = &[
+    ("ffn_gate_inp", "mlp.gate"),
+    ("ffn_gate_exps", "mlp.experts.gate_proj"),
+    ("ffn_up_exps", "mlp.experts.up_proj"),
+    ("ffn_down_exps", "mlp.experts.down_proj"),
+];
+const SHARED_EXPERT: Names = &[
+    ("ffn_gate_inp_shexp", "mlp.shared_expert_gate"),
+    ("ffn_gate_shexp", "mlp.shared_expert.gate_proj"),
+    ("ffn_up_shexp", "mlp.shared_expert.up_proj"),
+    ("ffn_down_shexp", "mlp.shared_expert.down_proj"),
+];
+const EXPERT_COUNT: (&str, &str) = ("expert_count", "num_experts");
+const CHOSEN: (&str, &str) = ("expert_used_count", "num_experts_per_tok");
+const EXPERT_WIDTH: (&str, &str) = ("expert_feed_forward_length", "moe_intermediate_size");
 
 const WINDOW: (&str, &str) = ("attention.sliding_window", "sliding_window");
 
 const LLAMA: Arch = Arch {
     gguf: "llama",
+    mixture: false,
     model_type: "llama",
     hidden_act: "silu",
     layer_norms: false,
     tensors: &[TENSORS],
     layers: "model.layers",
     layer_tensors: &[ATTENTION, MLP, MLP_NORM],
+    bare_tensors: &[],
     decoder: None,
+    attends: true,
     rope_interleaved: true,
     keys: &[],
     flags: BIASES,
@@ -119,8 +137,112 @@ const COHERE: Arch = Arch {
 
 pub(super) const ARCHS: &[Arch] = &[
     LLAMA,
+    Arch {
+        mixture: true,
+        model_type: "mixtral",
+        layer_tensors: &[
+            ATTENTION,
+            MLP_NORM,
+            &[
+                ("ffn_gate_inp", "block_sparse_moe.gate"),
+                ("ffn_gate_exps", "block_sparse_moe.experts.w1"),
+                ("ffn_up_exps", "block_sparse_moe.experts.w3"),
+                ("ffn_down_exps", "block_sparse_moe.experts.w2"),
+            ],
+        ],
+        keys: &[EXPERT_COUNT, CHOSEN],
+        ..LLAMA
+    },
+    Arch {
+        gguf: "qwen2moe",
+        mixture: true,
+        model_type: "qwen2_moe",
+        layer_tensors: &[ATTENTION, MLP, MLP_NORM, EXPERTS, SHARED_EXPERT],
+        keys: &[
+            EXPERT_COUNT,
+            CHOSEN,
+            EXPERT_WIDTH,
+            ("expert_shared_feed_forward_length", "shared_expert_intermediate_size"),
+        ],
+        flags: &[("attn_q.bias", "qkv_bias")],
+        ..HALVES
+    },
+    Arch {
+        gguf: "qwen3moe",
+        mixture: true,
+        model_type: "qwen3_moe",
+        layer_tensors: &[ATTENTION, MLP, MLP_NORM, EXPERTS],
+        keys: &[EXPERT_COUNT, CHOSEN, EXPERT_WIDTH],
+        ..HALVES
+    },
+    Arch {
+        gguf: "gpt-oss",
+        mixture: true,
+        model_type: "gpt_oss",
+        layer_tensors: &[
+            &[
+                ("ffn_gate_inp", "mlp.router"),
+                ("attn_sinks", "self_attn.sinks"),
+                ("post_attention_norm", "post_attention_layernorm"),
+            ],
+            ATTENTION,
+            EXPERTS,
+        ],
+        keys: &[EXPERT_COUNT, CHOSEN, WINDOW],
+        ..HALVES
+    },
     Arch { gguf: "qwen2", model_type: "qwen2", ..HALVES },
     Arch { gguf: "qwen3", model_type: "qwen3", ..HALVES },
+    Arch {
+        gguf: "lfm2",
+        model_type: "lfm2",
+        tensors: &[TENSORS, &[("token_embd_norm", "model.embedding_norm")]],
+        layer_tensors: &[
+            &[
+                ("attn_norm", "operator_norm"),
+                ("attn_output", "self_attn.out_proj"),
+                ("attn_q_norm", "self_attn.q_layernorm"),
+                ("attn_k_norm", "self_attn.k_layernorm"),
+                ("shortconv.conv", "conv.conv"),
+                ("shortconv.in_proj", "conv.in_proj"),
+                ("shortconv.out_proj", "conv.out_proj"),
+                ("ffn_norm", "ffn_norm"),
+                ("ffn_gate", "feed_forward.w1"),
+                ("ffn_up", "feed_forward.w3"),
+                ("ffn_down", "feed_forward.w2"),
+            ],
+            ATTENTION,
+        ],
+        keys: &[("shortconv.l_cache", "conv_L_cache")],
+        flags: &[("shortconv.conv.bias", "conv_bias")],
+        ..HALVES
+    },
+    Arch {
+        gguf: "mamba",
+        model_type: "mamba",
+        tensors: &[&[("token_embd", "backbone.embeddings"), ("output_norm", "backbone.norm_f"), ("output", "lm_head")]],
+        layers: "backbone.layers",
+        layer_tensors: &[&[
+            ("attn_norm", "norm"),
+            ("ssm_in", "mixer.in_proj"),
+            ("ssm_conv1d", "mixer.conv1d"),
+            ("ssm_x", "mixer.x_proj"),
+            ("ssm_dt", "mixer.dt_proj"),
+            ("ssm_out", "mixer.out_proj"),
+        ]],
+        bare_tensors: &[("ssm_a", "mixer.A"), ("ssm_d", "mixer.D")],
+        attends: false,
+        keys: &[
+            ("ssm.conv_kernel", "conv_kernel"),
+            ("ssm.inner_size", "intermediate_size"),
+            ("ssm.state_size", "state_size"),
+            ("ssm.time_step_rank", "time_step_rank"),
+            // Falcon Mamba's norms.
+            ("ssm.dt_b_c_rms", "dt_b_c_rms"),
+        ],
+        flags: &[("ssm_in.bias", "use_bias"), ("ssm_conv1d.bias", "use_conv_bias")],
+        ..HALVES
+    },
     Arch { gguf: "smollm3", model_type: "smollm3", ..LLAMA },
     Arch {
         gguf: "granite",

@@ -77,6 +77,14 @@ impl<'a> Metadata<'a> {
         }
     }
 
+    /// An array of 32-bit integers; nothing where another value has the key.
+    pub fn ints(&self, key: &str) -> Result<Option<Vec<i32>>> {
+        match self.0.get(key) {
+            Some(Value::Array(array)) => array.i32s().map(Some).ok_or_else(|| Self::wrong(key, "of 32-bit integers")),
+            _ => Ok(None),
+        }
+    }
+
     pub fn array(&self, key: &str) -> Result<Option<Array<'a>>> {
         match self.0.get(key) {
             None => Ok(None),

@@ -33,6 +33,8 @@ pub struct AttentionSpec {
     pub alibi: f32,
     /// See [`Attention::bias`].
     pub bias: Option<PositionBias>,
+    /// See [`Attention::sinks`].
+    pub sinks: Option<usize>,
 }
 
 /// How distances share biases: see [`BiasTable`].
@@ -103,7 +105,7 @@ impl Recorder<'_> {
     /// # Errors
     /// As [`Recorder::attention`].
     pub fn attention_over(&mut self, name: &str, q: Var, layer: usize, spec: AttentionSpec) -> Result<Var> {
-        let AttentionSpec { heads, kv_heads, head_dim, scale, mask, soft_cap, alibi, bias } = spec;
+        let AttentionSpec { heads, kv_heads, head_dim, scale, mask, soft_cap, alibi, bias, sinks } = spec;
         if head_dim > MAX_HEAD_DIM {
             return Err(Error::unsupported(
                 format!("head_dim {head_dim}"),
@@ -116,7 +118,8 @@ impl Recorder<'_> {
                 format!("{heads} attention heads are more than the {MAX_HEADS} that doran takes"),
             ));
         }
-        let op = Op::Attention(Attention { layer, heads, kv_heads, head_dim, scale, mask, soft_cap, alibi, bias });
+        let op =
+            Op::Attention(Attention { layer, heads, kv_heads, head_dim, scale, mask, soft_cap, alibi, bias, sinks });
         let width = self.width(q);
         Ok(self.push(op, &[q], short(name), width, false))
     }

@@ -23,6 +23,42 @@ impl Recorder<'_> {
 
     /// A matrix `[rows, cols]`, or a vector `[cols]`, of the rows (the entries) that `take` takes of tensor `name`.
     pub(super) fn weight(&mut self, name: &str, rows: u32, cols: u32, take: RowTake, vector: bool) -> Result<usize> {
+        let (piece, format) = self.piece(name, (rows, cols), take, vector, None)?;
+        if format != format.whole() {
+            return Err(Error::bad_file(format!("tensor {name} has but a part of each weight")).with("tensor", name));
+        }
+        let key = (piece.tensor, piece.take);
+        if let Some(index) = self.weights.get(&key) {
+            return Ok(*index);
+        }
+        let index = self.weight_of(name, (rows, cols), format, vector, vec![piece]);
+        self.weights.insert(key, index);
+        Ok(index)
+    }
+
+    /// A weight of these pieces.
+    pub(super) fn weight_of(
+        &mut self,
+        name: &str,
+        (rows, cols): (u32, u32),
+        format: Format,
+        vector: bool,
+        pieces: Vec<Piece>,
+    ) -> usize {
+        self.graph.weights.push(Weight { name: name.to_owned(), rows, cols, format, vector, plus: 0.0, pieces });
+        self.graph.weights.len() - 1
+    }
+
+    /// A matrix `[rows, cols]`, or a vector `[cols]`, as a piece of a weight, and the format that the weight has then. Of a
+    /// tensor that is a stack of them, `of_stack` says which, and of how many.
+    pub(super) fn piece(
+        &self,
+        name: &str,
+        (rows, cols): (u32, u32),
+        take: RowTake,
+        vector: bool,
+        of_stack: Option<(u32, u32)>,
+    ) -> Result<(Piece, Format)> {
         let tensor = *self
             .by_name
             .get(name)
@@ -31,14 +67,17 @@ impl Recorder<'_> {
         // Rows of the tensor, or entries of the vector.
         let taken = if vector { cols } else { rows };
         let stored = u64::from(taken / take.each.max(1)) * u64::from(take.period);
-        let shape = match (vector, take.by_columns) {
-            (true, _) => vec![stored],
-            (false, 0) => vec![stored, u64::from(cols)],
-            (false, n) => vec![u64::from(cols), u64::from(n)],
-        };
-        // Weights of several heads may be stored as a matrix.
-        let of_heads = vector && info.shape.len() == 2 && info.shape.iter().product::<u64>() == stored;
-        if info.shape != shape && !of_heads {
+        let mut shape: Vec<u64> = of_stack.iter().map(|(_, count)| u64::from(*count)).collect();
+        match (vector, take.by_columns) {
+            (true, _) => shape.push(stored),
+            (false, 0) => shape.extend([stored, u64::from(cols)]),
+            (false, n) => shape.extend([u64::from(cols), u64::from(n)]),
+        }
+        // Weights of several heads, or taps, may be stored as a matrix, and vectors with dimensions of 1.
+        let of_heads = vector && of_stack.is_none() && info.shape.iter().product::<u64>() == stored;
+        // One row may be stored as a vector.
+        let one_row = !vector && rows == 1 && take.by_columns == 0 && info.shape == [u64::from(cols)];
+        if info.shape != shape && !of_heads && !one_row {
             return Err(Error::bad_file(format!(
                 "tensor {name} has the shape {:?}, the configuration makes it {shape:?}",
                 info.shape
@@ -52,9 +91,6 @@ impl Recorder<'_> {
             }
             _ => take,
         };
-        if let Some(index) = self.weights.get(&(tensor, take)) {
-            return Ok(*index);
-        }
         // Repacking counts stored blocks in 32 bits (`shaders/repack.wgsl`).
         let blocks = stored * u64::from(cols) / info.format.block_weights();
         if stored > u64::from(3 * MAX_DIM) || rows > MAX_DIM || cols > MAX_DIM || blocks > u64::from(u32::MAX) {
@@ -74,9 +110,7 @@ impl Recorder<'_> {
         }
         info.format.row_bytes(shape[shape.len() - 1]).map_err(|error| error.during(name))?;
         let format = if vector || take.by_columns > 0 { Format::F32 } else { info.format };
-        let pieces = vec![Piece { tensor, row_offset: 0, rows: taken, take }];
-        self.graph.weights.push(Weight { name: name.to_owned(), rows, cols, format, vector, plus: 0.0, pieces });
-        self.weights.insert((tensor, take), self.graph.weights.len() - 1);
-        Ok(self.graph.weights.len() - 1)
+        let of_stack = of_stack.unwrap_or((0, 1));
+        Ok((Piece { tensor, row_offset: 0, rows: taken, take, of_stack }, format))
     }
 }
