@@ -18,6 +18,7 @@ export const SUITES = [
     name: "clippy wasm", env: { CLIPPY_CONF_DIR: join(ROOT, ".ci/clippy-wasm") },
     commands: [cargo("clippy", "--workspace", "--lib", ...WASM, "--", "-D", "warnings")],
   },
+  { name: "catalogue", quick: true, commands: [node("tests/catalogue.mjs")] },
   { name: "protocol", quick: true, commands: [["playwright", ["test", "--project=protocol"]]] },
   { name: "packaging of the stand-in", quick: true, commands: [node("tests/packaging/run.mjs", "--fake")] },
   { name: "native", quick: true, env: { REQUIRE_GPU: "1" }, commands: [cargo("test", "--workspace")] },
