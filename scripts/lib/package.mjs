@@ -30,7 +30,7 @@ async function bundle(wasmDir, dist) {
 export async function buildPackage({ wasmDir, out, name }) {
   if (!existsSync(join(wasmDir, "doran_bg.wasm"))) throw new Plain(`there is no WebAssembly module in ${wasmDir}; run: npm run build`);
   const dist = join(out, "dist");
-  const inputs = [SOURCE, wasmDir, ...["pkg/package.json", "pkg/tsconfig.json", "tsconfig.base.json", "package-lock.json", "scripts/lib/package.mjs", "pkg/README.md", ...LICENSES].map((f) => join(ROOT, f))];
+  const inputs = [SOURCE, wasmDir, ...["pkg/package.json", "pkg/tsconfig.json", "tsconfig.base.json", "package-lock.json", "scripts/lib/package.mjs", "pkg/README.md", "pkg/models.json", ...LICENSES].map((f) => join(ROOT, f))];
   const made = ["index.js", "index.d.ts", "worker.js", "worker.d.ts", "doran_bg.wasm"].map((file) => join(dist, file));
   await step(name, hashOf(inputs), made, async () => {
     rmSync(dist, { recursive: true, force: true });
@@ -40,7 +40,7 @@ export async function buildPackage({ wasmDir, out, name }) {
     await run("tsc", ["-p", "pkg", "--outDir", dist], { quiet: true });
     for (const file of LICENSES) if (existsSync(join(ROOT, file))) copyFileSync(join(ROOT, file), join(out, file));
     if (out !== join(ROOT, "pkg")) {
-      for (const file of ["package.json", "README.md"]) if (existsSync(join(ROOT, "pkg", file))) cpSync(join(ROOT, "pkg", file), join(out, file));
+      for (const file of ["package.json", "README.md", "models.json"]) if (existsSync(join(ROOT, "pkg", file))) cpSync(join(ROOT, "pkg", file), join(out, file));
     }
   });
 }
