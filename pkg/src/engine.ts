@@ -2,6 +2,7 @@
 import { absolute, Connection, requireWorkers } from "./client.js";
 import { DoranError } from "./errors.js";
 import { checkInput, TokenStream } from "./generation.js";
+import { hubSource, isHub } from "./hub.js";
 import type { WireHeaders, WireLoadOptions, WireSource } from "./protocol.js";
 import { storage } from "./storage.js";
 import { support } from "./support.js";
@@ -45,11 +46,11 @@ export class Engine implements AsyncDisposable {
     const { signal, onProgress, fetch } = options;
     requireWorkers();
     signal?.throwIfAborted();
-    const wire = wireSource(source, options);
+    const wire = wireSource(isHub(source) ? await fromHub(source, options) : source, options);
     const connection = new Connection(options);
     const { id, result } = connection.call(
       "load",
-      (callId) => ({ type: "call", id: callId, kind: "load", args: { source: wire, options: wireOptions(options) } }),
+      (callId) => ({ type: "call", id: callId, kind: "load", args: { source: wire, options: wireOptions({ ...(isHub(source) ? { name: source } : {}), ...options }) } }),
       { onProgress, fetch },
     );
     try {
@@ -197,6 +198,18 @@ function checkTexts(texts: unknown): void {
 /** Absolute URLs, and relative ones that cannot be names. */
 function isUrl(text: string): boolean {
   return /^(https?|blob|data):/i.test(text) || /^\.{0,2}\//.test(text);
+}
+
+/** Where the hub has a model; where it cannot be reached, the model as it is stored. */
+async function fromHub(source: string, options: LoadOptions): Promise<ModelSource> {
+  try {
+    return await hubSource(source, options);
+  } catch (thrown) {
+    const name = options.name ?? source;
+    const unreachable = thrown instanceof DoranError && thrown.code === "network" && thrown.data["status"] === undefined;
+    if (unreachable && (await storage.list()).some((model) => model.name === name && model.complete)) return { stored: name };
+    throw thrown;
+  }
 }
 
 function wireSource(source: ModelSource, options: LoadOptions): WireSource {

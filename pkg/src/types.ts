@@ -4,7 +4,9 @@
 /** Where a model comes from. */
 export type ModelSource =
   /**
-   * A URL (absolute, or relative when it begins with `/`, `./` or `../`), or else the name of a stored model.
+   * A URL (absolute, or relative when it begins with `/`, `./` or `../`); a place on the Hugging Face hub,
+   * `hf:owner/name[@revision][/file]`, where a repository of several files gives the one that suits most machines; or else the name
+   * of a stored model.
    */
   | string
   | URL
@@ -41,6 +43,8 @@ export interface LoadOptions extends AssetOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** Ends the load; what was stored stays and is not fetched again. */
   readonly signal?: AbortSignal;
+  /** Where `hf:` is, for a mirror; the default is Hugging Face's own. */
+  readonly hub?: string | URL;
   /** Request headers, for a server that asks for a token. */
   readonly headers?: HeadersInit;
   /** Fetches model files in place of `fetch`. It runs in the page and must honour `Range`. */

@@ -30,6 +30,34 @@ window.collect = async (generation) => {
 document.title = "ready";
 `;
 
+/** The files of each repository of the hub's stand-in, at one commit. */
+const REPOSITORIES: Readonly<Record<string, readonly string[]>> = {
+  "me/quantised": ["README.md", "tiny-F16.gguf", "tiny-Q8_0.gguf", "tiny.Q4_K_M.gguf", "mmproj-Q4_0.gguf", "tiny-Q4_0-00001-of-00002.gguf"],
+  "me/folder": ["config.json", "tokenizer.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json",
+    "training_args.bin", "onnx/model.safetensors"],
+  "me/pickled": ["config.json", "pytorch_model.bin"],
+};
+const COMMIT = "0123456789abcdef";
+
+/** What the hub does: lists a repository, asks some for a token, and redirects files to addresses that are signed. */
+function hub(request: IncomingMessage, response: ServerResponse, path: string, send: (type: string, text: string | Buffer) => true): true {
+  const refuse = (status: number): true => {
+    response.writeHead(status).end();
+    return true;
+  };
+  const [, listed, revision] = /^api\/models\/([^/]+\/[^/]+)\/revision\/(.+)$/.exec(path) ?? [];
+  if (listed === "me/gated" && request.headers.authorization === undefined) return refuse(401);
+  const files = listed === undefined ? undefined : REPOSITORIES[listed === "me/gated" ? "me/quantised" : listed];
+  if (listed !== undefined) {
+    if (files === undefined || !["main", "v1"].includes(revision ?? "")) return refuse(404);
+    return send("application/json", JSON.stringify({ sha: COMMIT, siblings: files.map((rfilename) => ({ rfilename })) }));
+  }
+  const [, file] = /^[^/]+\/[^/]+\/resolve\/(?:main|v1|0123456789abcdef)\/(.+)$/.exec(path) ?? [];
+  if (file === undefined) return refuse(404);
+  response.writeHead(302, { Location: `/signed/${file}?signature=abc` }).end();
+  return true;
+}
+
 export interface Site {
   readonly address: string;
 }
@@ -57,6 +85,7 @@ export const test = base.extend<{ doran: Page }, { site: Site }>({
           response.writeHead(302, { Location: "/pkg/dist/doran_bg.wasm", ...csp }).end();
           return true;
         }
+        if (pathname.startsWith("/hub/")) return hub(request, response, pathname.slice("/hub/".length), send);
         if (pathname.endsWith(".gguf")) {
           if (request.headers["x-token"] === undefined && pathname.startsWith("/private")) {
             response.writeHead(401, csp).end();

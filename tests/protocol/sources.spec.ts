@@ -25,6 +25,51 @@ test("a model comes from a file, a URL object, files, or storage", async ({ dora
   expect(seen.unknown.message).toContain("./models/a.gguf");
 });
 
+test("hf: names a file or a repository of the hub, of which the file that suits most is taken", async ({ doran }) => {
+  const seen = await doran.evaluate(async () => {
+    const { Engine } = window.doran;
+    const asked = async (source: string, options: object = {}): Promise<{ name: string; urls: string[] }> => {
+      const urls: string[] = [];
+      const fetch = (url: string, init: RequestInit): Promise<Response> => {
+        urls.push(new URL(url).pathname);
+        return window.fetch(url, init);
+      };
+      const engine = await Engine.load(source, { hub: "/hub", fetch, ...options });
+      await engine.unload();
+      return { name: engine.info.name, urls };
+    };
+    const failed = (source: string, options: object = {}): ReturnType<typeof window.failure> =>
+      window.failure(Engine.load(source, { hub: "/hub", ...options }));
+    return {
+      file: await asked("hf:me/quantised@v1/tiny-Q8_0.gguf"),
+      repository: await asked("hf:me/quantised"),
+      revision: await asked("hf:me/quantised@v1", { name: "mine" }),
+      token: await asked("hf:me/gated", { headers: { Authorization: "Bearer t" } }),
+      folder: await asked("hf:me/folder"),
+      // The hub is gone, the model is stored.
+      offline: await asked("hf:me/quantised", { hub: "http://localhost:1/" }),
+      unreachable: await failed("hf:me/other", { hub: "http://localhost:1/" }),
+      gated: await failed("hf:me/gated"),
+      missing: await failed("hf:me/missing"),
+      pickled: await failed("hf:me/pickled"),
+      malformed: await failed("hf:quantised"),
+    };
+  });
+  expect(seen.file).toEqual({ name: "hf:me/quantised@v1/tiny-Q8_0.gguf", urls: ["/hub/me/quantised/resolve/v1/tiny-Q8_0.gguf"] });
+  const chosen = "/hub/me/quantised/resolve/0123456789abcdef/tiny.Q4_K_M.gguf";
+  expect(seen.repository).toEqual({ name: "hf:me/quantised", urls: ["/hub/api/models/me/quantised/revision/main", chosen] });
+  expect(seen.revision).toEqual({ name: "mine", urls: ["/hub/api/models/me/quantised/revision/v1", chosen] });
+  expect(seen.token.urls).toHaveLength(2);
+  expect(seen.folder).toEqual({ name: "hf:me/folder", urls: ["/hub/api/models/me/folder/revision/main"] });
+  expect(seen.offline.name).toBe("hf:me/quantised");
+  expect(seen.unreachable).toMatchObject({ code: "network", data: {} });
+  expect(seen.gated).toMatchObject({ code: "network", data: { status: 401 } });
+  expect(seen.gated.message).toContain("headers");
+  expect(seen.missing).toMatchObject({ code: "network", data: { status: 404 } });
+  expect(seen.pickled.code).toBe("unsupported");
+  expect(seen.malformed.code).toBe("bad_argument");
+});
+
 test("storage lists, deletes and estimates", async ({ doran }) => {
   const seen = await doran.evaluate(async () => {
     const { Engine } = window.doran;
