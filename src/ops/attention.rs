@@ -2,11 +2,15 @@
 //! may have a sink: a score that takes its share of the softmax, and brings no value (OpenAI 2025, § 2.3).
 
 mod pieces;
+mod rows;
+mod tiles;
 
-use std::ops::Range;
 use std::rc::Rc;
 
 use self::pieces::Pieces;
+pub use self::rows::score_bytes;
+pub(super) use self::rows::{RowsParams, heads_of_invocation};
+use self::tiles::{Tiles, tile_quads};
 use super::kv_write::CpuKvLayer;
 
 use super::{GpuKvLayer, Lowering, Operand, Rows, StepRow, dispatch};
@@ -15,9 +19,6 @@ use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 
 /// The largest head that the kernels take (`shaders/attention_tile.wgsl`, QUADS).
 pub const MAX_HEAD_DIM: u32 = 256;
-
-/// vec4s of the queries of a tile of `shaders/attention_tile.wgsl`.
-const TILE_VEC4S: u32 = 512;
 
 /// Which positions a row attends to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub enum Mask {
 }
 
 /// What stands for [`Mask::All`] in kernels (`shaders/lib/window.wgsl`).
-const ALL: u32 = u32::MAX;
+pub(super) const ALL: u32 = u32::MAX;
 
 /// A bias on scores by the distance from query to key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,13 +110,13 @@ impl Attention {
     }
 
     /// Up to which position rows of a step look.
-    fn reach_of_steps(&self) -> impl Fn(&StepShape) -> u32 + Copy + 'static {
+    pub(super) fn reach_of_steps(&self) -> impl Fn(&StepShape) -> u32 + Copy + 'static {
         let all = self.mask == Mask::All;
         move |s| if all { s.source_length } else { s.kv_length }
     }
 
     /// Positions that a row of a step looks at, at most.
-    fn length(window: u32, s: &StepShape) -> u32 {
+    pub(super) fn length(window: u32, s: &StepShape) -> u32 {
         match window {
             0 => s.kv_length,
             ALL => s.source_length,
@@ -227,130 +228,6 @@ impl Attention {
         };
         (0..pieces.n).map(lower_piece).collect()
     }
-
-    /// The three kernels without cooperation, for CPU adapters: scores, softmax, values. They want whole vec4s a head.
-    fn lower_rows(
-        &self,
-        ctx: &Lowering<'_>,
-        label: &str,
-        cache: &GpuKvLayer,
-        sinks: Option<&Rc<GpuBuffer>>,
-        scores: &Rc<GpuBuffer>,
-        (q, y): (&Operand, &Operand),
-    ) -> Vec<DispatchSpec> {
-        let head_quads = self.head_dim / 4;
-        let params = RowsParams {
-            heads: self.heads,
-            kv_heads: self.kv_heads,
-            head_quads,
-            capacity: cache.capacity,
-            window: self.window(),
-            q_stride: q.stride_quads(),
-            q_offset: q.offset_quads(),
-            y_stride: y.stride_quads(),
-            score_quads: score_quads(cache.capacity),
-            scale: self.scale,
-            first_row: 0,
-            has_sinks: u32::from(sinks.is_some()),
-        };
-        let kv = ctx.variants.kv;
-        let group = self.heads / self.kv_heads;
-        let per_invocation = heads_of_invocation(group);
-        let slot = format!("heads/{per_invocation}");
-        let (heads, groups) = (self.heads, self.kv_heads * group.div_ceil(per_invocation));
-        let macs = u64::from(heads) * u64::from(self.head_dim);
-        let pieces = Pieces::new(ctx, macs, ctx.max_rows, cache);
-        let (window, reach) = (self.window(), self.reach_of_steps());
-        let position_bytes = u64::from(head_quads) * 4 * kv.bytes() * u64::from(groups);
-        // Keys once a head group by the first kernel, values likewise by the last. `columns`: by the reach of the step.
-        let cut = |kernel: &'static str, label: &str, buffers: [&Rc<GpuBuffer>; 3], columns: fn(u32, u32) -> u32| {
-            let lower_piece = |piece: u32| {
-                let params = RowsParams { first_row: piece * pieces.length, ..params };
-                let kernel = KernelSpec::new(kernel).slot("KV", kv.file()).slot("HEADS", slot.clone());
-                let buffers = std::iter::once(ctx.step).chain(buffers).map(Rc::clone).collect();
-                let n_rows = move |s: &StepShape| pieces.count(piece, s.n_rows, s.n_rows, reach(s));
-                let grid = Box::new(move |s: &StepShape| [columns(reach(s), head_quads), n_rows(s), groups]);
-                let mut spec = dispatch(label, kernel, &params, buffers, grid);
-                spec.kv_bytes =
-                    Box::new(move |s| u64::from(n_rows(s)) * u64::from(Self::length(window, s)) * position_bytes);
-                spec.work = Box::new(move |s| pieces.work(n_rows(s), s.n_rows, s.n_rows, reach(s)));
-                spec
-            };
-            (0..pieces.n).map(lower_piece).collect::<Vec<_>>()
-        };
-        let scored = [&q.buffer, &cache.k, scores];
-        let mut specs = cut("attention_scores", &format!("{label}.scores"), scored, |reach, _| reach.div_ceil(32));
-        specs.push(dispatch(
-            &format!("{label}.softmax"),
-            KernelSpec::new("attention_softmax"),
-            &params,
-            vec![Rc::clone(ctx.step), Rc::clone(sinks.unwrap_or(ctx.nothing)), Rc::clone(scores)],
-            Box::new(move |s: &StepShape| [heads.div_ceil(4), s.n_rows, 1]),
-        ));
-        let weighted = [scores, &cache.v, &y.buffer];
-        specs.extend(cut("attention_values", label, weighted, |_, head_quads| head_quads.div_ceil(4)));
-        specs
-    }
-}
-
-/// Tiles of `shaders/attention_tile.wgsl`: queries of one KV head, which are rows by the query heads that read it.
-#[derive(Clone, Copy)]
-struct Tiles {
-    kv_heads: u32,
-    /// Query heads of a KV head.
-    heads: u32,
-    /// Queries of a tile.
-    queries: u32,
-    window: u32,
-}
-
-impl Tiles {
-    fn new(op: &Attention) -> Self {
-        let quads = tile_quads(op.head_dim);
-        Self { kv_heads: op.kv_heads, heads: op.heads / op.kv_heads, queries: TILE_VEC4S / quads, window: op.window() }
-    }
-
-    /// Tiles of a KV head.
-    fn count(self, s: &StepShape) -> u32 {
-        (s.n_rows * self.heads).div_ceil(self.queries)
-    }
-
-    /// Positions that these tiles of a KV head load, each once, for rows that are consecutive positions.
-    fn positions(self, s: &StepShape, tiles: Range<u32>) -> u64 {
-        if self.window == ALL {
-            return u64::from(tiles.end - tiles.start) * u64::from(s.source_length);
-        }
-        let start = s.kv_length.saturating_sub(s.n_rows);
-        let of_tile = |tile: u32| {
-            let first = tile * self.queries / self.heads;
-            let last = ((tile + 1) * self.queries - 1) / self.heads;
-            let end = start + last.min(s.n_rows - 1) + 1;
-            let begin = if self.window == 0 { 0 } else { (start + first + 1).saturating_sub(self.window) };
-            u64::from(end - begin)
-        };
-        tiles.map(of_tile).sum()
-    }
-}
-
-/// vec4s that a head takes in `shaders/attention_tile.wgsl` (QUADS).
-fn tile_quads(head_dim: u32) -> u32 {
-    head_dim.div_ceil(4).next_power_of_two().max(16)
-}
-
-/// Query heads that an invocation of the kernels for CPU adapters serves, of `group` that share a KV head: up to four, and as
-/// many in each as in the others where that can be.
-pub(super) fn heads_of_invocation(group: u32) -> u32 {
-    group.div_ceil(group.div_ceil(4))
-}
-
-/// vec4s of the scores of one (row, head): one a position quad, and one for 1 / sum.
-fn score_quads(capacity: u32) -> u32 {
-    capacity.div_ceil(4) + 1
-}
-
-/// Bytes of scores for steps of up to `max_rows` rows.
-pub fn score_bytes(max_rows: u32, heads: u32, capacity: u32) -> u64 {
-    u64::from(max_rows) * u64::from(heads) * u64::from(score_quads(capacity)) * 16
 }
 
 params! {
@@ -371,22 +248,5 @@ params! {
         first_tile: u32,
         has_sinks: u32,
         pad: u32,
-    }
-}
-
-params! {
-    pub(super) struct RowsParams {
-        heads: u32,
-        kv_heads: u32,
-        head_quads: u32,
-        capacity: u32,
-        window: u32,
-        q_stride: u32,
-        q_offset: u32,
-        y_stride: u32,
-        score_quads: u32,
-        scale: f32,
-        first_row: u32,
-        has_sinks: u32,
     }
 }

@@ -1,23 +1,22 @@
 //! `y[m, n] = x[m, k] · w[n, k]ᵀ (+ bias[n]) (+ residual[m, n])`: a matvec for few rows, a matmul for many. For one row a norm
 //! before it and the gate after it can be part of it.
 
+mod kernels;
+
 use std::ops::Range;
 use std::rc::Rc;
 
+use self::kernels::{Choice, Last};
 use super::elementwise::Function;
 use super::rms_norm::RmsNorm;
-use super::{CpuMatrix, Lowering, Matrix, MatrixPart, Operand, Reduce, Rows, dispatch};
+use super::{CpuMatrix, Lowering, Matrix, MatrixPart, Operand, Rows, dispatch};
 use crate::gpu::params::params;
-use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
+use crate::gpu::{DispatchSpec, GpuBuffer, StepShape};
 
 /// Workgroups in one row of the matvec grid (`shaders/matvec.wgsl`).
 pub(super) const GRID_WIDTH: u32 = 32_768;
 /// Rows of activations in a tile of `shaders/matmul_rows.wgsl`, which reads and writes whole ones; operands have room.
 pub const TILE_ROWS: u32 = 8;
-/// Invocations of a workgroup of `shaders/matvec_rows.wgsl`; few, so that two threads share small matrices evenly.
-const ROWS_WORKGROUP: u32 = 4;
-/// Rows up to which GPUs use `shaders/matvec_batch.wgsl`.
-const BATCH_ROWS: u32 = 8;
 
 /// A linear layer. Inputs: `x`, and the residual if there is one.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -174,130 +173,6 @@ impl Linear {
             }
         }
         specs
-    }
-
-    /// The kernels for a part of `n_quads` quads of rows. A recording for several rows has some to choose from by the number of
-    /// rows in a step: the grids of the others are empty.
-    fn choices(&self, ctx: &Lowering<'_>, x: &Operand, n_quads: u32) -> Vec<Choice> {
-        let choice = |kernel, quads, rows, steps| {
-            let tiles = Tiles { rows, steps };
-            Choice { kernel, groups: n_quads.div_ceil(quads), group_rows: quads * 4, tiles, last: Last::Nothing }
-        };
-        if ctx.max_rows == 1 {
-            vec![self.matvec(ctx, x, n_quads)]
-        } else if ctx.variants.matvec == Reduce::None {
-            if x.outputs {
-                // Mostly one row, by the largest matrix; and a kernel less to compile.
-                let matvec = self.matvec(ctx, x, n_quads);
-                return vec![Choice { tiles: Tiles { rows: 1, steps: (1, u32::MAX) }, ..matvec }];
-            }
-            let kernel = KernelSpec::new("matmul_rows").slot("ACT", ctx.variants.act()).constant("WORKGROUP", 8);
-            vec![choice(kernel, 16, TILE_ROWS, (1, u32::MAX))]
-        } else {
-            let batch = choice(KernelSpec::new("matvec_batch"), 8, BATCH_ROWS, (1, BATCH_ROWS));
-            let tile = choice(KernelSpec::new("matmul_tile"), 16, 32, (BATCH_ROWS + 1, u32::MAX));
-            vec![Choice { last: Last::Step, ..batch }, Choice { last: Last::Step, ..tile }]
-        }
-    }
-
-    /// The kernel for one row.
-    fn matvec(&self, ctx: &Lowering<'_>, x: &Operand, n_quads: u32) -> Choice {
-        if ctx.variants.matvec == Reduce::None {
-            return self.matvec_rows(ctx, x, n_quads);
-        }
-        let mut kernel = KernelSpec::new("matvec")
-            .constant("WORKGROUP", ctx.variants.matvec_workgroup)
-            .slot("REDUCE", ctx.variants.matvec.file());
-        kernel = match self.norm {
-            Some(_) => kernel.slot("INPUT", "input/norm"),
-            None => kernel.slot("INPUT", "input/plain").slot("ACT", "act/plain"),
-        };
-        let (kernel, groups) = match self.gate {
-            Some(gate) => {
-                (kernel.slot("EPILOGUE", "epilogue/gate").slot("FUNCTION", gate.function.file()), gate.offset / 4)
-            }
-            None => (kernel.slot("EPILOGUE", "epilogue/rows"), n_quads.div_ceil(2)),
-        };
-        let last = if self.norm.is_some() { Last::Norm } else { Last::Nothing };
-        Choice { kernel, groups, group_rows: 8, tiles: Tiles { rows: 1, steps: (1, 1) }, last }
-    }
-
-    /// The same for CPU adapters: one pipeline for all linears of a format, where norms are prepared.
-    fn matvec_rows(&self, ctx: &Lowering<'_>, x: &Operand, n_quads: u32) -> Choice {
-        let broadcast = ctx.variants.broadcast;
-        let (input, epilogue, last) = match (&self.norm, broadcast) {
-            (Some(_), true) if x.prepared.is_none() => ("input/norm_broadcast4", "epilogue/four", Last::Norm),
-            (Some(_), false) => ("input/norm", "epilogue/four", Last::Norm),
-            (_, true) => ("input/prepared", "epilogue/four_prepared", Last::PreparedNorm),
-            (None, false) => ("input/plain", "epilogue/four", Last::Nothing),
-        };
-        let function = self.gate.map_or(ctx.gate, |gate| gate.function);
-        let mut kernel = KernelSpec::new("matvec_rows")
-            .constant("WORKGROUP", ROWS_WORKGROUP)
-            .slot("INPUT", input)
-            .slot("EPILOGUE", epilogue)
-            .slot("FUNCTION", function.file());
-        if !matches!(last, Last::Norm) {
-            kernel = kernel.slot("ACT", ctx.variants.act());
-        }
-        let units = self.gate.map_or(n_quads.div_ceil(4), |gate| gate.offset.div_ceil(8));
-        let (groups, group_rows) = (units.div_ceil(ROWS_WORKGROUP), 16 * ROWS_WORKGROUP);
-        Choice { kernel, groups, group_rows, tiles: Tiles { rows: 1, steps: (1, 1) }, last }
-    }
-}
-
-/// A kernel, and how the work is cut.
-#[derive(Clone)]
-struct Choice {
-    kernel: KernelSpec,
-    /// Workgroups over the rows of w.
-    groups: u32,
-    /// Rows of w of a workgroup.
-    group_rows: u32,
-    /// Workgroups over the rows of x.
-    tiles: Tiles,
-    /// What it binds last.
-    last: Last,
-}
-
-/// The last binding of a kernel.
-#[derive(Clone, Copy)]
-enum Last {
-    Nothing,
-    /// The weight of the norm of x.
-    Norm,
-    /// The weight of the norm of y that it prepares, if any.
-    PreparedNorm,
-    /// The step, to know where the rows of x end.
-    Step,
-}
-
-/// Rows of x by tiles.
-#[derive(Clone, Copy)]
-struct Tiles {
-    /// Rows of a tile.
-    rows: u32,
-    /// Fewest and most rows of the steps that the kernel is for.
-    steps: (u32, u32),
-}
-
-impl Tiles {
-    /// How many tiles `n_rows` rows take; none in a step that the kernel is not for.
-    fn count(self, n_rows: u32) -> u32 {
-        let (fewest, most) = self.steps;
-        if (fewest..=most).contains(&n_rows) { n_rows.div_ceil(self.rows) } else { 0 }
-    }
-
-    /// The grid for `groups` workgroups a tile. Kernels for single rows, and for what is one tile, have it cut, since the
-    /// width of a grid is limited.
-    fn grid(self, groups: u32, n_rows: u32) -> [u32; 3] {
-        match self.count(n_rows) {
-            0 => [0; 3],
-            count if self.rows == 1 || self.steps.1 <= self.rows => {
-                [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), count]
-            }
-            count => [groups, count, 1],
-        }
     }
 }
 
