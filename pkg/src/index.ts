@@ -12,4 +12,4 @@ export type {
   ModelSource, Phase, Pooling,
   PrefillProgress, Progress, StorageEstimate, StoredModel, Support, Token, Tuning, Usage,
 } from "./types.js";
-export type { CatalogueEntry, Fact, KnownFact, UnknownFact, UnverifiedSource } from "./catalogue.js";
+export type { CatalogueEntry, CatalogueLicense, Fact, KnownFact, UnknownFact, UnverifiedSource } from "./catalogue.js";
