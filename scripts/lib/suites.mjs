@@ -19,6 +19,7 @@ export const SUITES = [
     commands: [cargo("clippy", "--workspace", "--lib", ...WASM, "--", "-D", "warnings")],
   },
   { name: "catalogue", quick: true, commands: [node("tests/catalogue.mjs")] },
+  { name: "models page", quick: true, commands: [node("scripts/models-page.mjs", "--check")] },
   { name: "protocol", quick: true, commands: [["playwright", ["test", "--project=protocol"]]] },
   { name: "packaging of the stand-in", quick: true, commands: [node("tests/packaging/run.mjs", "--fake")] },
   { name: "native", quick: true, env: { REQUIRE_GPU: "1" }, commands: [cargo("test", "--workspace")] },

@@ -1,13 +1,16 @@
 /**
  * The built package, in the browser, against the results of other engines.
  *
- * `node tests/goldens/run.mjs [arch …] [--backend reference] [--skip-real] [--only-real] [--no-build]`
+ * `node tests/goldens/run.mjs [arch …] [--backend reference] [--skip-real] [--only-real] [--no-build] [--record]`
+ *
+ * `--record` keeps what was found in `docs/reliability/goldens.json`, of which `docs/models.md` is made.
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "../../scripts/build.mjs";
 import { evaluate } from "../../scripts/eval.mjs";
-import { entry, options } from "../../scripts/lib/util.mjs";
+import { entry, options, ROOT } from "../../scripts/lib/util.mjs";
+import { writeModelsPage } from "../../scripts/models-page.mjs";
 import { defaultModel } from "../../scripts/model.mjs";
 import { greedyAgrees, maxAbs, readJson, Report, sameIds, top1Agrees, ZOO } from "./lib.mjs";
 
@@ -26,10 +29,16 @@ const PERPLEXITY_TOLERANCE = 0.005;
 const formsOf = (arch, golden) => [["folder", join(ZOO, "arch", arch)], ...(golden.gguf ? [["gguf", join(ZOO, "arch", arch, golden.gguf)]] : [])]
   .filter(([, path]) => existsSync(path));
 
+/** What was found of each model: `{ model_type, name, form, checks, failed, worst }`, the last its largest error. */
+const found = [];
+
 async function checkArchitecture(arch, report, loadOptions) {
+  const { model_type } = readJson("arch", arch, "config.json");
   const golden = readJson("arch", arch, "golden.json");
   for (const [form, model] of formsOf(arch, golden)) {
     const name = `${arch} (${form})`;
+    const before = [report.passed, report.failed];
+    let worst = 0;
     const requests = [
       ...golden.prompts.map(({ ids, decoder_ids }) => ({ kind: "logits", input_ids: ids, ...(decoder_ids === undefined ? {} : { decoder_input_ids: decoder_ids }) })),
       ...(golden.greedy === undefined ? [] : [{ kind: "greedy", input_ids: golden.greedy.prompt, max_new_tokens: golden.greedy.ids.length }]),
@@ -45,10 +54,12 @@ async function checkArchitecture(arch, report, loadOptions) {
       if (got === undefined) continue;
       if (mean_pool !== undefined) {
         const differences = [maxAbs(got.mean_pool, mean_pool), maxAbs(got.cls_pool, cls_pool)];
+        worst = Math.max(worst, ...differences);
         report.check(`${name}: embedding of ${ids.length} tokens`, Math.max(...differences) <= EMBEDDING_TOLERANCE, `off by ${differences}`);
         continue;
       }
       const difference = maxAbs(got.last_logits, last_logits);
+      worst = Math.max(worst, difference);
       report.check(`${name}: logits of ${ids.length} tokens`, difference <= TINY_TOLERANCE, `off by ${difference}`);
       if (first_logits !== undefined) {
         const off = maxAbs(got.first_logits, first_logits);
@@ -65,6 +76,8 @@ async function checkArchitecture(arch, report, loadOptions) {
       report.check(`${name}: tokenize with special tokens ${shown}`, sameIds(special.ids, ids_special), `${special.ids} for ${ids_special}`);
       report.check(`${name}: detokenize ${shown}`, back.text === decoded, `${JSON.stringify(back.text)} for ${JSON.stringify(decoded)}`);
     }
+    const [passed, failed] = [report.passed - before[0], report.failed - before[1]];
+    found.push({ model_type, name: arch, form, checks: passed + failed, failed, worst: Number(worst.toPrecision(2)) });
     console.log(`${name}: done (${report.failed} failed so far)`);
   }
 }
@@ -126,12 +139,17 @@ async function checkReal(report, loadOptions) {
 }
 
 entry(async () => {
-  const opts = options(process.argv.slice(2), ["skip-real", "only-real", "no-build"]);
+  const opts = options(process.argv.slice(2), ["skip-real", "only-real", "no-build", "record"]);
   if (!opts["no-build"]) await build({ demo: false });
   const report = new Report();
   const loadOptions = opts.backend === undefined ? {} : { backend: opts.backend };
   if (!opts["only-real"]) for (const arch of opts._.length > 0 ? opts._ : ARCHITECTURES) await checkArchitecture(arch, report, loadOptions);
   if (!opts["skip-real"] && opts._.length === 0) await checkReal(report, loadOptions);
+  if (opts.record === true) {
+    const record = { date: new Date().toISOString().slice(0, 10), models: found };
+    writeFileSync(join(ROOT, "docs/reliability/goldens.json"), `${JSON.stringify(record, null, 1)}\n`);
+    writeModelsPage();
+  }
   console.log(`${report.passed} passed, ${report.failed} failed`);
   if (report.failed > 0) process.exitCode = 1;
 });
