@@ -1,8 +1,8 @@
 /**
- * `npm run bench [-- --model FILE] [--runs N] [--out FILE] [--only ceilings,speed,load] [--no-build] [--harness DIR]`
+ * `npm run bench [-- --model FILE] [--runs N] [--out FILE] [--only ceilings,speed,load] [--no-build] [--peers DIR]`
  *
  * Measures in headless Chromium: what the adapter can do at most, prompts and answers of several lengths,
- * loading, and exact counts. Prints a table and stores everything as JSON. `--harness` names a folder with a `bench.mjs` that
+ * loading, and exact counts. Prints a table and stores everything as JSON. `--peers` names a folder with a `bench.mjs` that
  * measures other packages (`--peer NAME --model FILE --json`); their runs are then interleaved with doran's.
  */
 import { spawnSync } from "node:child_process";
@@ -143,7 +143,7 @@ if (process.argv[1] === import.meta.filename) {
     const runs = Number(opts.runs ?? 3);
     if (!Number.isInteger(runs) || runs < 1) throw new Plain("--runs wants a whole number from 1 on");
     const model = opts.model === undefined ? await defaultModel() : resolve(opts.model);
-    const result = await bench({ model, runs, only: opts.only?.split(","), harness: opts.harness });
+    const result = await bench({ model, runs, only: opts.only?.split(","), harness: opts.peers });
     print(result);
     const out = resolve(opts.out ?? join(CACHE, `bench/${result.date.slice(0, 19).replaceAll(":", "-")}.json`));
     mkdirSync(dirname(out), { recursive: true });
