@@ -26,7 +26,7 @@ export const SUITES = [
   { name: "build", commands: [node("scripts/build.mjs")], quick: true },
   { name: "budgets", quick: true, commands: [node("scripts/budgets.mjs")] },
   {
-    name: "web", only: hasRustWebTests, env: { WASM_BINDGEN_TEST_TIMEOUT: "900", WASM_BINDGEN_USE_BROWSER: "1" },
+    name: "web", only: hasRustWebTests, env: { WASM_BINDGEN_TEST_TIMEOUT: "1800", WASM_BINDGEN_USE_BROWSER: "1" },
     commands: [["wasm-pack", ["test", "--headless", "--chrome", "--chromedriver", "/usr/bin/chromedriver", "--test", "web"]]],
   },
   { name: "goldens", commands: [node("tests/goldens/run.mjs")] },
