@@ -100,8 +100,7 @@ impl<'a> Both<'a> {
         let around = Around { sinks: cpu_sinks.as_deref(), ..Around::default() };
         let wanted = self.attention().reference(&self.cpu, q, rows, around);
         // Whole, and cut into as many dispatches as there are rows or tiles at most.
-        let least = u64::from(heads * head_dim * length);
-        for max_work in [ctx.max_work, 3 * least, 1] {
+        for max_work in [ctx.max_work, 1] {
             let ctx = Lowering { max_work, ..ctx };
             let y = self.bench.room(rows.len(), q.width);
             let around = Around { sinks: gpu_sinks.as_ref(), ..Around::default() };
