@@ -54,6 +54,8 @@ pub struct GpuOptions {
     pub max_binding_bytes: Option<u64>,
     /// Do not use subgroups though the device has them.
     pub no_subgroups: bool,
+    /// Take a software adapter for hardware: weights are laid out as GPUs have them.
+    pub as_hardware: bool,
 }
 
 /// What went wrong since the last look, set by callbacks that wgpu wants to be `Send`.
@@ -85,6 +87,7 @@ impl Gpu {
             capabilities.subgroups = false;
             capabilities.subgroup_size = None;
         }
+        capabilities.is_fallback &= !options.as_hardware;
         if let Some(bytes) = options.max_binding_bytes {
             capabilities.max_binding_bytes = capabilities.max_binding_bytes.min(bytes);
         }

@@ -114,6 +114,20 @@ pub async fn a_matrix_larger_than_a_binding_is_split_by_rows() {
     }
 }
 
+/// The layout of GPUs, which no adapter has where tests run: each quad's sub-blocks one after the other.
+pub async fn weights_are_laid_out_as_gpus_have_them() {
+    let bench = Bench::with(GpuOptions { as_hardware: true, ..GpuOptions::default() }).await;
+    let software = Bench::new().await;
+    let mut random = Random(9);
+    for format in Format::ALL.into_iter().filter(|format| format.block_weights() == 32) {
+        let weight = Stored::random(format, 64, 64, &mut random);
+        assert_eq!([weight.upload(&bench, 37).together, weight.upload(&software, 37).together], [1, 8], "{format:?}");
+        for shape in [(1, 70, 96), (1, 130, 576), (7, 33, 96), (34, 67, 96)] {
+            check(&bench, format, shape, "as on GPUs").await;
+        }
+    }
+}
+
 /// A norm that is prepared by whatever makes its input, a linear with residual, an embedding or the choice of rows, is what
 /// linears compute by themselves.
 pub async fn norms_are_prepared() {

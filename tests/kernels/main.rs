@@ -44,6 +44,7 @@ tests![
     linear::kernels_by_the_number_of_rows,
     linear::linear_in_every_format,
     linear::norms_are_prepared,
+    linear::weights_are_laid_out_as_gpus_have_them,
     repack::groups_and_columns,
     repack::pieces_and_interleaved_heads,
     rows::elementwise,
