@@ -14,7 +14,7 @@ use doran::format::Checkpoint;
 use doran::gpu::device::GpuOptions;
 use doran::gpu::{Draw, Gpu, GpuBuffer, StepShape, Usage};
 use doran::graph::fuse::{add_residuals, concatenate_linears, fuse, gate};
-use doran::graph::fuse_one_row::{fold_gates, fold_norms, fuse_attention, fuse_one_row};
+use doran::graph::fuse_one_row::{fold_gates, fold_norms, fuse_attention, fuse_one_row, prepare_norms};
 use doran::graph::lower::{Bindings, Bucket, Lowered, lower};
 use doran::graph::reference::ReferenceModel;
 use doran::graph::weights::{CpuSink, CpuWeights, GpuSink, GpuWeights, spans};
@@ -234,6 +234,31 @@ fn a_step_of_many_rows_keeps_every_value() {
     compare("many rows", &values, &on_references(name, &rows, |_| {}));
     // Of the kernels for few rows and for many, one runs: eleven dispatches a layer, and six outside.
     assert_eq!(n_dispatches, 11 * open(name).graph.caches.len() as u64 + 6);
+}
+
+/// Whoever makes a row prepares the norm that linears take of it: the embedding, each output and down projection, the choice of
+/// rows. The last down projection has no such reader. A matrix in parts prepares nothing.
+#[test]
+fn norms_are_prepared_by_what_makes_their_input() {
+    let prepared = |max_part_bytes| {
+        let mut graph = open("arch/llama/model-f32.gguf").graph;
+        fuse(&mut graph);
+        fuse_one_row(&mut graph, u64::MAX);
+        prepare_norms(&mut graph, max_part_bytes);
+        graph
+    };
+    let count = |graph: &Graph| graph.values.iter().filter(|value| value.prepared.is_some()).count();
+    let graph = prepared(u64::MAX);
+    assert_eq!(count(&graph), 2 * graph.caches.len() + 1);
+    for node in &graph.nodes {
+        if let Op::Linear(linear) = &node.op
+            && let Some(norm) = &linear.norm
+        {
+            let input = &graph.values[node.inputs[0]];
+            assert_eq!(input.prepared, Some(norm.weight), "{}", input.name);
+        }
+    }
+    assert_eq!(count(&prepared(1)), 2);
 }
 
 /// Rules for steps of one row: on the references with all rows at once, on every kernel row by row.

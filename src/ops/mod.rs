@@ -312,8 +312,7 @@ pub struct Lowering<'a> {
     pub gate: elementwise::Function,
 }
 
-/// Multiply-adds of one dispatch at most ([`Lowering::max_work`]): 50 ms of a GPU that does 20 GFLOP/s, and as fast as any
-/// whole dispatch on others, where the cut ones follow each other without a gap.
+/// Multiply-adds of one dispatch at most ([`Lowering::max_work`]): 50 ms of a GPU that does 20 GFLOP/s.
 pub const MAX_WORK: u64 = 1 << 29;
 
 /// A dispatch without traffic; ops add theirs.
