@@ -1,7 +1,8 @@
-// Attention on CPU adapters, 2 of 3: scores become exp(score − maximum), zero where the row does not look, and the last
-// vec4 of a row's scores becomes 1 / sum; a (row, head) an invocation. Reference: src/ops/attention.rs.
+// Attention on CPU adapters, 2 of 3: scores become exp(score − maximum), zero where only the other row of the pair looks, and
+// the last vec4 of a row's scores becomes 1 / sum; a (row, head) an invocation. Reference: src/ops/attention.rs.
 #import step
 #import attention_rows
+#import row_pairs
 
 // Finite, so that no difference of infinities can arise.
 const LOWEST: f32 = -1e30;
@@ -26,8 +27,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let end = end_position(position, step.source_length);
     let begin = first_position(position);
     let base = (id.y * params.heads + id.x) * params.score_quads;
-    let first = begin / 4u;
-    let last = (end + 3u) / 4u;
+    let pair = pair_of(id.y & ~1u, select(0u, (id.y & 1u), pairs_of(id.y & ~1u) == 2u));
+    let first = pair.begin / 4u;
+    let last = (pair.end + 3u) / 4u;
     var maximum = vec4<f32>(LOWEST);
     for (var i = first; i < last; i++) {
         maximum = max(maximum, masked(scores[base + i], i, begin, end));

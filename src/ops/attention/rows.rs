@@ -40,21 +40,21 @@ impl Attention {
         let slot = format!("heads/{per_invocation}");
         let (heads, groups) = (self.heads, self.kv_heads * group.div_ceil(per_invocation));
         let macs = u64::from(heads) * u64::from(self.head_dim);
-        let pieces = Pieces::new(ctx, macs, ctx.max_rows, cache);
+        let pieces = Pieces::new(ctx, macs, pairs(ctx.max_rows), cache);
         let (window, reach) = (self.window(), self.reach_of_steps());
         let position_bytes = u64::from(head_quads) * 4 * kv.bytes() * u64::from(groups);
-        // Keys once a head group by the first kernel, values likewise by the last. `columns`: by the reach of the step.
+        // Keys once a head group and pair of rows by the first kernel, values likewise by the last. `columns`: by the reach of the step.
         let cut = |kernel: &'static str, label: &str, buffers: [&Rc<GpuBuffer>; 3], columns: fn(u32, u32) -> u32| {
             let lower_piece = |piece: u32| {
-                let params = RowsParams { first_row: piece * pieces.length, ..params };
+                let params = RowsParams { first_row: 2 * piece * pieces.length, ..params };
                 let kernel = KernelSpec::new(kernel).slot("KV", kv.file()).slot("HEADS", slot.clone());
                 let buffers = std::iter::once(ctx.step).chain(buffers).map(Rc::clone).collect();
-                let n_rows = move |s: &StepShape| pieces.count(piece, s.n_rows, s.n_rows, reach(s));
-                let grid = Box::new(move |s: &StepShape| [columns(reach(s), head_quads), n_rows(s), groups]);
+                let n_pairs = move |s: &StepShape| pieces.count(piece, pairs(s.n_rows), s.n_rows, reach(s));
+                let grid = Box::new(move |s: &StepShape| [columns(reach(s), head_quads), n_pairs(s), groups]);
                 let mut spec = dispatch(label, kernel, &params, buffers, grid);
                 spec.kv_bytes =
-                    Box::new(move |s| u64::from(n_rows(s)) * u64::from(Self::length(window, s)) * position_bytes);
-                spec.work = Box::new(move |s| pieces.work(n_rows(s), s.n_rows, s.n_rows, reach(s)));
+                    Box::new(move |s| u64::from(n_pairs(s)) * u64::from(Self::length(window, s)) * position_bytes);
+                spec.work = Box::new(move |s| pieces.work(n_pairs(s), pairs(s.n_rows), s.n_rows, reach(s)));
                 spec
             };
             (0..pieces.n).map(lower_piece).collect::<Vec<_>>()
@@ -72,6 +72,11 @@ impl Attention {
         specs.extend(cut("attention_values", label, weighted, |_, head_quads| head_quads.div_ceil(4)));
         specs
     }
+}
+
+/// Pairs of rows (`shaders/lib/row_pairs.wgsl`).
+fn pairs(n_rows: u32) -> u32 {
+    n_rows.div_ceil(2)
 }
 
 /// Query heads that an invocation of the kernels for CPU adapters serves, of `group` that share a KV head: up to four, and as

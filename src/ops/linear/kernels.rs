@@ -26,7 +26,7 @@ impl Linear {
                 return vec![Choice { tiles: Tiles { rows: 1, steps: (1, u32::MAX) }, ..matvec }];
             }
             let kernel = KernelSpec::new("matmul_rows").slot("ACT", ctx.variants.act()).constant("WORKGROUP", 8);
-            vec![choice(kernel, 16, TILE_ROWS, (1, u32::MAX))]
+            vec![choice(kernel, 8 * 3, TILE_ROWS, (1, u32::MAX))]
         } else {
             let batch = choice(KernelSpec::new("matvec_batch"), 8, BATCH_ROWS, (1, BATCH_ROWS));
             let tile = choice(KernelSpec::new("matmul_tile"), 16, 32, (BATCH_ROWS + 1, u32::MAX));
