@@ -1,4 +1,4 @@
-// y = x / sqrt(mean(x²) + eps) · weight, a workgroup a row. Zhang & Sennrich 2019, eq. 4. Reference: src/ops/rms_norm.rs.
+// y = x / sqrt(mean(x²) + eps) · weight, a workgroup or an invocation a row (REDUCE). Zhang & Sennrich 2019, eq. 4. Reference: src/ops/rms_norm.rs.
 #import REDUCE
 
 override WORKGROUP: u32 = 64u;
@@ -10,7 +10,8 @@ struct Params {
     x_offset: u32,
     y_stride: u32,
     eps: f32,
-    pad0: u32,
+    // Rows that x and y have.
+    rows: u32,
     pad1: u32,
     pad2: u32,
 }
@@ -28,17 +29,21 @@ fn masked(value: vec4<f32>, quad: u32) -> vec4<f32> {
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let first = params.x_offset + group.x * params.x_stride;
+    let row = row_of(group.x, local);
+    if (row >= params.rows) {
+        return;
+    }
+    let first = params.x_offset + row * params.x_stride;
     let n_quads = (params.width + 3u) / 4u;
     var squares = vec4<f32>(0.0);
-    for (var q = local; q < n_quads; q += WORKGROUP) {
+    for (var q = first_column(local); q < n_quads; q += next_column()) {
         let v = masked(x[first + q], q);
         squares += v * v;
     }
     squares = reduce(Sums(squares, vec4<f32>(0.0), vec4<f32>(0.0)), local)[0];
     let mean = (squares.x + squares.y + squares.z + squares.w) / f32(params.width);
     let scale = inverseSqrt(mean + params.eps);
-    for (var q = local; q < n_quads; q += WORKGROUP) {
-        y[group.x * params.y_stride + q] = masked(x[first + q], q) * scale * weight[q];
+    for (var q = first_column(local); q < n_quads; q += next_column()) {
+        y[row * params.y_stride + q] = masked(x[first + q], q) * scale * weight[q];
     }
 }

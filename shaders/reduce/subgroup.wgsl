@@ -5,6 +5,19 @@ enable subgroups;
 
 alias Sums = mat3x4<f32>;
 
+// Which row an invocation works at, the first of its columns, and how far it is to the next.
+fn row_of(group: u32, local: u32) -> u32 {
+    return group;
+}
+
+fn first_column(local: u32) -> u32 {
+    return local;
+}
+
+fn next_column() -> u32 {
+    return WORKGROUP;
+}
+
 var<workgroup> partials: array<Sums, WORKGROUP>;
 
 // Before the next sum: no invocation writes while another still reads.

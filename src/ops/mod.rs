@@ -243,6 +243,12 @@ impl Variants {
         self.matvec == Reduce::None && self.broadcast
     }
 
+    /// A kernel that norms rows, and how many of them are a workgroup's.
+    fn norm_kernel(self, name: &'static str) -> (KernelSpec, u32) {
+        let (workgroup, rows) = if self.norm == Reduce::None { (4, 4) } else { (64, 1) };
+        (KernelSpec::new(name).slot("REDUCE", self.norm.file()).constant("WORKGROUP", workgroup), rows)
+    }
+
     /// The WGSL file for an ACT slot, in kernels without cooperation.
     fn act(self) -> &'static str {
         if self.broadcast { "act/broadcast4" } else { "act/plain" }

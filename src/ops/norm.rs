@@ -3,9 +3,9 @@
 
 use std::rc::Rc;
 
-use super::{Lowering, Operand, Reduce, Rows, dispatch};
+use super::{Lowering, Operand, Rows, dispatch};
 use crate::gpu::params::params;
-use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec};
+use crate::gpu::{DispatchSpec, GpuBuffer};
 
 /// Norm of each of a row's heads. A row of one head is a layer norm as published.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,14 +64,15 @@ impl Norm {
             has_weight: u32::from(weight.is_some()),
             has_bias: u32::from(bias.is_some()),
             weight_stride: if self.shared { 0 } else { width },
-            pad: [0; 3],
+            heads,
+            all_heads: heads * ctx.max_rows,
+            pad: 0,
         };
-        let workgroup = if ctx.variants.norm == Reduce::None { 1 } else { 64 };
-        let kernel = KernelSpec::new("norm").slot("REDUCE", ctx.variants.norm.file()).constant("WORKGROUP", workgroup);
+        let (kernel, heads_of_group) = ctx.variants.norm_kernel("norm");
         let vector = |vector: Option<&Rc<GpuBuffer>>| Rc::clone(vector.unwrap_or(ctx.nothing));
         let buffers = vec![Rc::clone(&x.buffer), vector(weight), vector(bias), Rc::clone(&y.buffer)];
         let rows = x.clone();
-        vec![dispatch(label, kernel, &params, buffers, Box::new(move |s| [heads, rows.rows_of(s), 1]))]
+        vec![dispatch(label, kernel, &params, buffers, Box::new(move |s| [(heads * rows.rows_of(s)).div_ceil(heads_of_group), 1, 1]))]
     }
 }
 
@@ -86,6 +87,8 @@ params! {
         has_weight: u32,
         has_bias: u32,
         weight_stride: u32,
-        pad: [u32; 3],
+        heads: u32,
+        all_heads: u32,
+        pad: u32,
     }
 }

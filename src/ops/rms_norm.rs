@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use super::{Lowering, Operand, Reduce, Rows, dispatch};
+use super::{Lowering, Operand, Rows, dispatch};
 use crate::gpu::params::params;
-use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec};
+use crate::gpu::{DispatchSpec, GpuBuffer};
 
 /// Root-mean-square norm of each row.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,14 +44,13 @@ impl RmsNorm {
             x_offset: x.offset_quads(),
             y_stride: y.stride_quads(),
             eps: self.eps,
-            pad: [0; 3],
+            rows: ctx.max_rows,
+            pad: [0; 2],
         };
-        let workgroup = if ctx.variants.norm == Reduce::None { 1 } else { 64 };
-        let kernel =
-            KernelSpec::new("rms_norm").slot("REDUCE", ctx.variants.norm.file()).constant("WORKGROUP", workgroup);
+        let (kernel, rows_of_group) = ctx.variants.norm_kernel("rms_norm");
         let buffers = vec![Rc::clone(&x.buffer), Rc::clone(weight), Rc::clone(&y.buffer)];
         let outputs = x.clone();
-        vec![dispatch(label, kernel, &params, buffers, Box::new(move |s| [outputs.rows_of(s), 1, 1]))]
+        vec![dispatch(label, kernel, &params, buffers, Box::new(move |s| [outputs.rows_of(s).div_ceil(rows_of_group), 1, 1]))]
     }
 }
 
@@ -62,6 +61,7 @@ params! {
         x_offset: u32,
         y_stride: u32,
         eps: f32,
-        pad: [u32; 3],
+        rows: u32,
+        pad: [u32; 2],
     }
 }
