@@ -55,10 +55,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let w = row_unpack(i * 4u + r, s.d[r], s.m[r]);
     let to = row * params.y_stride;
     let q = block * 8u;
-    let low = (leave(to, q, w.v0) + leave(to, q + 1u, w.v1)) + (leave(to, q + 2u, w.v2) + leave(to, q + 3u, w.v3));
-    let high = (leave(to, q + 4u, w.v4) + leave(to, q + 5u, w.v5)) + (leave(to, q + 6u, w.v6) + leave(to, q + 7u, w.v7));
+    // A loop instead of eight calls: what is called often is compiled often.
+    var squares = vec4<f32>(0.0);
+    for (var k = 0u; k < 8u; k++) {
+        squares += leave(to, q + k, block_quad(w, k));
+    }
     if (params.prepared_width != 0u) {
-        let squares = low + high;
         prepare_sum(to, block, params.prepared_width, (squares.x + squares.y) + (squares.z + squares.w));
     }
 }

@@ -107,9 +107,18 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
     let a = softmax(s0, count);
-    let b = softmax(s1, count);
-    let c = softmax(s2, count);
-    let d = softmax(s3, count);
+    var b: Softmax;
+    var c: Softmax;
+    var d: Softmax;
+    if (HEADS > 1u) {
+        b = softmax(s1, count);
+    }
+    if (HEADS > 2u) {
+        c = softmax(s2, count);
+    }
+    if (HEADS > 3u) {
+        d = softmax(s3, count);
+    }
     let width = params.head_quads + 1u;
     let to0 = (head_of(group, 0u) * params.max_splits + id.x) * width;
     let to1 = (head_of(group, 1u) * params.max_splits + id.x) * width;
