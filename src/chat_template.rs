@@ -83,6 +83,10 @@ impl ChatTemplate {
         env.remove_filter("format");
         // Python's `None` cannot be iterated over; the engine's can, as if it were empty.
         env.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
+        env.add_filter(scan::ITERATED, |value: Value| match value.is_none() {
+            true => Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, "None cannot be iterated over")),
+            false => Ok(value),
+        });
         env.add_function("raise_exception", |message: String| -> std::result::Result<Value, minijinja::Error> {
             Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message))
         });

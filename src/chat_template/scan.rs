@@ -14,8 +14,11 @@ const OPERATORS_MAX: usize = 400;
 /// Most `elif` in a template: each is a level deeper than the last.
 const ELIFS_MAX: usize = 200;
 
+/// The filter that a loop's list is put through.
+pub(super) const ITERATED: &str = "iterated";
+
 /// Checks the limits. Returns the template with `{% generation %}` blocks, which only matter in training, replaced by ones
-/// that always render.
+/// that always render, and with loops over a name put through [`ITERATED`].
 pub(super) fn check(source: &str) -> Result<String> {
     if source.len() > SOURCE_BYTES_MAX {
         return Err(too_much(format!("the chat template is longer than {SOURCE_BYTES_MAX} bytes")));
@@ -39,6 +42,10 @@ pub(super) fn check(source: &str) -> Result<String> {
         match word {
             "generation" if open == "{%" => out.push_str(&tag.replace("generation", "if true")),
             "endgeneration" if open == "{%" => out.push_str(&tag.replace("endgeneration", "endif")),
+            _ if open == "{%" && loops_over_name(word) => {
+                let (head, trim) = tag.split_at(tag.trim_end_matches(['-', '+']).trim_end().len());
+                out.push_str(&format!("{head}|{ITERATED}{trim}"));
+            }
             _ => out.push_str(tag),
         }
         rest = after;
@@ -48,6 +55,14 @@ pub(super) fn check(source: &str) -> Result<String> {
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// Whether a tag is a loop over a name, or over a field of one.
+fn loops_over_name(tag: &str) -> bool {
+    let list = tag.strip_prefix("for ").and_then(|head| head.split_once(" in ")).map(|(_, list)| list.trim());
+    list.is_some_and(|list| {
+        !list.is_empty() && list.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
+    })
 }
 
 /// The text before the next tag, how the tag opens, and the rest.

@@ -72,7 +72,13 @@ impl Norm {
         let vector = |vector: Option<&Rc<GpuBuffer>>| Rc::clone(vector.unwrap_or(ctx.nothing));
         let buffers = vec![Rc::clone(&x.buffer), vector(weight), vector(bias), Rc::clone(&y.buffer)];
         let rows = x.clone();
-        vec![dispatch(label, kernel, &params, buffers, Box::new(move |s| [(heads * rows.rows_of(s)).div_ceil(heads_of_group), 1, 1]))]
+        vec![dispatch(
+            label,
+            kernel,
+            &params,
+            buffers,
+            Box::new(move |s| [(heads * rows.rows_of(s)).div_ceil(heads_of_group), 1, 1]),
+        )]
     }
 }
 

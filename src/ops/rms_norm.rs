@@ -50,7 +50,13 @@ impl RmsNorm {
         let (kernel, rows_of_group) = ctx.variants.norm_kernel("rms_norm");
         let buffers = vec![Rc::clone(&x.buffer), Rc::clone(weight), Rc::clone(&y.buffer)];
         let outputs = x.clone();
-        vec![dispatch(label, kernel, &params, buffers, Box::new(move |s| [outputs.rows_of(s).div_ceil(rows_of_group), 1, 1]))]
+        vec![dispatch(
+            label,
+            kernel,
+            &params,
+            buffers,
+            Box::new(move |s| [outputs.rows_of(s).div_ceil(rows_of_group), 1, 1]),
+        )]
     }
 }
 
