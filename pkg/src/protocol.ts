@@ -7,6 +7,7 @@
  * the call still ends with its own reply.
  */
 import { isRecord, type WireError } from "./errors.js";
+import type { Inspected } from "./fit.js";
 import type {
   Backend, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, Pooling, PrefillProgress, Progress, StorageEstimate, StoredModel, Token,
 } from "./types.js";
@@ -15,7 +16,7 @@ import type {
 export const UNREAD_LIMIT = 32;
 
 /** Changes with every message that changes. Page and worker of different builds refuse each other. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** Request or response headers. */
 export type WireHeaders = readonly (readonly [string, string])[];
@@ -43,6 +44,7 @@ export interface WireLoadOptions {
   readonly store?: boolean;
   readonly runAhead?: number;
   readonly kernels?: Kernels;
+  readonly fit?: "auto";
 }
 
 /** What of `GenerateOptions` the engine itself reads. */
@@ -72,6 +74,7 @@ export interface WireEmbedOptions {
 /** Each call: what the page sends and what it gets. A new call is a line here; the compiler names the other places. */
 export interface Calls {
   load: { args: { source: WireSource; options: WireLoadOptions }; result: ModelInfo };
+  inspect: { args: { source: WireSource; options: WireLoadOptions }; result: Inspected };
   generate: { args: { input: readonly Message[] | string | Uint32Array; options: WireGenerateOptions }; result: null };
   embed: { args: { texts: readonly (string | Uint32Array)[]; options: WireEmbedOptions }; result: readonly Float32Array[] };
   tokenize: { args: { text: string; addSpecialTokens: boolean }; result: Uint32Array };

@@ -2,7 +2,7 @@
  * The worker: the one place that imports the WebAssembly module. It turns messages into calls and results into messages;
  * it decides nothing.
  */
-import init, { deleteModel, listModels, storageEstimate, WasmEngine, type WasmGeneration, type WasmSource } from "./wasm.js";
+import init, { deleteModel, inspectModel, listModels, storageEstimate, WasmEngine, type WasmGeneration, type WasmSource } from "./wasm.js";
 import { DoranError, toWire } from "./errors.js";
 import { compile } from "./wasm-compile.js";
 import { FetchProxy } from "./fetch-proxy.js";
@@ -31,7 +31,7 @@ const post = (message: FromWorker, transfer: Transferable[] = []): void => self.
 
 const fetches = new FetchProxy(post);
 const streams = new Map<number, Stream>();
-/** Loads and embeddings that are under way. */
+/** Loads, inspections and embeddings that are under way. */
 const controllers = new Map<number, AbortController>();
 /** Calls that were cancelled before they began. */
 const cancelled = new Set<number>();
@@ -139,6 +139,7 @@ function stop(stream: Stream): void {
 /** How each call is answered. */
 const handlers: { readonly [K in CallKind]: (id: number, args: Args<K>) => Result<K> | Promise<Result<K>> } = {
   load,
+  inspect: (id, args) => abortable(id, (signal) => inspectModel(source(args.source, id), args.options, signal)),
   generate,
   unload,
   embed: (id, { texts, options }) => abortable(id, (signal) => theEngine().embed(texts, options, signal)),
@@ -173,6 +174,7 @@ function dispatch(call: AnyCall): Promise<void> {
   const { id } = call;
   switch (call.kind) {
     case "load": return answer(call, (result) => ({ type: "reply", id, kind: "load", result }));
+    case "inspect": return answer(call, (result) => ({ type: "reply", id, kind: "inspect", result }));
     case "generate": return answer(call, (result) => ({ type: "reply", id, kind: "generate", result }));
     case "embed": return answer(call, (result) => ({ type: "reply", id, kind: "embed", result }));
     case "tokenize": return answer(call, (result) => ({ type: "reply", id, kind: "tokenize", result }));
