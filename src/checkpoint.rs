@@ -14,10 +14,9 @@ const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// What is read of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
-    /// What a model is made of, tokenizer and all.
+enum Depth {
     All,
-    /// What says how large it is: the tokenizer is not read, and is empty.
+    /// Not the tokenizer.
     Headers,
 }
 
@@ -26,7 +25,27 @@ pub enum Depth {
 ///
 /// # Errors
 /// `bad_file`, `unsupported`; whatever reading gives.
-pub async fn read<S, T>(files: &mut ModelFiles<S, T>, paths: &[String], depth: Depth) -> Result<Checkpoint>
+pub async fn read<S, T>(files: &mut ModelFiles<S, T>, paths: &[String]) -> Result<Checkpoint>
+where
+    S: ByteSource,
+    T: ChunkStore<Bytes = S::Bytes>,
+{
+    read_to(files, paths, Depth::All).await
+}
+
+/// The same without a folder's tokenizer, which is not read, and is empty: what says how large a model is.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_headers<S, T>(files: &mut ModelFiles<S, T>, paths: &[String]) -> Result<Checkpoint>
+where
+    S: ByteSource,
+    T: ChunkStore<Bytes = S::Bytes>,
+{
+    read_to(files, paths, Depth::Headers).await
+}
+
+async fn read_to<S, T>(files: &mut ModelFiles<S, T>, paths: &[String], depth: Depth) -> Result<Checkpoint>
 where
     S: ByteSource,
     T: ChunkStore<Bytes = S::Bytes>,

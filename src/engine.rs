@@ -7,7 +7,7 @@ use futures_util::future::try_join;
 use serde::Serialize;
 
 use crate::backend::{Backend, Kind, PlannedModel, kv_format};
-use crate::checkpoint::{self, Depth};
+use crate::checkpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fit::{self, Adjustment};
 use crate::footprint::Device;
@@ -157,7 +157,7 @@ impl Engine {
         S: ByteSource,
         T: ChunkStore<Bytes = S::Bytes>,
     {
-        let checkpoint = checkpoint::read(&mut files, &options.paths, Depth::All).await?;
+        let checkpoint = checkpoint::read(&mut files, &options.paths).await?;
         let tokenizer = Tokenizer::new(&checkpoint.tokenizer)?;
         let (mut graph, limits) = models::record(&checkpoint)?;
         let wanted = context(&options, limits.max_position_embeddings)?;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::checkpoint::{self, Depth};
+use crate::checkpoint;
 use crate::engine::{self, EngineOptions};
 use crate::error::Result;
 use crate::fit::{self, Adjustment, Choice, Verdict};
@@ -106,7 +106,7 @@ where
     S: ByteSource,
     T: ChunkStore<Bytes = S::Bytes>,
 {
-    let checkpoint = checkpoint::read(&mut files, &options.paths, Depth::Headers).await?;
+    let checkpoint = checkpoint::read_headers(&mut files, &options.paths).await?;
     files.learn_sizes().await?;
     let (mut graph, limits) = models::record(&checkpoint)?;
     fuse(&mut graph);

@@ -19,10 +19,13 @@ use doran::inspect::{FormatShare, inspect};
 use doran::weights::file::FileSource;
 use doran::weights::{ByteSource, Cancel, ChunkStore, LoadOptions, MemoryStore, ModelFiles, Reply};
 
+/// What was read: which file, and which bytes.
+type Reads = Rc<RefCell<Vec<(usize, Range<u64>)>>>;
+
 /// A source that notes what is read of it.
 struct Watched {
     source: FileSource,
-    reads: Rc<RefCell<Vec<(usize, Range<u64>)>>>,
+    reads: Reads,
 }
 
 impl ByteSource for Watched {
@@ -56,8 +59,8 @@ impl ByteSource for Watched {
     }
 }
 
-fn watched(paths: impl IntoIterator<Item = PathBuf>) -> (Watched, Rc<RefCell<Vec<(usize, Range<u64>)>>>) {
-    let reads = Rc::default();
+fn watched(paths: impl IntoIterator<Item = PathBuf>) -> (Watched, Reads) {
+    let reads = Reads::default();
     (Watched { source: FileSource::new(paths), reads: Rc::clone(&reads) }, reads)
 }
 
@@ -105,7 +108,7 @@ fn an_inspection_reads_the_header_and_stores_nothing() {
 fn a_folder_is_inspected_without_its_tokenizer() {
     let (plain, paths) = source(&fixture("arch/qwen2_f16_sharded"));
     let tokenizer = paths.iter().position(|path| path == "tokenizer.json").expect("a tokenizer");
-    let reads = Rc::default();
+    let reads = Reads::default();
     let source = Watched { source: plain, reads: Rc::clone(&reads) };
     let found = pollster::block_on(async {
         let store = MemoryStore::new(None);
@@ -218,7 +221,8 @@ fn a_piece_that_is_too_long_steps_the_context_down_too() {
     assert_eq!(found.gpu.max_binding_bytes, Some(4 << 20));
     assert!(found.gpu.largest_binding_bytes <= 4 << 20);
     let engine = load(&smollm2(), Some(on(limits)), down).expect("loads");
-    assert_eq!((engine.info.context, engine.info.load.gpu_bytes), (4096, found.gpu.total_bytes));
+    assert_eq!(engine.info.context, 4096);
+    assert!(engine.info.load.gpu_bytes.abs_diff(found.gpu.total_bytes) < 1 << 20);
 }
 
 #[test]

@@ -107,7 +107,7 @@ export async function serveHub(root: string): Promise<Hub> {
 }
 
 function sendText(response: ServerResponse, text: string): void {
-  response.writeHead(200, { ...CORS, "Content-Type": "text/plain; charset=utf-8" }).end(text);
+  response.writeHead(200, { ...CORS, "Content-Type": "text/plain; charset=utf-8", "Content-Length": Buffer.byteLength(text) }).end(text);
 }
 
 function end(response: ServerResponse, status: number): void {
