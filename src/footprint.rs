@@ -58,7 +58,7 @@ pub struct Footprint {
     pub activations: u64,
     /// Steps, rotary tables, parameters, the draw, what is read back.
     pub other: u64,
-    /// The longest buffer, in bytes, and what it holds. No binding is longer.
+    /// The longest buffer that kernels bind, in bytes, and what it holds.
     pub largest: (u64, String),
 }
 
@@ -126,9 +126,9 @@ struct Count<'a> {
 }
 
 impl Count<'_> {
-    /// Bytes of a buffer, which is a multiple of 16 bytes long.
+    /// Bytes of a buffer that kernels bind as a whole.
     fn buffer(&mut self, what: &str, bytes: u64) -> u64 {
-        let bytes = bytes.max(16).checked_next_multiple_of(16).unwrap_or(u64::MAX);
+        let bytes = buffer_bytes(bytes);
         if bytes > self.found.largest.0 {
             self.found.largest = (bytes, what.to_owned());
         }
@@ -201,7 +201,12 @@ impl Count<'_> {
             }
         }
         self.other("a step", 16 + 16 * PREFILL_ROWS as u64);
-        self.other("the draw", Sampling::bytes(self.graph.values[self.graph.logits].width));
+        let vocab_size = self.graph.values[self.graph.logits].width;
+        let counts = u64::from(vocab_size) * 4;
+        let bias_and_mask = counts + u64::from(vocab_size.div_ceil(32)) * 4;
+        self.other("the draw", bias_and_mask);
+        self.other("the draw", counts);
+        self.other("the draw", Sampling::bytes(vocab_size) - bias_and_mask - counts);
         let max_bytes = self.device.max_bytes;
         let mut several = self.graph.part(false);
         let mut one_row = several.clone();
@@ -253,7 +258,9 @@ impl Count<'_> {
             self.activations("the partial sums of attention", bytes);
         }
         let dispatches: u64 = graph.nodes.iter().map(|node| self.dispatches(node, bucket, scores.is_some())).sum();
-        self.other("the parameters of a step", (dispatches + more_dispatches) * PARAMS_BYTES);
+        // A dispatch binds its own parameters only.
+        let params = buffer_bytes((dispatches + more_dispatches) * PARAMS_BYTES);
+        self.found.other = self.found.other.saturating_add(params);
     }
 
     /// How many dispatches a node is lowered to. Those of matrices so large that they are cut count as one: their parameters are
@@ -278,6 +285,11 @@ impl Count<'_> {
 /// Whether kernels without cooperation keep the scores of this attention.
 fn wants_scores(node: &Node) -> bool {
     matches!(&node.op, Op::Attention(op) if op.head_dim.is_multiple_of(4) && op.scores_are_plain())
+}
+
+/// Buffers are a multiple of 16 bytes long.
+fn buffer_bytes(bytes: u64) -> u64 {
+    bytes.max(16).checked_next_multiple_of(16).unwrap_or(u64::MAX)
 }
 
 /// Rows of the parts of a matrix as they are allocated: none is longer than a binding, and each has whole groups of quads.
