@@ -189,23 +189,6 @@ export function requireWorkers(): void {
   throw new DoranError("unsupported", "there are no web workers here: doran runs in a browser page only", { what: "worker" });
 }
 
-/** A call that `signal` cancels. The promise rejects at once; the worker ends when it can. */
-export async function abortable<T>(connection: Connection, id: number, result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  let onAbort = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => {
-      connection.cancel(id);
-      reject(signal?.reason);
-    };
-  });
-  signal?.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([result, aborted]);
-  } finally {
-    signal?.removeEventListener("abort", onAbort);
-  }
-}
-
 /** A URL of the caller's as one that means the same in the worker. */
 export function absolute(url: string | URL): string {
   try {

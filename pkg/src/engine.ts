@@ -1,11 +1,10 @@
 /** The engine as a page sees it: a thin client of one worker. */
-import { abortable, Connection, requireWorkers } from "./client.js";
+import { absolute, Connection, requireWorkers, type CallEvents } from "./client.js";
 import { DoranError } from "./errors.js";
 import { checkInput, TokenStream } from "./generation.js";
 import type { Inspection } from "./inspection.js";
-import { checkLicense } from "./license.js";
-import { checkFit, inspectOffers, loadOffers } from "./loading.js";
-import { offersOf } from "./source.js";
+import { checkLicense, entrySource, isEntry } from "./license.js";
+import type { Args, WireHeaders, WireLoadOptions, WireSource } from "./protocol.js";
 import { storage } from "./storage.js";
 import { support } from "./support.js";
 import type {
@@ -48,16 +47,13 @@ export class Engine implements AsyncDisposable {
    * `info.adjustments` says how.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<Engine> {
-    requireWorkers();
-    options.signal?.throwIfAborted();
-    checkFit(options);
     checkLicense(source, options);
-    const offers = await offersOf(source, options);
-    const connection = new Connection(options);
-    const ended = new DoranError("unloaded", "this load has ended");
+    const { connection, args, events } = open(source, options);
+    const { id, result } = connection.call("load", (callId) => ({ type: "call", id: callId, kind: "load", args }), events);
     try {
-      return new Engine(connection, await loadOffers(connection, offers, options, ended));
+      return new Engine(connection, await abortable(connection, id, result, options.signal));
     } catch (thrown) {
+      connection.closeAfter(result, new DoranError("unloaded", "this load has ended"));
       throw hinted(thrown, source);
     }
   }
@@ -71,13 +67,10 @@ export class Engine implements AsyncDisposable {
    * be accepted for looking.
    */
   static async inspect(source: ModelSource, options: LoadOptions = {}): Promise<Inspection> {
-    requireWorkers();
-    options.signal?.throwIfAborted();
-    checkFit(options);
-    const offers = await offersOf(source, options);
-    const connection = new Connection(options);
+    const { connection, args, events } = open(source, options);
+    const { id, result } = connection.call("inspect", (callId) => ({ type: "call", id: callId, kind: "inspect", args }), events);
     try {
-      return await inspectOffers(connection, offers, options);
+      return await abortable(connection, id, result, options.signal);
     } catch (thrown) {
       throw hinted(thrown, source);
     } finally {
@@ -194,11 +187,80 @@ export class Engine implements AsyncDisposable {
   }
 }
 
+/** A call that `signal` cancels. The promise rejects at once; the worker ends when it can. */
+async function abortable<T>(connection: Connection, id: number, result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      connection.cancel(id);
+      reject(signal?.reason);
+    };
+  });
+  signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([result, aborted]);
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
 /** A string is a list of its characters to JavaScript: it must not be taken for a list of texts. */
 function checkTexts(texts: unknown): void {
   const isText = (text: unknown): boolean => typeof text === "string" || text instanceof Uint32Array;
   if (Array.isArray(texts) && texts.every(isText)) return;
   throw new DoranError("bad_argument", "embed takes a list of strings or of Uint32Arrays of token ids", { argument: "texts" });
+}
+
+/** Absolute URLs, and relative ones that cannot be names. */
+function isUrl(text: string): boolean {
+  return /^(https?|blob|data):/i.test(text) || /^\.{0,2}\//.test(text);
+}
+
+/** What a load or an inspection sends, and the worker of its own that it is sent to. */
+function open(source: ModelSource, options: LoadOptions): { args: Args<"load">; connection: Connection; events: CallEvents } {
+  requireWorkers();
+  options.signal?.throwIfAborted();
+  const args = { source: wireSource(source, options), options: wireOptions(options) };
+  return { args, connection: new Connection(options), events: { onProgress: options.onProgress, fetch: options.fetch } };
+}
+
+function wireSource(source: ModelSource, options: LoadOptions): WireSource {
+  const headers: WireHeaders = [...new Headers(options.headers)];
+  const proxyFetch = options.fetch !== undefined;
+  if (typeof source === "string" && source.startsWith("hf:")) {
+    return { kind: "hub", address: source, ...(options.hub === undefined ? {} : { hub: absolute(options.hub) }), headers, proxyFetch };
+  }
+  if (typeof source === "string") {
+    return isUrl(source) ? { kind: "url", url: absolute(source), headers, proxyFetch } : { kind: "stored", name: source };
+  }
+  if (source instanceof URL) return { kind: "url", url: source.href, headers, proxyFetch };
+  if (source instanceof Blob) return { kind: "file", file: source, name: source instanceof File ? source.name : undefined };
+  if (isEntry(source)) return wireSource(entrySource(source), options);
+  if (typeof source === "object" && source !== null && "stored" in source) return { kind: "stored", name: source.stored };
+  if (typeof source === "object" && source !== null && "files" in source) {
+    const files = source.files.map(({ path, url, file }) => ({
+      path,
+      ...(url === undefined ? {} : { url: absolute(url) }),
+      ...(file === undefined ? {} : { file }),
+    }));
+    return { kind: "files", files, headers, proxyFetch };
+  }
+  throw new DoranError("bad_argument", "a model is a URL, a File or Blob, the name of a stored model, { stored } or { files }", { argument: "source" });
+}
+
+function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels, fit }: LoadOptions): WireLoadOptions {
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(sha256 === undefined ? {} : { sha256 }),
+    ...(context === undefined ? {} : { context }),
+    ...(chatTemplate === undefined ? {} : { chatTemplate }),
+    ...(backend === undefined ? {} : { backend }),
+    ...(kvCache === undefined ? {} : { kvCache }),
+    ...(store === undefined ? {} : { store }),
+    ...(runAhead === undefined ? {} : { runAhead }),
+    ...(kernels === undefined ? {} : { kernels }),
+    ...(fit === undefined ? {} : { fit }),
+  };
 }
 
 function toIds(ids: Uint32Array | readonly number[]): Uint32Array {

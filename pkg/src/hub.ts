@@ -5,7 +5,7 @@
  */
 import { DoranError, isRecord } from "./errors.js";
 import { byPreference, ggufSets, isReadable } from "./gguf-files.js";
-import type { LoadOptions, ModelSource } from "./types.js";
+import type { WireHeaders } from "./protocol.js";
 
 const HUB = "https://huggingface.co";
 
@@ -15,10 +15,8 @@ const FOLDER = new Set([
   "chat_template.jinja", "model.safetensors.index.json", "1_Pooling/config.json",
 ]);
 
-/** Whether a source names something on the hub. */
-export function isHub(source: ModelSource): source is string {
-  return typeof source === "string" && source.startsWith("hf:");
-}
+/** Asks for an address. */
+export type HubFetch = (url: string, init: { headers: [string, string][]; signal: AbortSignal }) => Promise<Response>;
 
 /** A model on the hub: the path that stands for it, its bytes where the hub says them, and where its files are. */
 export interface HubOffer {
@@ -33,18 +31,21 @@ export interface HubOffer {
  * Rejects with `bad_argument` for what is no such name, `unsupported` if the repository holds no weights that doran reads, or
  * `network` (with `data.status`) if the hub answers with an error.
  */
-export async function hubOffers(source: string, { headers, fetch = globalThis.fetch, hub = HUB, signal }: LoadOptions): Promise<readonly HubOffer[]> {
-  const [, repository, revision = "main", file] = /^hf:([^/@]+\/[^/@]+)(?:@([^/]+))?(?:\/(.+))?$/.exec(source) ?? [];
+export async function hubOffers(
+  { address, hub = HUB, headers }: { readonly address: string; readonly hub?: string; readonly headers: WireHeaders },
+  { fetch, signal }: { readonly fetch: HubFetch; readonly signal: AbortSignal },
+): Promise<readonly HubOffer[]> {
+  const [, repository, revision = "main", file] = /^hf:([^/@]+\/[^/@]+)(?:@([^/]+))?(?:\/(.+))?$/.exec(address) ?? [];
   if (repository === undefined) {
-    throw new DoranError("bad_argument", `${source} is not of the form hf:owner/name[@revision][/file]`, { argument: "source" });
+    throw new DoranError("bad_argument", `${address} is not of the form hf:owner/name[@revision][/file]`, { argument: "source" });
   }
-  const base = new URL(hub, globalThis.location?.href).href.replace(/\/$/, "");
+  const base = hub.replace(/\/$/, "");
   const at = (commit: string, path: string): string => `${base}/${repository}/resolve/${encodeURIComponent(commit)}/${path.split("/").map(encodeURIComponent).join("/")}`;
   if (file !== undefined) return [{ path: file, bytes: null, files: [{ path: file, url: at(revision, file) }] }];
 
   const url = `${base}/api/models/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`;
-  const response = await fetch(url, { headers: new Headers(headers), ...(signal === undefined ? {} : { signal }) }).catch((thrown: unknown) => {
-    if (signal?.aborted === true) throw signal.reason;
+  const response = await fetch(url, { headers: headers.map(([name, value]) => [name, value]), signal }).catch((thrown: unknown) => {
+    if (signal.aborted) throw signal.reason;
     throw new DoranError("network", `the hub could not be asked for the files of ${repository}: ${String(thrown)}`, { url });
   });
   if (!response.ok) throw refused(repository, url, response.status);
