@@ -26,6 +26,10 @@ for format in F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4
     cp "$from/quants/$format.bin" "$from/quants/$format.f32" "$to/quants/"
 done
 cp -R "$from/kquant_models" "$to/kquant_models"
+rm -rf "$to/split" && mkdir "$to/split"
+for arch in llama qwen2; do
+    node "$(dirname "$0")/split-gguf.mjs" "$to/arch/$arch/model-f32.gguf" "$to/split/$arch"
+done
 chmod -R u+w "$to"
 
 python3 - "$to" > "$to/README.md" <<'PY'
@@ -44,6 +48,7 @@ Copied by `scripts/fixtures.sh`, never edited. None of the reference values was 
 - `patterns.json`: where patterns of tokenizers match, by the crate `fancy-regex` (`UPDATE=1 cargo test --test patterns`).
 - `kquant_models/`: random Llamas of one layer and 256 columns with all matrices in one format, and `golden.json`: logits by
   llama.cpp 0c1e57098 in f32 on the dequantised weights (`f32`; `native` is with quantised activations).
+- `split/`: two of the checkpoints' GGUF files in three parts each, by `scripts/split-gguf.mjs`.
 - `real/`: reference ids, chats and logits of `SmolLM2-135M-Instruct.Q4_1.gguf`, and 260 random strings with their ids; the same
   of `gemma-3-270m-q4_k_m.gguf`, for `npm run test:long -- gemma`; ids and embeddings of `all-MiniLM-L6-v2`, for `npm run
   test:long -- minilm`. The models themselves are not here: tests look for them in `$DORAN_MODELS` and in `.cache/models/`.

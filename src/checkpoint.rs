@@ -9,8 +9,19 @@ const FIRST_HEADER_BYTES: u64 = 256 << 10;
 /// The longest text file of a folder, in bytes: a `tokenizer.json` of a large vocabulary has some 40 MB.
 const TEXT_BYTES_MAX: u64 = 64 << 20;
 
-/// Reads a model's description. `paths` names the files, in the source's order: one GGUF file, or the files of a Hugging
-/// Face folder, among them `config.json`, `tokenizer.json` (or BERT's `vocab.txt`) and safetensors files.
+/// How a Git LFS pointer begins (git-lfs `docs/spec.md`): a few lines in the place of the file.
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
+/// What is read of a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    All,
+    /// Not the tokenizer.
+    Headers,
+}
+
+/// Reads a model's description. `paths` names the files, in the source's order: one GGUF file, all parts of one that is split, or
+/// the files of a Hugging Face folder, among them `config.json`, `tokenizer.json` (or BERT's `vocab.txt`) and safetensors files.
 ///
 /// # Errors
 /// `bad_file`, `unsupported`; whatever reading gives.
@@ -19,8 +30,31 @@ where
     S: ByteSource,
     T: ChunkStore<Bytes = S::Bytes>,
 {
+    read_to(files, paths, Depth::All).await
+}
+
+/// The same without a folder's tokenizer, which is not read, and is empty: what says how large a model is.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_headers<S, T>(files: &mut ModelFiles<S, T>, paths: &[String]) -> Result<Checkpoint>
+where
+    S: ByteSource,
+    T: ChunkStore<Bytes = S::Bytes>,
+{
+    read_to(files, paths, Depth::Headers).await
+}
+
+async fn read_to<S, T>(files: &mut ModelFiles<S, T>, paths: &[String], depth: Depth) -> Result<Checkpoint>
+where
+    S: ByteSource,
+    T: ChunkStore<Bytes = S::Bytes>,
+{
     if paths.iter().any(|path| path == "config.json") {
-        return read_folder(files, paths).await;
+        return read_folder(files, paths, depth).await;
+    }
+    if files.n_files() > 1 {
+        return read_parts(files, paths).await;
     }
     read_header(files, 0, |prefix, file_bytes| {
         Ok(match gguf::parse(prefix, file_bytes)? {
@@ -49,6 +83,7 @@ where
     let mut n_bytes = FIRST_HEADER_BYTES;
     loop {
         let prefix = files.prefix(file, n_bytes).await?;
+        refuse_pointer(&prefix, file)?;
         match parse(&prefix, files.file_bytes(file))? {
             Header::Done(header) => return Ok(header),
             Header::NeedBytes(_) if prefix.len() as u64 >= files.file_bytes(file) => {
@@ -59,7 +94,53 @@ where
     }
 }
 
-async fn read_folder<S, T>(files: &mut ModelFiles<S, T>, paths: &[String]) -> Result<Checkpoint>
+/// A server that does not know Git LFS gives the pointer for the file.
+fn refuse_pointer(prefix: &[u8], file: usize) -> Result<()> {
+    if !prefix.starts_with(LFS_POINTER) {
+        return Ok(());
+    }
+    let message = "this is a Git LFS pointer, a few lines in the place of the file: use the address that gives the file itself \
+                   (on the hub /resolve/ in place of /raw/), or `git lfs pull` in a clone";
+    Err(Error::bad_file(message).with("what", "lfs_pointer").with("file", file))
+}
+
+/// The parts of a GGUF file that is split. Their names, where they have any, must be of one model; the rest they say themselves.
+async fn read_parts<S, T>(files: &mut ModelFiles<S, T>, paths: &[String]) -> Result<Checkpoint>
+where
+    S: ByteSource,
+    T: ChunkStore<Bytes = S::Bytes>,
+{
+    if let Some(other) = paths.iter().find(|path| !path.to_ascii_lowercase().ends_with(".gguf")) {
+        let message =
+            format!("several files are a folder with config.json, or the parts of a GGUF file; {other} is neither");
+        return Err(Error::bad_file(message));
+    }
+    let stems: Vec<_> = paths.iter().filter_map(|path| part_name(path)).collect();
+    if let Some((file, stem)) = stems.iter().enumerate().find(|(_, stem)| **stem != stems[0]) {
+        let message = format!("{} is no part of {}: the parts are of different models", stem.0, stems[0].0);
+        return Err(Error::bad_file(message).with("file", file));
+    }
+    let mut prefixes = Vec::new();
+    for file in 0..files.n_files() {
+        let goes_on = |prefix: &[u8], file_bytes: u64| {
+            Ok(gguf::header_goes_on(prefix, file_bytes)?.map_or(Header::Done(prefix.to_vec()), Header::NeedBytes))
+        };
+        let read = read_header(files, file, goes_on).await;
+        prefixes.push(read.map_err(|error| error.during(paths.get(file).map_or("a part", String::as_str)))?);
+    }
+    let parts: Vec<_> = prefixes.iter().enumerate().map(|(file, p)| (p.as_slice(), files.file_bytes(file))).collect();
+    gguf::parse_parts(&parts)
+}
+
+/// What the names of a split model's parts have in common: `name-00001-of-00003.gguf` gives (`name`, `00003`).
+fn part_name(path: &str) -> Option<(&str, &str)> {
+    let (rest, count) = path.strip_suffix(".gguf")?.rsplit_once("-of-")?;
+    let (name, no) = rest.rsplit_once('-')?;
+    let is_number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number(no) && is_number(count)).then_some((name, count))
+}
+
+async fn read_folder<S, T>(files: &mut ModelFiles<S, T>, paths: &[String], depth: Depth) -> Result<Checkpoint>
 where
     S: ByteSource,
     T: ChunkStore<Bytes = S::Bytes>,
@@ -79,6 +160,8 @@ where
         }
         match path.as_str() {
             "config.json" => folder.config = read_text(files, file, path).await?,
+            "tokenizer.json" if depth == Depth::Headers => folder.tokenizer = Some(String::new()),
+            "vocab.txt" if depth == Depth::Headers => folder.vocab = Some(String::new()),
             "tokenizer.json" => folder.tokenizer = Some(read_text(files, file, path).await?),
             // Many folders have both.
             "vocab.txt" if !paths.iter().any(|path| path == "tokenizer.json") => {
@@ -99,7 +182,7 @@ where
     S: ByteSource,
     T: ChunkStore<Bytes = S::Bytes>,
 {
-    files.prefix(file, FIRST_HEADER_BYTES).await?;
+    refuse_pointer(&files.prefix(file, FIRST_HEADER_BYTES).await?, file).map_err(|error| error.during(path))?;
     let n_bytes = files.file_bytes(file);
     if n_bytes > TEXT_BYTES_MAX {
         return Err(Error::bad_file(format!("{path} is {n_bytes} bytes long; {TEXT_BYTES_MAX} are the limit")));

@@ -8,17 +8,21 @@ use serde::Serialize;
 
 use crate::backend::{Backend, Kind, PlannedModel, kv_format};
 use crate::checkpoint;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fit::{self, Adjustment};
+use crate::footprint::Device;
 use crate::gpu::{Capabilities, Gpu};
+use crate::graph::Graph;
 use crate::graph::fuse::fuse;
 use crate::graph::reference::ReferenceModel;
 use crate::graph::weights::{CpuSink, CpuWeights, GpuSink, GpuWeights, formats, spans};
 use crate::models;
 use crate::ops::KvFormat;
+use crate::quant::Format;
 use crate::session::Session;
 use crate::text::Text;
 use crate::tokenizer::Tokenizer;
-use crate::tune::{Kernels, Tuning, tune};
+use crate::tune::{Kernels, Tuning, likeliest, tune};
 use crate::weights::{ByteSource, Cancel, ChunkStore, Integrity, Millis, ModelFiles, Progress};
 
 /// Tokens that a sequence may have where the caller does not say: more costs memory that most chats never use.
@@ -41,6 +45,8 @@ pub struct EngineOptions {
     pub kv: Option<KvFormat>,
     /// Upper bound of a chunk in bytes; the uploader's staging buffer is as large.
     pub chunk_bytes: u64,
+    /// Whether the context is made shorter where the device has no room for it.
+    pub steps_down: bool,
 }
 
 /// What a loaded model is.
@@ -55,6 +61,8 @@ pub struct ModelInfo {
     pub pooling: Option<String>,
     /// What the file calls itself.
     pub title: Option<String>,
+    /// The licence as the file names it.
+    pub license: Option<String>,
     /// Weights in all tensors.
     pub parameters: u64,
     /// Tokens that prompt and answer may have together.
@@ -69,6 +77,8 @@ pub struct ModelInfo {
     pub adapter: Option<Capabilities>,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// What was changed to make the model fit; `warnings` says the same in sentences.
+    pub adjustments: Vec<Adjustment>,
     /// What loading took.
     pub load: LoadInfo,
 }
@@ -131,10 +141,10 @@ pub enum Stage {
 impl Engine {
     /// Loads a model: header, tokenizer, graph, then the weights chunk by chunk. `gpu: None` means the CPU references.
     /// `known_tuning` gives the kernels that were chosen before on this device for matrices of these formats; they are not
-    /// checked again.
+    /// checked again. What the GPU has no room for is refused before any weight is fetched.
     ///
     /// # Errors
-    /// What the files, the network, the store or the GPU make of it; see [`crate::ErrorKind`].
+    /// `out_of_memory` with `needed_bytes` and, where it is a limit of the device, `available_bytes`. What the files, the network, the store or the GPU make of it; see [`crate::ErrorKind`].
     pub async fn load<S, T>(
         mut files: ModelFiles<S, T>,
         gpu: Option<Rc<Gpu>>,
@@ -150,15 +160,15 @@ impl Engine {
         let checkpoint = checkpoint::read(&mut files, &options.paths).await?;
         let tokenizer = Tokenizer::new(&checkpoint.tokenizer)?;
         let (mut graph, limits) = models::record(&checkpoint)?;
-        let context = context(&options, limits.max_position_embeddings)?;
-        let kv = options.kv.unwrap_or_else(|| kv_format(&graph.caches, context, gpu.as_deref()));
+        let wanted = context(&options, limits.max_position_embeddings)?;
         let spans = spans(&checkpoint);
         let on_bytes = |bytes| progress(Stage::Bytes(bytes));
         let mut load = LoadInfo { tokenizer_bytes: tokenizer.approx_bytes() as u64, ..LoadInfo::default() };
-        let (backend, report, adapter, tuning) = match gpu {
+        let (backend, report, adapter, tuning, context, kv) = match gpu {
             Some(gpu) => {
                 fuse(&mut graph);
-                let weights = GpuWeights::allocate(&gpu, &graph).await?;
+                let (weights, fit::Choice { context, kv, .. }) =
+                    make_room(&gpu, &graph, wanted, &options, known_tuning).await?;
                 let mut sink = GpuSink::new(&gpu, &graph, &checkpoint, &weights, options.chunk_bytes);
                 let streaming = async {
                     let report = files.stream(&spans, &mut sink, &on_bytes, cancel).await?;
@@ -166,9 +176,7 @@ impl Engine {
                     Ok(report)
                 };
                 let preparing = async {
-                    let formats = formats(&graph);
-                    let names: Vec<_> = formats.iter().map(|format| format.spec().name).collect();
-                    let key = names.join(",");
+                    let (formats, key) = tuning_key(&graph);
                     let started = gpu.now_ms();
                     let tuning = match known_tuning(&key) {
                         Some(tuning) => tuning,
@@ -187,14 +195,15 @@ impl Engine {
                 let backend = Backend::on_gpu(Rc::clone(&gpu), planned, weights, options.run_ahead)?;
                 (load.times.tune, load.times.compile) = (tune, compile);
                 load.gpu_bytes = gpu.counts().gpu_bytes;
-                (backend, report, Some(adapter), Some(tuning))
+                (backend, report, Some(adapter), Some(tuning), context, kv)
             }
             None => {
+                let kv = options.kv.unwrap_or_else(|| kv_format(&graph.caches, wanted, None));
                 let mut weights = CpuWeights::new(&graph, &checkpoint)?;
                 let mut sink = CpuSink { graph: &graph, weights: &mut weights };
                 let report = files.stream(&spans, &mut sink, &on_bytes, cancel).await?;
-                let model = ReferenceModel::new(graph.clone(), weights, context, kv)?;
-                (Backend::Reference(Box::new(model)), report, None, None)
+                let model = ReferenceModel::new(graph.clone(), weights, wanted, kv)?;
+                (Backend::Reference(Box::new(model)), report, None, None, wanted, kv)
             }
         };
         cancel.check()?;
@@ -204,13 +213,14 @@ impl Engine {
         let Millis { fetch, hash, store, upload } = report.millis;
         load.times = LoadTimes { fetch, hash, store, upload, ..load.times };
         let is_encoder = backend.kind() == Kind::Encoder;
+        let adjustments: Vec<_> =
+            (context != wanted).then(|| Adjustment::context(wanted, context)).into_iter().collect();
+        let mut warnings = report.warnings;
+        warnings.extend(adjustments.iter().map(Adjustment::sentence));
         let info = ModelInfo {
             architecture: checkpoint.model_type.clone(),
-            kind: match backend.kind() {
-                Kind::Decoder => "decoder",
-                Kind::Encoder => "encoder",
-                Kind::EncoderDecoder => "encoder-decoder",
-            },
+            kind: kind_name(backend.kind()),
+            license: checkpoint.license.clone(),
             pooling: is_encoder.then(|| checkpoint.pooling.clone().unwrap_or_else(|| "mean".to_owned())),
             title: checkpoint.name.clone(),
             parameters: checkpoint.parameters(),
@@ -220,12 +230,10 @@ impl Engine {
                 Integrity::Verified => "verified",
                 Integrity::Unverified => "unverified",
             },
-            kv_cache: match kv {
-                KvFormat::F32 => "f32",
-                KvFormat::F16 => "f16",
-            },
+            kv_cache: kv.name(),
             adapter,
-            warnings: report.warnings,
+            warnings,
+            adjustments,
             load,
         };
         let chat_template = options.chat_template.or(checkpoint.chat_template);
@@ -235,7 +243,59 @@ impl Engine {
     }
 }
 
-fn context(options: &EngineOptions, max_position_embeddings: u32) -> Result<u32> {
+/// Allocates the weights, and finds a context for which there is room beside them. Weights are not yet fetched.
+async fn make_room(
+    gpu: &Gpu,
+    graph: &Graph,
+    wanted: u32,
+    options: &EngineOptions,
+    known_tuning: &dyn Fn(&str) -> Option<Tuning>,
+) -> Result<(GpuWeights, fit::Choice)> {
+    let choices = fit::bindable(choices(gpu, graph, wanted, options, known_tuning)?, Device::of(gpu.capabilities()))?;
+    let before = gpu.counts().gpu_bytes;
+    let weights = GpuWeights::allocate(gpu, graph).await.map_err(|error| match error.kind() {
+        ErrorKind::OutOfMemory => fit::no_room(&choices),
+        _ => error,
+    })?;
+    let allocated = gpu.counts().gpu_bytes - before;
+    let choice = fit::with_room(gpu, &choices, allocated, options.chunk_bytes).await?;
+    Ok((weights, choice))
+}
+
+/// The contexts to try for a fused graph, and what each takes on the device.
+pub(crate) fn choices(
+    gpu: &Gpu,
+    graph: &Graph,
+    wanted: u32,
+    options: &EngineOptions,
+    known_tuning: &dyn Fn(&str) -> Option<Tuning>,
+) -> Result<Vec<fit::Choice>> {
+    let known = known_tuning(&tuning_key(graph).1);
+    let tuning = known.map_or_else(|| likeliest(gpu.capabilities(), options.kernels), Ok)?;
+    let kv = |context| options.kv.unwrap_or_else(|| kv_format(&graph.caches, context, Some(gpu)));
+    let (contexts, device) = (fit::contexts(wanted, options.steps_down), Device::of(gpu.capabilities()));
+    Ok(fit::choices(graph, &contexts, device, kv, |kv| tuning.variants(kv)))
+}
+
+/// The formats of a graph's matrices, and the name by which the kernels for them are remembered.
+fn tuning_key(graph: &Graph) -> (Vec<Format>, String) {
+    let formats = formats(graph);
+    let names: Vec<_> = formats.iter().map(|format| format.spec().name).collect();
+    let key = names.join(",");
+    (formats, key)
+}
+
+/// What a model can be asked for.
+pub(crate) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Decoder => "decoder",
+        Kind::Encoder => "encoder",
+        Kind::EncoderDecoder => "encoder-decoder",
+    }
+}
+
+/// The context that the caller wants, or the usual one.
+pub(crate) fn context(options: &EngineOptions, max_position_embeddings: u32) -> Result<u32> {
     match options.context {
         None => Ok(max_position_embeddings.clamp(1, DEFAULT_CONTEXT)),
         Some(context) if (1..=max_position_embeddings).contains(&context) => Ok(context),

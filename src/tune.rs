@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::upload::{GpuMatrix, RowTake, Slice, Uploader};
-use crate::gpu::{Copy, DispatchSpec, Gpu, GpuBuffer, Recording, StepShape, Usage};
+use crate::gpu::{Capabilities, Copy, DispatchSpec, Gpu, GpuBuffer, Recording, StepShape, Usage};
 use crate::ops::elementwise::Function;
 use crate::ops::linear::{Linear, LinearWeights};
 use crate::ops::rms_norm::RmsNorm;
@@ -112,9 +112,20 @@ impl Tuning {
     }
 }
 
+/// What [`tune`] will most likely choose on such a device.
+///
+/// # Errors
+/// `unsupported` if the caller forces kernels that the device has not.
+pub fn likeliest(capabilities: &Capabilities, forced: Option<Kernels>) -> Result<Tuning> {
+    candidates(capabilities, forced).into_iter().next().ok_or_else(no_subgroups)
+}
+
+fn no_subgroups() -> Error {
+    Error::unsupported("subgroups", "this GPU offers no subgroup operations")
+}
+
 /// What may be used on the device, the likeliest first.
-fn candidates(gpu: &Gpu, forced: Option<Kernels>) -> Vec<Tuning> {
-    let capabilities = gpu.capabilities();
+fn candidates(capabilities: &Capabilities, forced: Option<Kernels>) -> Vec<Tuning> {
     let rows = Variants {
         matvec: Reduce::None,
         matvec_workgroup: 16,
@@ -148,9 +159,9 @@ fn candidates(gpu: &Gpu, forced: Option<Kernels>) -> Vec<Tuning> {
 /// `unsupported` if the caller forces kernels that the device has not; `gpu` if no variant computes what the reference does;
 /// `device_lost`.
 pub async fn tune(gpu: &Gpu, formats: &[Format], gate: Function, forced: Option<Kernels>) -> Result<Tuning> {
-    let candidates = candidates(gpu, forced);
+    let candidates = candidates(gpu.capabilities(), forced);
     if candidates.is_empty() {
-        return Err(Error::unsupported("subgroups", "this GPU offers no subgroup operations"));
+        return Err(no_subgroups());
     }
     choose(gpu, formats, gate, candidates).await
 }

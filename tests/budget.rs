@@ -88,6 +88,7 @@ fn checkpoint(shape: &Shape, format_of: impl Fn(&str) -> Format) -> Checkpoint {
         tensors,
         tokenizer: TokenizerSource::Json { tokenizer: String::new(), config: None },
         chat_template: None,
+        license: None,
         generation: GenerationConfig::default(),
         name: None,
         pooling: None,

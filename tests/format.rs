@@ -565,7 +565,7 @@ fn variants_of_llama_are_translated_or_refused() {
     assert_eq!(kind(&[("llama.expert_count", Kv::U32(0))]), Ok(()));
     assert_eq!(kind(&[("llama.attention.key_length", Kv::U32(0))]), bad);
     assert_eq!(kind(&[("llama.attention.value_length", Kv::U32(4))]), unsupported);
-    assert_eq!(kind(&[("split.count", Kv::U32(3))]), unsupported);
+    assert_eq!(kind(&[("split.count", Kv::U32(3))]), bad, "two more files belong to it");
     assert_eq!(kind(&[("general.type", Kv::Str("adapter"))]), unsupported);
     assert_eq!(kind(&[("tokenizer.ggml.eot_token_id", Kv::U32(u32::MAX))]), Ok(()), "an id out of range is left out");
     // A head of 16, of which the file's 8 turn.

@@ -1,9 +1,10 @@
 /** The engine as a page sees it: a thin client of one worker. */
-import { absolute, Connection, requireWorkers } from "./client.js";
+import { absolute, Connection, requireWorkers, type CallEvents } from "./client.js";
 import { DoranError } from "./errors.js";
 import { checkInput, TokenStream } from "./generation.js";
-import { hubSource, isHub } from "./hub.js";
-import type { WireHeaders, WireLoadOptions, WireSource } from "./protocol.js";
+import type { Inspection } from "./inspection.js";
+import { checkLicense, entrySource, isEntry } from "./license.js";
+import type { Args, WireHeaders, WireLoadOptions, WireSource } from "./protocol.js";
 import { storage } from "./storage.js";
 import { support } from "./support.js";
 import type {
@@ -40,25 +41,40 @@ export class Engine implements AsyncDisposable {
   /**
    * Loads a model: downloads what is not stored, verifies it, brings it to the GPU.
    *
-   * Rejects with a {@link DoranError}, or with `signal.reason` when aborted. An aborted or failed load keeps what it stored.
+   * Rejects with a {@link DoranError}, or with `signal.reason` when aborted. An aborted or failed load keeps what it stored. What the
+   * GPU has no room for is refused before any weight is fetched: `out_of_memory` with `data.needed_bytes`, and `data.available_bytes`
+   * where it is a limit of the device (`null` where no platform tells). With `fit: "auto"` the load steps down by itself, and
+   * `info.adjustments` says how.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<Engine> {
-    const { signal, onProgress, fetch } = options;
-    requireWorkers();
-    signal?.throwIfAborted();
-    const wire = wireSource(isHub(source) ? await fromHub(source, options) : source, options);
-    const connection = new Connection(options);
-    const { id, result } = connection.call(
-      "load",
-      (callId) => ({ type: "call", id: callId, kind: "load", args: { source: wire, options: wireOptions({ ...(isHub(source) ? { name: source } : {}), ...options }) } }),
-      { onProgress, fetch },
-    );
+    checkLicense(source, options);
+    const { connection, args, events } = open(source, options);
+    const { id, result } = connection.call("load", (callId) => ({ type: "call", id: callId, kind: "load", args }), events);
     try {
-      const info = await abortable(connection, id, result, signal);
-      return new Engine(connection, info);
+      return new Engine(connection, await abortable(connection, id, result, options.signal));
     } catch (thrown) {
       connection.closeAfter(result, new DoranError("unloaded", "this load has ended"));
       throw hinted(thrown, source);
+    }
+  }
+
+  /**
+   * What a model is, what it takes, and whether it fits this device. Reads headers only: no weights are fetched, and nothing is
+   * stored. Of a source that offers several models, the one to take is described ({@link Inspection.take}): of the files of less than
+   * 16 bits a weight the largest that fits with room to spare, or else the largest that fits at all.
+   *
+   * Rejects as {@link Engine.load} does for what cannot be read; what is too large is no error but `verdict: "no"`. Licences need not
+   * be accepted for looking.
+   */
+  static async inspect(source: ModelSource, options: LoadOptions = {}): Promise<Inspection> {
+    const { connection, args, events } = open(source, options);
+    const { id, result } = connection.call("inspect", (callId) => ({ type: "call", id: callId, kind: "inspect", args }), events);
+    try {
+      return await abortable(connection, id, result, options.signal);
+    } catch (thrown) {
+      throw hinted(thrown, source);
+    } finally {
+      connection.close(new DoranError("unloaded", "this inspection has ended"));
     }
   }
 
@@ -200,26 +216,26 @@ function isUrl(text: string): boolean {
   return /^(https?|blob|data):/i.test(text) || /^\.{0,2}\//.test(text);
 }
 
-/** Where the hub has a model; where it cannot be reached, the model as it is stored. */
-async function fromHub(source: string, options: LoadOptions): Promise<ModelSource> {
-  try {
-    return await hubSource(source, options);
-  } catch (thrown) {
-    const name = options.name ?? source;
-    const unreachable = thrown instanceof DoranError && thrown.code === "network" && thrown.data["status"] === undefined;
-    if (unreachable && (await storage.list()).some((model) => model.name === name && model.complete)) return { stored: name };
-    throw thrown;
-  }
+/** What a load or an inspection sends, and the worker of its own that it is sent to. */
+function open(source: ModelSource, options: LoadOptions): { args: Args<"load">; connection: Connection; events: CallEvents } {
+  requireWorkers();
+  options.signal?.throwIfAborted();
+  const args = { source: wireSource(source, options), options: wireOptions(options) };
+  return { args, connection: new Connection(options), events: { onProgress: options.onProgress, fetch: options.fetch } };
 }
 
 function wireSource(source: ModelSource, options: LoadOptions): WireSource {
   const headers: WireHeaders = [...new Headers(options.headers)];
   const proxyFetch = options.fetch !== undefined;
+  if (typeof source === "string" && source.startsWith("hf:")) {
+    return { kind: "hub", address: source, ...(options.hub === undefined ? {} : { hub: absolute(options.hub) }), headers, proxyFetch };
+  }
   if (typeof source === "string") {
     return isUrl(source) ? { kind: "url", url: absolute(source), headers, proxyFetch } : { kind: "stored", name: source };
   }
   if (source instanceof URL) return { kind: "url", url: source.href, headers, proxyFetch };
   if (source instanceof Blob) return { kind: "file", file: source, name: source instanceof File ? source.name : undefined };
+  if (isEntry(source)) return wireSource(entrySource(source), options);
   if (typeof source === "object" && source !== null && "stored" in source) return { kind: "stored", name: source.stored };
   if (typeof source === "object" && source !== null && "files" in source) {
     const files = source.files.map(({ path, url, file }) => ({
@@ -232,7 +248,7 @@ function wireSource(source: ModelSource, options: LoadOptions): WireSource {
   throw new DoranError("bad_argument", "a model is a URL, a File or Blob, the name of a stored model, { stored } or { files }", { argument: "source" });
 }
 
-function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels }: LoadOptions): WireLoadOptions {
+function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels, fit }: LoadOptions): WireLoadOptions {
   return {
     ...(name === undefined ? {} : { name }),
     ...(sha256 === undefined ? {} : { sha256 }),
@@ -243,6 +259,7 @@ function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, st
     ...(store === undefined ? {} : { store }),
     ...(runAhead === undefined ? {} : { runAhead }),
     ...(kernels === undefined ? {} : { kernels }),
+    ...(fit === undefined ? {} : { fit }),
   };
 }
 

@@ -7,7 +7,7 @@
 export type ErrorCode =
   | "webgpu_missing" | "adapter_missing" | "device_lost" | "out_of_memory" | "bad_file" | "bad_chunk" | "bad_hash" | "quota"
   | "storage" | "network" | "aborted" | "context_overflow" | "unsupported" | "bad_argument" | "template" | "tokenizer"
-  | "non_finite" | "not_found" | "unloaded" | "gpu" | "internal";
+  | "non_finite" | "not_found" | "unloaded" | "gpu" | "internal" | "license_not_accepted";
 
 /** What each code means: the message where there is no better one. */
 const MEANINGS: Readonly<Record<ErrorCode, string>> = {
@@ -32,6 +32,7 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   unloaded: "the engine was unloaded, or its worker is gone",
   gpu: "a shader does not compile or a GPU call was refused",
   internal: "a fault of doran itself",
+  license_not_accepted: "the model's licence must be accepted first",
 };
 
 /** Facts that belong to an error: `url`, `status`, `needed_bytes`, `available_bytes`, `context`, `what`, … */

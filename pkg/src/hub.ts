@@ -1,18 +1,13 @@
 /**
  * `hf:owner/name[@revision][/file]` becomes addresses on the Hugging Face hub. A file is one address. For a repository the hub is
- * asked what it holds, at which commit: a GGUF file is taken before a folder of safetensors, and of several the one whose
+ * asked what it holds, at which commit: GGUF files come before a folder of safetensors, and of several first the one whose
  * quantisation comes first in a list.
  */
 import { DoranError, isRecord } from "./errors.js";
-import type { LoadOptions, ModelSource } from "./types.js";
+import { byPreference, ggufSets, isReadable } from "./gguf-files.js";
+import type { WireHeaders } from "./protocol.js";
 
 const HUB = "https://huggingface.co";
-
-/** From what most readers' machines hold and answer well with, to what few do. */
-const PREFERRED = [
-  "Q4_K_M", "Q4_K_S", "Q4_0", "Q4_1", "IQ4_XS", "IQ4_NL", "Q5_K_M", "Q5_K_S", "Q5_0", "Q5_1", "Q6_K", "Q3_K_M", "Q3_K_S", "Q8_0", "MXFP4", "Q2_K",
-  "TQ2_0", "TQ1_0", "F16", "BF16", "F32",
-];
 
 /** What a folder needs beside its weights, where it has it. */
 const FOLDER = new Set([
@@ -20,44 +15,68 @@ const FOLDER = new Set([
   "chat_template.jinja", "model.safetensors.index.json", "1_Pooling/config.json",
 ]);
 
-/** Whether a source names something on the hub. */
-export function isHub(source: ModelSource): source is string {
-  return typeof source === "string" && source.startsWith("hf:");
+/** Asks for an address. */
+export type HubFetch = (url: string, init: { headers: [string, string][]; signal: AbortSignal }) => Promise<Response>;
+
+/** A model on the hub: the path that stands for it, its bytes where the hub says them, and where its files are. */
+export interface HubOffer {
+  readonly path: string;
+  readonly bytes: number | null;
+  readonly files: readonly { readonly path: string; readonly url: string }[];
 }
 
 /**
- * Where the model is, and under which name it is stored unless the caller names one.
+ * The models that an address names, first the one that suits most machines: a file, or all that a repository holds.
  *
  * Rejects with `bad_argument` for what is no such name, `unsupported` if the repository holds no weights that doran reads, or
  * `network` (with `data.status`) if the hub answers with an error.
  */
-export async function hubSource(source: string, { headers, fetch = globalThis.fetch, hub = HUB, signal }: LoadOptions): Promise<ModelSource> {
-  const [, repository, revision = "main", file] = /^hf:([^/@]+\/[^/@]+)(?:@([^/]+))?(?:\/(.+))?$/.exec(source) ?? [];
+export async function hubOffers(
+  { address, hub = HUB, headers }: { readonly address: string; readonly hub?: string; readonly headers: WireHeaders },
+  { fetch, signal }: { readonly fetch: HubFetch; readonly signal: AbortSignal },
+): Promise<readonly HubOffer[]> {
+  const [, repository, revision = "main", file] = /^hf:([^/@]+\/[^/@]+)(?:@([^/]+))?(?:\/(.+))?$/.exec(address) ?? [];
   if (repository === undefined) {
-    throw new DoranError("bad_argument", `${source} is not of the form hf:owner/name[@revision][/file]`, { argument: "source" });
+    throw new DoranError("bad_argument", `${address} is not of the form hf:owner/name[@revision][/file]`, { argument: "source" });
   }
-  const base = new URL(hub, globalThis.location?.href).href.replace(/\/$/, "");
+  const base = hub.replace(/\/$/, "");
   const at = (commit: string, path: string): string => `${base}/${repository}/resolve/${encodeURIComponent(commit)}/${path.split("/").map(encodeURIComponent).join("/")}`;
-  if (file !== undefined) return new URL(at(revision, file));
+  if (file !== undefined) return [{ path: file, bytes: null, files: [{ path: file, url: at(revision, file) }] }];
 
-  const url = `${base}/api/models/${repository}/revision/${encodeURIComponent(revision)}`;
-  const response = await fetch(url, { headers: new Headers(headers), ...(signal === undefined ? {} : { signal }) }).catch((thrown: unknown) => {
-    if (signal?.aborted === true) throw signal.reason;
+  const url = `${base}/api/models/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`;
+  const response = await fetch(url, { headers: headers.map(([name, value]) => [name, value]), signal }).catch((thrown: unknown) => {
+    if (signal.aborted) throw signal.reason;
     throw new DoranError("network", `the hub could not be asked for the files of ${repository}: ${String(thrown)}`, { url });
   });
   if (!response.ok) throw refused(repository, url, response.status);
   const listing: unknown = await response.json().catch(() => undefined);
   const { sha, siblings } = isRecord(listing) ? listing : {};
   if (!Array.isArray(siblings)) throw new DoranError("network", `the hub did not list the files of ${repository}`, { url });
-  const paths = siblings.map((one: unknown) => (isRecord(one) ? one["rfilename"] : undefined)).filter((path) => typeof path === "string");
+  const sizes = new Map(siblings.flatMap((one: unknown) => (isRecord(one) && typeof one["rfilename"] === "string" ? [[one["rfilename"], bytesOf(one["size"])] as const] : [])));
   const commit = typeof sha === "string" ? sha : revision;
-  const gguf = chosenGguf(paths);
-  if (gguf !== undefined) return new URL(at(commit, gguf));
+  const paths = [...sizes.keys()];
+  const offer = (path: string, own: readonly string[]): HubOffer => ({
+    path,
+    bytes: own.reduce<number | null>((total, one) => (total === null ? null : add(total, sizes.get(one))), 0),
+    files: own.map((one) => ({ path: one, url: at(commit, one) })),
+  });
+  const sets = ggufSets(paths).filter(({ path, complete }) => complete && isReadable(path));
+  const found = byPreference(sets).map(({ path, parts }) => offer(path, parts));
   const files = folderFiles(paths);
-  if (files.length === 0) {
-    throw new DoranError("unsupported", `${repository} holds neither a GGUF file nor config.json with safetensors`, { what: "repository", files: paths.length });
+  const weights = files.find((path) => path.endsWith(".safetensors"));
+  if (weights !== undefined) found.push(offer(weights, files));
+  if (found.length === 0) {
+    throw new DoranError("unsupported", `${repository} holds neither a GGUF file that doran reads nor config.json with safetensors`, { what: "repository", files: paths.length });
   }
-  return { files: files.map((path) => ({ path, url: at(commit, path) })) };
+  return found;
+}
+
+function bytesOf(size: unknown): number | undefined {
+  return typeof size === "number" && Number.isSafeInteger(size) && size >= 0 ? size : undefined;
+}
+
+function add(total: number, bytes: number | undefined): number | null {
+  return bytes === undefined ? null : total + bytes;
 }
 
 function refused(repository: string, url: string, status: number): DoranError {
@@ -66,16 +85,6 @@ function refused(repository: string, url: string, status: number): DoranError {
     ? `the hub gives ${repository} only to those who have accepted its terms there: pass a token in \`headers\``
     : `the hub answered HTTP ${status} for ${repository}`;
   return new DoranError("network", message, { url, status });
-}
-
-/** The GGUF file of a repository that is taken, if it has one: whole, and no projector of images. */
-function chosenGguf(paths: readonly string[]): string | undefined {
-  const whole = paths.filter((path) => /\.gguf$/i.test(path) && !/-\d{5}-of-\d{5}\.gguf$|mmproj/i.test(path));
-  const rank = (path: string): number => {
-    const at = PREFERRED.findIndex((type) => new RegExp(`(^|[^a-z0-9])${type}([^a-z0-9_]|$)`, "i").test(path));
-    return at < 0 ? PREFERRED.length : at;
-  };
-  return whole.sort((a, b) => rank(a) - rank(b) || a.length - b.length || (a < b ? -1 : 1))[0];
 }
 
 /** What of a repository a folder is made of; nothing if weights or configuration are missing. */

@@ -7,6 +7,7 @@
  * the call still ends with its own reply.
  */
 import { isRecord, type WireError } from "./errors.js";
+import type { Inspection } from "./inspection.js";
 import type {
   Backend, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, Pooling, PrefillProgress, Progress, StorageEstimate, StoredModel, Token,
 } from "./types.js";
@@ -15,13 +16,19 @@ import type {
 export const UNREAD_LIMIT = 32;
 
 /** Changes with every message that changes. Page and worker of different builds refuse each other. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** Request or response headers. */
 export type WireHeaders = readonly (readonly [string, string])[];
 
-/** A model source that can be posted. `proxyFetch`: the page fetches, by the caller's own function. */
+/** A model source that can be posted. */
 export type WireSource =
+  | PlainSource
+  /** `hf:…`, on the hub or a mirror of it. */
+  | { readonly kind: "hub"; readonly address: string; readonly hub?: string; readonly headers: WireHeaders; readonly proxyFetch: boolean };
+
+/** A source that is one model, or files of one folder. `proxyFetch`: the page fetches, by the caller's own function. */
+export type PlainSource =
   | { readonly kind: "url"; readonly url: string; readonly headers: WireHeaders; readonly proxyFetch: boolean }
   | { readonly kind: "file"; readonly file: Blob; readonly name: string | undefined }
   | { readonly kind: "stored"; readonly name: string }
@@ -43,6 +50,7 @@ export interface WireLoadOptions {
   readonly store?: boolean;
   readonly runAhead?: number;
   readonly kernels?: Kernels;
+  readonly fit?: "auto";
 }
 
 /** What of `GenerateOptions` the engine itself reads. */
@@ -72,6 +80,7 @@ export interface WireEmbedOptions {
 /** Each call: what the page sends and what it gets. A new call is a line here; the compiler names the other places. */
 export interface Calls {
   load: { args: { source: WireSource; options: WireLoadOptions }; result: ModelInfo };
+  inspect: { args: { source: WireSource; options: WireLoadOptions }; result: Inspection };
   generate: { args: { input: readonly Message[] | string | Uint32Array; options: WireGenerateOptions }; result: null };
   embed: { args: { texts: readonly (string | Uint32Array)[]; options: WireEmbedOptions }; result: readonly Float32Array[] };
   tokenize: { args: { text: string; addSpecialTokens: boolean }; result: Uint32Array };

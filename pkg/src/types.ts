@@ -1,12 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The types of the public API. */
+import type { CatalogueEntry } from "./catalogue.js";
+import type { Adjustment } from "./inspection.js";
 
 /** Where a model comes from. */
 export type ModelSource =
   /**
    * A URL (absolute, or relative when it begins with `/`, `./` or `../`); a place on the Hugging Face hub,
-   * `hf:owner/name[@revision][/file]`, where a repository of several files gives the one that suits most machines; or else the name
-   * of a stored model.
+   * `hf:owner/name[@revision][/file]`, where a repository of several files gives the one that suits most machines (with `fit: "auto"`
+   * this one); or else the name of a stored model. The URL of a part of a split GGUF (`…-00001-of-00003.gguf`) means all of them.
    */
   | string
   | URL
@@ -14,8 +16,10 @@ export type ModelSource =
   | Blob
   /** The name of a stored model, said outright. */
   | { readonly stored: string }
-  /** The files of a Hugging Face folder, or the parts of a split GGUF. */
-  | { readonly files: readonly ModelFile[] };
+  /** The files of a Hugging Face folder, the parts of a split GGUF, or several GGUF files to choose from. */
+  | { readonly files: readonly ModelFile[] }
+  /** An entry of `models.json`. */
+  | CatalogueEntry;
 
 /** One file of a model that has several. */
 export interface ModelFile {
@@ -70,6 +74,17 @@ export interface LoadOptions extends AssetOptions {
   readonly runAhead?: number;
   /** Fixes the kernels that the engine otherwise chooses by checking and timing them on the device; for debugging. */
   readonly kernels?: Kernels;
+  /**
+   * `"auto"`: what this device has no room for is not refused, but made to fit if it can be. Of a source of several files, the largest
+   * of less than 16 bits a weight that fits is taken; where none fits, the context is halved as often as it must, down to 512 tokens
+   * (or to what was wanted, if that is less). `info.adjustments` and `info.warnings` say what was done.
+   */
+  readonly fit?: "auto";
+  /**
+   * The reader has agreed to the licence. Entries of the catalogue whose licence forbids commerce, or which the hub gives only to
+   * those who ask, do not load without it; of other sources nobody is asked.
+   */
+  readonly acceptLicense?: boolean;
 }
 
 /** What computes. */
@@ -113,11 +128,14 @@ export interface ModelInfo {
   readonly vocabSize: number;
   /** `verified` when a hash was known and matched, else `unverified`. */
   readonly integrity: string;
-  readonly license?: string | undefined;
+  /** The licence as the files name it. */
+  readonly license?: string | null | undefined;
   readonly adapter: AdapterInfo;
   readonly load: LoadFacts;
   /** What the reader of the page may want to know: not stored, unknown pre-tokenizer, … */
   readonly warnings: readonly string[];
+  /** What `fit: "auto"` changed to make the model fit. */
+  readonly adjustments: readonly Adjustment[];
 }
 
 /** What WebGPU says of the graphics processor. */

@@ -1,5 +1,6 @@
 /** What the WebAssembly module exports (`src/wasm.rs`), as the worker sees it. Errors it throws are `{ code, message, data }`. */
 import type { EngineStats, Finish, KernelTime, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredModel, Token } from "./types.js";
+import type { Inspected } from "./fit.js";
 import type { WireEmbedOptions, WireGenerateOptions, WireLoadOptions } from "./protocol.js";
 
 export default function init(options: { module_or_path: WebAssembly.Module }): Promise<{ readonly memory: WebAssembly.Memory }>;
@@ -50,6 +51,8 @@ export class WasmGeneration {
   cancel(): void;
 }
 
+/** What a model is and whether it fits, from its headers; nothing is stored. */
+export function inspectModel(source: WasmSource, options: WireLoadOptions, signal: AbortSignal | undefined): Promise<Inspected>;
 export function listModels(): Promise<StoredModel[]>;
 export function deleteModel(name: string): Promise<void>;
 export function storageEstimate(): Promise<StorageEstimate>;

@@ -2,14 +2,17 @@
  * The worker: the one place that imports the WebAssembly module. It turns messages into calls and results into messages;
  * it decides nothing.
  */
-import init, { deleteModel, listModels, storageEstimate, WasmEngine, type WasmGeneration, type WasmSource } from "./wasm.js";
+import init, { deleteModel, inspectModel, listModels, storageEstimate, WasmEngine, type WasmGeneration, type WasmSource } from "./wasm.js";
 import { DoranError, toWire } from "./errors.js";
 import { compile } from "./wasm-compile.js";
 import { FetchProxy } from "./fetch-proxy.js";
+import { inspectOffers, loadOffers, type LookAt } from "./loading.js";
+import { offersOf, type Offer } from "./offers.js";
 import {
   isToWorker, PROTOCOL_VERSION, UNREAD_LIMIT,
-  type AnyCall, type Args, type CallKind, type FromWorker, type Result, type ToWorker, type WireSource,
+  type AnyCall, type Args, type CallKind, type FromWorker, type PlainSource, type Result, type ToWorker, type WireLoadOptions,
 } from "./protocol.js";
+import type { Inspection } from "./inspection.js";
 import type { ModelInfo } from "./types.js";
 
 /** What a dedicated worker's global offers of what is used here; the DOM library types the page's global only. */
@@ -31,7 +34,7 @@ const post = (message: FromWorker, transfer: Transferable[] = []): void => self.
 
 const fetches = new FetchProxy(post);
 const streams = new Map<number, Stream>();
-/** Loads and embeddings that are under way. */
+/** Loads, inspections and embeddings that are under way. */
 const controllers = new Map<number, AbortController>();
 /** Calls that were cancelled before they began. */
 const cancelled = new Set<number>();
@@ -60,7 +63,7 @@ async function start(wasmUrl: string): Promise<void> {
   }
 }
 
-function source(wire: WireSource, callId: number): WasmSource {
+function source(wire: PlainSource, callId: number): WasmSource {
   switch (wire.kind) {
     case "url":
       return { url: wire.url, headers: wire.headers, ...(wire.proxyFetch ? { fetch: fetches.forCall(callId) } : {}) };
@@ -73,17 +76,52 @@ function source(wire: WireSource, callId: number): WasmSource {
   }
 }
 
+/** What a call's source offers, and how to look at one of the models. */
+async function offered(id: number, { source: wire, options }: Args<"load">, signal: AbortSignal): Promise<{ offers: readonly [Offer, ...Offer[]]; look: LookAt }> {
+  const isStored = async (name: string): Promise<boolean> => (await listModels()).some((model) => model.name === name && model.complete);
+  const own = wire.kind === "hub" && wire.proxyFetch ? fetches.forCall(id) : fetch;
+  const offers = await offersOf(wire, options.name, { fetch: (url, init) => own(url, init), signal, isStored });
+  return { offers, look: (offer, stepsDown) => inspectModel(source(offer.source, id), named(offer, options, stepsDown), signal) };
+}
+
+/** The options for one of the models. */
+function named(offer: Offer, given: WireLoadOptions, down: boolean): WireLoadOptions {
+  const options = { ...given, ...(offer.name === undefined || given.name !== undefined ? {} : { name: offer.name }) };
+  delete options.fit;
+  return down ? { ...options, fit: "auto" } : options;
+}
+
+/** Whether the caller leaves it to us to make a model fit. */
+function stepsDown({ fit }: WireLoadOptions): boolean {
+  const given: unknown = fit;
+  if (given === undefined || given === "auto") return given === "auto";
+  throw new DoranError("bad_argument", `fit must be "auto", or left out, and not ${JSON.stringify(given)}`, { argument: "fit" });
+}
+
 /** Loads, and measures the heap from outside: a WebAssembly memory never shrinks, so its growth is its peak. */
 async function load(id: number, args: Args<"load">): Promise<ModelInfo> {
   if (engine !== undefined) throw new DoranError("internal", "this worker has a model already");
   const memory = await started;
-  const before = memory.buffer.byteLength;
-  const loaded = await abortable(id, (signal) => WasmEngine.load(
-    source(args.source, id), args.options, (progress) => post({ type: "progress", id, progress }), signal,
-  ));
-  engine = loaded;
-  const info = loaded.info();
-  return { ...info, load: { ...info.load, peakWasmBytesGrown: memory.buffer.byteLength - before } };
+  const down = stepsDown(args.options);
+  return abortable(id, async (signal) => {
+    const { offers, look } = await offered(id, args, signal);
+    return loadOffers(offers, down, look, async (offer) => {
+      const before = memory.buffer.byteLength;
+      engine = await WasmEngine.load(
+        source(offer.source, id), named(offer, args.options, down), (progress) => post({ type: "progress", id, progress }), signal,
+      );
+      const info = engine.info();
+      return { ...info, load: { ...info.load, peakWasmBytesGrown: memory.buffer.byteLength - before } };
+    });
+  });
+}
+
+function inspect(id: number, args: Args<"inspect">): Promise<Inspection> {
+  const down = stepsDown(args.options);
+  return abortable(id, async (signal) => {
+    const { offers, look } = await offered(id, args, signal);
+    return inspectOffers(offers, down, look);
+  });
 }
 
 /** Runs what ends when the call is cancelled. */
@@ -139,6 +177,7 @@ function stop(stream: Stream): void {
 /** How each call is answered. */
 const handlers: { readonly [K in CallKind]: (id: number, args: Args<K>) => Result<K> | Promise<Result<K>> } = {
   load,
+  inspect,
   generate,
   unload,
   embed: (id, { texts, options }) => abortable(id, (signal) => theEngine().embed(texts, options, signal)),
@@ -173,6 +212,7 @@ function dispatch(call: AnyCall): Promise<void> {
   const { id } = call;
   switch (call.kind) {
     case "load": return answer(call, (result) => ({ type: "reply", id, kind: "load", result }));
+    case "inspect": return answer(call, (result) => ({ type: "reply", id, kind: "inspect", result }));
     case "generate": return answer(call, (result) => ({ type: "reply", id, kind: "generate", result }));
     case "embed": return answer(call, (result) => ({ type: "reply", id, kind: "embed", result }));
     case "tokenize": return answer(call, (result) => ({ type: "reply", id, kind: "tokenize", result }));

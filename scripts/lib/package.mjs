@@ -1,5 +1,5 @@
 /** Makes the npm package of `pkg/src` and a WebAssembly module: `index.js`, `worker.js` (one file), `doran_bg.wasm`, types. */
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ask, CACHE, filesUnder, hashOf, Plain, ROOT, run, step } from "./util.mjs";
 
@@ -26,6 +26,16 @@ async function bundle(wasmDir, dist) {
   await build({ ...common, entryPoints: [join(SOURCE, "worker.ts")], outfile: join(dist, "worker.js"), minify: true, plugins: [glue(wasmDir)] });
 }
 
+/** Removes the declarations that nobody can come to from `roots`: those of the package's inner modules. */
+function pruneTypes(dist, roots) {
+  const reached = new Set(roots);
+  for (const file of reached) {
+    const text = readFileSync(join(dist, file), "utf8");
+    for (const [, name] of text.matchAll(/(?:from|import\(?)\s*"\.\/([^"]+)\.js"/g)) reached.add(`${name}.d.ts`);
+  }
+  for (const file of readdirSync(dist)) if (file.endsWith(".d.ts") && !reached.has(file)) rmSync(join(dist, file));
+}
+
 /** Builds the package with the module in `wasmDir` into the package folder `out` (made where it is not `pkg/`). */
 export async function buildPackage({ wasmDir, out, name }) {
   if (!existsSync(join(wasmDir, "doran_bg.wasm"))) throw new Plain(`there is no WebAssembly module in ${wasmDir}; run: npm run build`);
@@ -38,6 +48,7 @@ export async function buildPackage({ wasmDir, out, name }) {
     await bundle(wasmDir, dist);
     copyFileSync(join(wasmDir, "doran_bg.wasm"), join(dist, "doran_bg.wasm"));
     await run("tsc", ["-p", "pkg", "--outDir", dist], { quiet: true });
+    pruneTypes(dist, ["index.d.ts", "worker.d.ts"]);
     for (const file of LICENSES) if (existsSync(join(ROOT, file))) copyFileSync(join(ROOT, file), join(out, file));
     if (out !== join(ROOT, "pkg")) {
       for (const file of ["package.json", "README.md", "models.json"]) if (existsSync(join(ROOT, "pkg", file))) cpSync(join(ROOT, "pkg", file), join(out, file));

@@ -20,9 +20,10 @@ function modelSource(model) {
     .filter((entry) => entry.isFile() && MODEL_FILES.test(entry.name))
     .map((entry) => relative(path, join(entry.parentPath, entry.name)))
     .sort();
-  if (!names.includes("config.json")) throw new Plain(`${model} is neither a GGUF file nor a Hugging Face folder (no config.json)`);
-  // A folder may hold a GGUF beside the original weights: it is read as the folder it is.
-  const files = names.filter((name) => !name.endsWith(".gguf")).map((name) => ({ path: name, url: url(name) }));
+  const isFolder = names.includes("config.json");
+  if (!isFolder && !names.some((name) => name.endsWith(".gguf"))) throw new Plain(`${model} holds neither GGUF files nor a Hugging Face folder (no config.json)`);
+  // A folder may hold a GGUF beside the original weights: it is read as the folder it is. One without them holds parts, or a choice.
+  const files = names.filter((name) => name.endsWith(".gguf") !== isFolder).map((name) => ({ path: name, url: url(name) }));
   return { source: { files }, folder: path };
 }
 

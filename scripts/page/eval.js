@@ -2,6 +2,8 @@
 import { Engine } from "/pkg/dist/index.js";
 
 let engine;
+/** What the model that is loaded was loaded from. */
+let loadedFrom;
 const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 const snaked = (object) => Object.fromEntries(Object.entries(object).map(([name, value]) => [snake(name), value]));
 const problem = (error) => ({ code: error?.code ?? "internal", message: String(error?.message ?? error) });
@@ -15,6 +17,7 @@ const sourceOf = ({ url, files }) => (files === undefined ? absolute(url) : { fi
 async function load(source, options) {
   await engine?.unload().catch(() => undefined);
   engine = await Engine.load(sourceOf(source), options);
+  loadedFrom = { source: sourceOf(source), options };
   const { adapter = null, load: facts, warnings, ...model } = engine.info;
   return {
     load: {
@@ -121,6 +124,10 @@ const KINDS = {
       ...(seed === undefined ? {} : { seed }),
     });
     return { text, finish_reason: finish.finishReason, usage: snaked(finish.usage) };
+  },
+  // What the headers say beside what the load took.
+  async inspect() {
+    return { inspection: await Engine.inspect(loadedFrom.source, loadedFrom.options), gpu_bytes: engine.info.load.gpuBytes };
   },
   bench,
 };

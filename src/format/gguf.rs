@@ -8,6 +8,7 @@ mod arch;
 mod archs;
 mod container;
 mod metadata;
+mod split;
 mod vocab;
 
 use super::{Checkpoint, GenerationConfig, TensorInfo, TokenizerSource};
@@ -52,15 +53,57 @@ pub fn parse(prefix: &[u8], file_bytes: u64) -> Result<Parsed> {
         }
         Ok(container) => {
             let data_start = container.data_start;
-            let checkpoint = checkpoint(container, file_bytes).map_err(|e| e.during("reading the GGUF header"))?;
+            let parts = vec![(container, file_bytes)];
+            let checkpoint = checkpoint(parts).map_err(|e| e.during("reading the GGUF header"))?;
             Ok(Parsed::Done { checkpoint, data_start })
         }
     }
 }
 
-fn checkpoint(container: Container<'_>, file_bytes: u64) -> Result<Checkpoint> {
-    let Container { values, tensors, alignment, data_start } = container;
-    let meta = Metadata(values);
+/// Reads the headers of a model that is split over several files, from the first bytes of each with the length of the whole file,
+/// in the order of their numbers. As llama.cpp's `gguf-split` writes them: each part has `split.no`, `split.count` and
+/// `split.tensors.count`, and the first one the metadata.
+///
+/// # Errors
+/// As [`parse`]; [`crate::ErrorKind::BadFile`] also for a header that does not end within its bytes, and for parts that are
+/// missing (data: `parts`, `given`), in another order, or of different models (data: `file`).
+pub fn parse_parts(parts: &[(&[u8], u64)]) -> Result<Checkpoint> {
+    let parts = parts.iter().map(|(prefix, file_bytes)| whole_header(prefix, *file_bytes)).collect::<Result<_>>();
+    parts.and_then(checkpoint).map_err(|e| e.during("reading the GGUF headers"))
+}
+
+fn whole_header(prefix: &[u8], file_bytes: u64) -> Result<(Container<'_>, u64)> {
+    match container::read(prefix, file_bytes) {
+        Ok(container) => Ok((container, file_bytes)),
+        Err(Stop::Fail(error)) => Err(error),
+        Err(Stop::NeedBytes(_)) => Err(Error::bad_file("a file ends inside its header")),
+    }
+}
+
+/// How many bytes of a file its header takes at least, if it goes on behind `prefix`: then try again with so many.
+///
+/// # Errors
+/// [`crate::ErrorKind::BadFile`], [`crate::ErrorKind::Unsupported`] for what is no GGUF file.
+pub fn header_goes_on(prefix: &[u8], file_bytes: u64) -> Result<Option<u64>> {
+    match container::read(prefix, file_bytes) {
+        Ok(_) => Ok(None),
+        Err(Stop::NeedBytes(n_bytes)) => Ok(Some(n_bytes)),
+        Err(Stop::Fail(error)) => Err(error.during("reading the GGUF header")),
+    }
+}
+
+/// The checkpoint of one file, or of the parts of one that is split.
+fn checkpoint(parts: Vec<(Container<'_>, u64)>) -> Result<Checkpoint> {
+    let n_parts = parts.len();
+    let mut metas = Vec::with_capacity(n_parts);
+    let mut tensors = Vec::new();
+    for (file, (Container { values, tensors: own, alignment, data_start }, file_bytes)) in parts.into_iter().enumerate()
+    {
+        metas.push((Metadata(values), own.len() as u64));
+        tensors.extend(own.into_iter().map(|tensor| (tensor, Place { file, alignment, data_start, file_bytes })));
+    }
+    split::check(&metas)?;
+    let meta = metas.swap_remove(0).0;
     let arch_key = "general.architecture";
     let arch = meta.str(arch_key)?.ok_or_else(|| Metadata::missing(arch_key))?;
     let experts = meta.u32(&format!("{arch}.expert_count"))?.unwrap_or(0);
@@ -70,32 +113,34 @@ fn checkpoint(container: Container<'_>, file_bytes: u64) -> Result<Checkpoint> {
     {
         return Err(Error::unsupported(format!("GGUF type {kind}"), format!("this file holds no model but: {kind}")));
     }
-    if meta.u32("split.count")?.unwrap_or(1) > 1 {
-        return Err(Error::unsupported("split GGUF", "this is one part of a model that is split over several files"));
-    }
     let (mut config, dims) = arch.config(&meta)?;
     let tokenizer = vocab::tokenizer(&meta)?;
 
     let mut infos = Vec::with_capacity(tensors.len());
-    for tensor in &tensors {
+    for (tensor, Place { file, alignment, data_start, file_bytes }) in &tensors {
         let (name, row_map) = arch.tensor(tensor.name, &dims).ok_or_else(|| {
             Error::bad_file(format!("tensor {:?} has no place in a {} model", tensor.name, arch.gguf))
         })?;
         let format = Format::from_ggml(tensor.ggml_type).ok_or_else(|| unknown_format(tensor))?;
         let n_bytes = tensor_bytes(tensor, format)?;
         let bad = |what: &str| Error::bad_file(format!("tensor {:?} {what}", tensor.name)).with("tensor", tensor.name);
-        if tensor.offset % alignment != 0 {
+        if tensor.offset % *alignment != 0 {
             return Err(bad("is not aligned"));
         }
         let offset = data_start.checked_add(tensor.offset).ok_or_else(|| bad("lies outside the file"))?;
-        if offset.checked_add(n_bytes).is_none_or(|end| end > file_bytes) {
+        if offset.checked_add(n_bytes).is_none_or(|end| end > *file_bytes) {
             return Err(bad("goes past the end of the file: it is corrupted or incomplete"));
         }
-        infos.push(TensorInfo { name, file: 0, offset, n_bytes, shape: tensor.shape.clone(), format, row_map });
+        infos.push(TensorInfo { name, file: *file, offset, n_bytes, shape: tensor.shape.clone(), format, row_map });
     }
     super::check_overlap(&infos)?;
 
-    let index_of = |name: &str| tensors.iter().position(|tensor| tensor.name == name);
+    if let Some(name) = split::twice(tensors.iter().map(|(tensor, _)| tensor.name)) {
+        let message = format!("tensor {name:?} stands in two parts: they are not of one model");
+        return Err(Error::bad_file(message).with("tensor", name));
+    }
+
+    let index_of = |name: &str| tensors.iter().position(|(tensor, _)| tensor.name == name);
     let embedding = index_of("token_embd.weight")
         .map(|i| &infos[i])
         .ok_or_else(|| Error::bad_file("the token embedding is missing"))?;
@@ -125,7 +170,16 @@ fn checkpoint(container: Container<'_>, file_bytes: u64) -> Result<Checkpoint> {
         generation,
         pooling: vocab::pooling(meta.u32(&format!("{}.pooling_type", arch.gguf))?),
         name: meta.str("general.name").unwrap_or_default().map(str::to_owned),
+        license: meta.str("general.license").unwrap_or_default().filter(|name| !name.is_empty()).map(str::to_owned),
     })
+}
+
+/// Where a tensor's offset counts from.
+struct Place {
+    file: usize,
+    alignment: u64,
+    data_start: u64,
+    file_bytes: u64,
 }
 
 /// Bytes of a tensor's blocks. Rows must be whole blocks.

@@ -84,6 +84,7 @@ pub fn checkpoint(folder: &Folder, mut tensors: Vec<TensorInfo>) -> Result<Check
         tokenizer,
         chat_template,
         pooling,
+        license: None,
     })
 }
 

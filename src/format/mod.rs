@@ -31,6 +31,8 @@ pub struct Checkpoint {
     pub name: Option<String>,
     /// Which row of an encoder stands for a text, where the files say so: `mean`, `cls`, or another way by its name.
     pub pooling: Option<String>,
+    /// The licence as the files name it, e.g. `apache-2.0`; most Hugging Face folders do not say.
+    pub license: Option<String>,
 }
 
 /// Where one tensor's bytes are and how to read them.

@@ -56,6 +56,8 @@ pub struct GpuOptions {
     pub no_subgroups: bool,
     /// Take a software adapter for hardware: weights are laid out as GPUs have them.
     pub as_hardware: bool,
+    /// Pretend that buffers find no room beyond so many bytes together.
+    pub memory_bytes: Option<u64>,
 }
 
 /// What went wrong since the last look, set by callbacks that wgpu wants to be `Send`.
@@ -74,6 +76,7 @@ pub struct Gpu {
     capabilities: Capabilities,
     pipelines: PipelineCache,
     faults: Arc<Mutex<Faults>>,
+    memory_bytes: Option<u64>,
 }
 
 impl Gpu {
@@ -105,7 +108,8 @@ impl Gpu {
             }
         });
         let counters = Counters::default();
-        Ok(Self { device, queue, counters, capabilities, pipelines: PipelineCache::default(), faults })
+        let (pipelines, memory_bytes) = (PipelineCache::default(), options.memory_bytes);
+        Ok(Self { device, queue, counters, capabilities, pipelines, faults, memory_bytes })
     }
 
     /// What the device can do.
@@ -174,7 +178,8 @@ impl Gpu {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let made = create();
         let (memory, validation) = (memory.pop(), validation.pop());
-        if memory.await.is_some() {
+        let beyond = self.memory_bytes.is_some_and(|bytes| self.counts().gpu_bytes > bytes);
+        if memory.await.is_some() || beyond {
             return Err(Error::new(
                 ErrorKind::OutOfMemory,
                 format!("{doing}: the GPU has no room for {needed_bytes} bytes; use a smaller model or context"),

@@ -10,6 +10,7 @@ pub mod pipeline;
 pub mod queue;
 pub mod replay;
 pub mod shader;
+mod trial;
 pub mod upload;
 
 pub use buffer::{GpuBuffer, Usage};

@@ -183,7 +183,7 @@ pub fn formats(graph: &Graph) -> Vec<Format> {
 }
 
 /// Which weights some node (or rotary table) reads: fusion leaves the ones it replaced behind.
-fn used_weights(graph: &Graph) -> Vec<bool> {
+pub fn used_weights(graph: &Graph) -> Vec<bool> {
     use crate::ops::Op;
     let mut used = vec![false; graph.weights.len()];
     for node in &graph.nodes {

@@ -205,6 +205,14 @@ impl KvFormat {
         }
     }
 
+    /// The name that crosses to JavaScript.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        }
+    }
+
     /// Bytes of one value.
     pub fn bytes(self) -> u64 {
         match self {

@@ -24,24 +24,21 @@ use crate::weights::manifest::unhex;
 use crate::weights::plan::DEFAULT_CHUNK_BYTES;
 use crate::weights::{Cancel, LoadOptions, ModelFiles};
 
-pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, cancel: &Cancel) -> Result<Inner> {
-    speed.tell("header");
-    let options: WireLoadOptions =
-        if options.is_undefined() { WireLoadOptions::default() } else { from_js("options", options)? };
-    let Opened { source, name, paths } = open_source(source, options.name)?;
-    let sha256 = match &options.sha256 {
-        Some(text) => {
-            let hash = unhex(text);
-            let hash = hash.ok_or_else(|| Error::bad_argument("sha256", "sha256 must be 64 hexadecimal digits"))?;
-            vec![Some(hash)]
-        }
-        None => Vec::new(),
-    };
-    let gpu = match options.backend.as_deref() {
-        None | Some("webgpu") => Some(Rc::new(Gpu::open(GpuOptions::default()).await?)),
-        Some("reference") => None,
-        Some(other) => return Err(Error::bad_argument("backend", format!("there is no backend {other:?}"))),
-    };
+/// Options as they came.
+pub(super) fn read_options(options: JsValue) -> Result<WireLoadOptions> {
+    if options.is_undefined() { Ok(WireLoadOptions::default()) } else { from_js("options", options) }
+}
+
+/// Where the model is kept.
+pub(super) async fn store_for(options: &WireLoadOptions) -> WebStore {
+    if options.store == Some(false) {
+        return WebStore::memory("the model is not kept, as the caller asked");
+    }
+    web_store().await
+}
+
+/// What the engine reads of them.
+pub(super) fn engine_options(options: WireLoadOptions, paths: Vec<String>) -> Result<EngineOptions> {
     let kv = match options.kv_cache.as_deref() {
         None | Some("auto") => None,
         Some("f32") => Some(KvFormat::F32),
@@ -55,11 +52,41 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
                 .ok_or_else(|| Error::bad_argument("kernels", format!("there are no kernels {name:?}")))?,
         ),
     };
-    let store = if options.store == Some(false) {
-        WebStore::memory("the model is not kept, as the caller asked")
-    } else {
-        web_store().await
+    let steps_down = match options.fit.as_deref() {
+        None => false,
+        Some("auto") => true,
+        Some(other) => return Err(Error::bad_argument("fit", format!("there is no way to fit {other:?}"))),
     };
+    Ok(EngineOptions {
+        paths,
+        context: options.context,
+        chat_template: options.chat_template,
+        run_ahead: options.run_ahead,
+        kernels,
+        kv,
+        chunk_bytes: DEFAULT_CHUNK_BYTES,
+        steps_down,
+    })
+}
+
+pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, cancel: &Cancel) -> Result<Inner> {
+    speed.tell("header");
+    let (source, options) = (source.clone(), read_options(options)?);
+    let Opened { source, name, paths } = open_source(&source, options.name.clone())?;
+    let sha256 = match &options.sha256 {
+        Some(text) => {
+            let hash = unhex(text);
+            let hash = hash.ok_or_else(|| Error::bad_argument("sha256", "sha256 must be 64 hexadecimal digits"))?;
+            vec![Some(hash)]
+        }
+        None => Vec::new(),
+    };
+    let gpu = match options.backend.as_deref() {
+        None | Some("webgpu") => Some(Rc::new(Gpu::open(GpuOptions::default()).await?)),
+        Some("reference") => None,
+        Some(other) => return Err(Error::bad_argument("backend", format!("there is no backend {other:?}"))),
+    };
+    let store = store_for(&options).await;
     let paths = if source.is_none() { stored_paths(&store, &name).await? } else { paths };
     let on_bytes = |progress| speed.bytes(progress);
     let load_options = LoadOptions { sha256, chunk_bytes: DEFAULT_CHUNK_BYTES };
@@ -70,19 +97,11 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
     };
     let adapter = gpu.as_ref().map(|gpu| gpu.capabilities().clone());
     let tunings = match &adapter {
-        Some(adapter) if kernels.is_none() => Some(Tunings::read(adapter).await),
+        Some(adapter) if options.kernels.is_none() => Some(Tunings::read(adapter).await),
         _ => None,
     };
     let known_tuning = |formats: &str| tunings.as_ref()?.get(formats);
-    let engine_options = EngineOptions {
-        paths,
-        context: options.context,
-        chat_template: options.chat_template,
-        run_ahead: options.run_ahead,
-        kernels,
-        kv,
-        chunk_bytes: DEFAULT_CHUNK_BYTES,
-    };
+    let engine_options = engine_options(options, paths)?;
     let Engine { info, text, session, tuning } =
         Engine::load(files, gpu.clone(), engine_options, &known_tuning, &on_stage, cancel).await?;
     if let (Some(tunings), Some((formats, tuning))) = (&tunings, &tuning)

@@ -5,6 +5,7 @@
 
 mod answer;
 mod engine;
+mod inspect;
 mod js;
 mod load;
 mod options;
@@ -15,6 +16,7 @@ mod tuning;
 
 pub use answer::WasmGeneration;
 pub use engine::WasmEngine;
+pub use inspect::inspect_model;
 pub use store::{delete_stored_model, list_models, storage_estimate};
 
 use wasm_bindgen::prelude::wasm_bindgen;

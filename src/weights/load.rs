@@ -59,6 +59,8 @@ pub struct ModelFiles<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> {
     pub(super) guard: RefCell<Option<T::Guard>>,
     pub(super) counts: Counts,
     warnings: Vec<String>,
+    /// The store is only looked at.
+    peeks: bool,
 }
 
 /// The first bytes of a file, kept so that they are fetched once.
@@ -138,12 +140,37 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
             let urls = source.iter().flat_map(|source| (0..source.n_files()).map(|file| source.url(file)));
             Manifest::new(model, urls, store.now_ms())
         });
+        let files = Self::with(source, store, options, cancel, manifest);
+        Ok(Self { guard: RefCell::new(guard), counts, warnings, ..files })
+    }
+
+    /// Opens `model` to look at its headers: nothing is stored, removed or waited for. What is stored of other addresses than the
+    /// source's, or with another hash than the stated one, counts as not stored. Not for [`ModelFiles::stream`].
+    ///
+    /// # Errors
+    /// As [`ModelFiles::open`], but never `Quota`.
+    pub async fn peek(source: Option<S>, store: T, model: &str, options: LoadOptions, cancel: &Cancel) -> Result<Self> {
+        let work = async {
+            let stored = read_manifest(&store, model).await?;
+            let usable = stored.filter(|manifest| fits(manifest, source.as_ref(), &options));
+            let manifest = match (usable, &source) {
+                (Some(manifest), Some(_)) => manifest,
+                (Some(manifest), None) if manifest.complete => manifest,
+                (manifest, None) => return Err(not_found(model, manifest.as_ref())),
+                (None, Some(source)) => Manifest::new(model, (0..source.n_files()).map(|file| source.url(file)), 0.0),
+            };
+            Ok(Self { peeks: true, ..Self::with(source, store, options, cancel, manifest) })
+        };
+        cancel.race(work).await
+    }
+
+    fn with(source: Option<S>, store: T, options: LoadOptions, cancel: &Cancel, manifest: Manifest) -> Self {
         let remotes = manifest.files.iter().map(|file| {
             let (size, etag) = (file.size, file.etag.clone());
             let facts = Facts { size, etag, last_modified: file.last_modified.clone() };
             Remote { facts: RefCell::new(facts), ..Remote::default() }
         });
-        Ok(Self {
+        Self {
             remotes: remotes.collect(),
             heads: manifest.files.iter().map(|_| RefCell::default()).collect(),
             source,
@@ -151,10 +178,11 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
             options,
             cancel: cancel.clone(),
             manifest: RefCell::new(manifest),
-            guard: RefCell::new(guard),
-            counts,
-            warnings,
-        })
+            guard: RefCell::new(None),
+            counts: Counts::default(),
+            warnings: Vec::new(),
+            peeks: false,
+        }
     }
 
     /// How many files the model has.
@@ -165,6 +193,24 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
     /// The size of a file in bytes; 0 until the first `prefix` of a file that is not stored.
     pub fn file_bytes(&self, file: usize) -> u64 {
         self.remotes.get(file).and_then(|remote| remote.facts.borrow().size).unwrap_or(0)
+    }
+
+    /// Asks for the size of each file whose header nobody wanted.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::prefix`].
+    pub async fn learn_sizes(&mut self) -> Result<()> {
+        for file in 0..self.n_files() {
+            if self.remotes[file].facts.borrow().size.is_none() {
+                self.prefix(file, PROBE_BYTES).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of the model that are stored already.
+    pub fn stored_bytes(&self) -> u64 {
+        self.manifest.borrow().stored_bytes()
     }
 
     /// Whether no chunk is missing, so that loading needs no network unless a stored chunk is damaged.
@@ -407,7 +453,7 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
 
     /// Removes what is stored if `error` says that it is of no use.
     async fn forget_useless(&self, error: Option<&Error>) {
-        if !error.is_some_and(|error| error.kind() == ErrorKind::BadHash || is_changed(error)) {
+        if self.peeks || !error.is_some_and(|error| error.kind() == ErrorKind::BadHash || is_changed(error)) {
             return;
         }
         let model = self.manifest.borrow().model.clone();

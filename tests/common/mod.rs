@@ -8,6 +8,7 @@ use std::rc::Rc;
 use doran::engine::{Engine, EngineOptions};
 use doran::gpu::Gpu;
 use doran::gpu::device::GpuOptions;
+use doran::inspect::{Inspection, inspect};
 use doran::tune::Tuning;
 use doran::weights::file::FileSource;
 use doran::weights::{Cancel, LoadOptions, MemoryStore, ModelFiles};
@@ -35,17 +36,33 @@ pub fn load_tuned(
     pollster::block_on(async {
         let cancel = Cancel::new();
         let load = LoadOptions { chunk_bytes: CHUNK_BYTES, ..LoadOptions::default() };
-        let mut options = EngineOptions { chunk_bytes: CHUNK_BYTES, ..options };
-        let mut files = vec![path.to_owned()];
-        if path.is_dir() {
-            files = std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
-            files.retain(|file| !file.ends_with("golden.json"));
-            let name = |file: &PathBuf| file.file_name().expect("a name").to_string_lossy().into_owned();
-            options.paths = files.iter().map(name).collect();
-        }
-        let source = FileSource::new(files);
+        let (source, paths) = source(path);
+        let options = EngineOptions { chunk_bytes: CHUNK_BYTES, paths, ..options };
         let files = ModelFiles::open(Some(source), MemoryStore::new(None), "test", load, &|_| {}, &cancel).await?;
         Engine::load(files, gpu, options, &|_| tuning.clone(), &|_| {}, &cancel).await
+    })
+}
+
+/// A GGUF file, or a Hugging Face folder with the names of its files.
+pub fn source(path: &Path) -> (FileSource, Vec<String>) {
+    if !path.is_dir() {
+        return (FileSource::new([path]), Vec::new());
+    }
+    let mut files: Vec<_> = std::fs::read_dir(path).expect("a folder").map(|e| e.expect("an entry").path()).collect();
+    files.retain(|file| !file.ends_with("golden.json"));
+    let name = |file: &PathBuf| file.file_name().expect("a name").to_string_lossy().into_owned();
+    let paths = files.iter().map(name).collect();
+    (FileSource::new(files), paths)
+}
+
+/// What the headers of a GGUF file or a folder say, and whether it fits.
+pub fn inspect_on(path: &Path, gpu: doran::Result<&Gpu>, options: EngineOptions) -> doran::Result<Inspection> {
+    let (source, paths) = source(path);
+    let options = EngineOptions { paths, chunk_bytes: CHUNK_BYTES, ..options };
+    pollster::block_on(async {
+        let load = LoadOptions { chunk_bytes: CHUNK_BYTES, ..LoadOptions::default() };
+        let files = ModelFiles::peek(Some(source), MemoryStore::new(None), "test", load, &Cancel::new()).await?;
+        inspect(files, gpu, &options, &|_| None).await
     })
 }
 

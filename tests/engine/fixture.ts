@@ -11,6 +11,7 @@ import { serve as serveFiles } from "../../scripts/lib/serve.mjs";
 import { CACHE, ROOT } from "../../scripts/lib/util.mjs";
 import { makeGguf } from "../../scripts/make-gguf.mjs";
 import { serve as serveFaults } from "../e2e/server.mjs";
+import { serveHub, type Hub } from "./hub.js";
 import type * as Doran from "../../pkg/src/index.js";
 
 declare global {
@@ -56,19 +57,57 @@ window.probe = async (source, options) => {
 document.title = "ready";
 `;
 
-/** Counts a worker's GPU buffers: a test asks over a channel how many are left. */
+/** Counts a worker's GPU buffers and their bytes: a test asks over a channel how many are left. */
 const COUNT_BUFFERS = `
-let live = 0;
+let live = 0, bytes = 0;
 const { createBuffer } = GPUDevice.prototype;
 GPUDevice.prototype.createBuffer = function (...args) {
   const buffer = createBuffer.apply(this, args);
+  const { size, destroy } = buffer;
   live += 1;
-  const { destroy } = buffer;
+  bytes += size;
   let gone = false;
-  buffer.destroy = function () { if (!gone) live -= 1; gone = true; return destroy.call(this); };
+  buffer.destroy = function () { if (!gone) { live -= 1; bytes -= size; } gone = true; return destroy.call(this); };
   return buffer;
 };
-new BroadcastChannel("live-buffers").onmessage = ({ data }) => { if (data === "count") new BroadcastChannel("live-answers").postMessage(live); };
+new BroadcastChannel("live-buffers").onmessage = ({ data }) => {
+  if (data === "count") new BroadcastChannel("live-answers").postMessage(live);
+  if (data === "bytes") new BroadcastChannel("live-answers").postMessage(bytes);
+};
+`;
+
+/** A GPU whose buffers find no room beyond `?bytes=` of the worker's address together. */
+const LITTLE_MEMORY = `
+const room = Number(new URL(location.href).searchParams.get("bytes"));
+let live = 0;
+const scopes = [];
+const { createBuffer, pushErrorScope, popErrorScope } = GPUDevice.prototype;
+GPUDevice.prototype.createBuffer = function (...args) {
+  const buffer = createBuffer.apply(this, args);
+  const { size, destroy } = buffer;
+  live += size;
+  const scope = scopes.findLast(({ filter }) => filter === "out-of-memory");
+  if (live > room && scope !== undefined) scope.over = true;
+  let gone = false;
+  buffer.destroy = function () { if (!gone) live -= size; gone = true; return destroy.call(this); };
+  return buffer;
+};
+GPUDevice.prototype.pushErrorScope = function (filter) { scopes.push({ filter, over: false }); return pushErrorScope.call(this, filter); };
+GPUDevice.prototype.popErrorScope = function () {
+  const scope = scopes.pop();
+  const popped = popErrorScope.call(this);
+  return scope?.over ? popped.then(() => new GPUOutOfMemoryError("no room")) : popped;
+};
+`;
+
+/** A GPU that binds no more than `?bytes=` of the worker's address in one piece. */
+const SMALL_BINDINGS = `
+const most = Number(new URL(location.href).searchParams.get("bytes"));
+const limits = Object.getOwnPropertyDescriptor(GPUDevice.prototype, "limits");
+Object.defineProperty(GPUDevice.prototype, "limits", {
+  ...limits,
+  get() { return new Proxy(limits.get.call(this), { get: (real, key) => (key === "maxStorageBufferBindingSize" ? most : real[key]) }); },
+});
 `;
 
 /** No IndexedDB, as in some private modes. */
@@ -80,6 +119,7 @@ const workerAfter = (module: string): string => `import "${module}"; import "/pk
 export interface Site {
   readonly address: string;
   /** The file server with faults; it serves the folder of generated models. */
+  readonly hub: Hub;
   readonly faults: { readonly url: string; readonly bytes: () => number; readonly reset: () => void };
 }
 
@@ -116,6 +156,10 @@ const SCRIPTS: Record<string, string> = {
   "/page.js": SCRIPT,
   "/count-buffers.js": COUNT_BUFFERS,
   "/counting.js": workerAfter("/count-buffers.js"),
+  "/little-memory.js": LITTLE_MEMORY,
+  "/with-little-memory.js": workerAfter("/little-memory.js"),
+  "/small-bindings.js": SMALL_BINDINGS,
+  "/with-small-bindings.js": workerAfter("/small-bindings.js"),
   "/hide-store.js": NO_STORE,
   "/no-store.js": workerAfter("/hide-store.js"),
 };
@@ -125,9 +169,10 @@ export const test = base.extend<{ profile: BrowserContext; doran: Page }, { site
     const folder = join(CACHE, "generated");
     mkdirSync(folder, { recursive: true });
     const faults = await serveFaults(folder);
+    const hub = await serveHub(join(ROOT, "tests/fixtures"));
     const server = await serveFiles({
-      mounts: { "/pkg/": join(ROOT, "pkg"), "/arch/": join(ROOT, "tests/fixtures/arch"), "/models/": process.env["DORAN_MODELS"] ?? join(CACHE, "models") },
-      csp: `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ${faults.url}`,
+      mounts: { "/pkg/": join(ROOT, "pkg"), "/arch/": join(ROOT, "tests/fixtures/arch"), "/split/": join(ROOT, "tests/fixtures/split"), "/models/": process.env["DORAN_MODELS"] ?? join(CACHE, "models") },
+      csp: `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ${faults.url} ${hub.url} ${hub.cdn}`,
       handle: (request: IncomingMessage, response: ServerResponse) => {
         const { pathname } = new URL(request.url ?? "/", "http://localhost");
         const script = SCRIPTS[pathname];
@@ -137,9 +182,10 @@ export const test = base.extend<{ profile: BrowserContext; doran: Page }, { site
       },
     });
     const bytes = (): number => Object.values(faults.stats()).reduce((sum, of) => sum + of.bytes, 0);
-    await use({ address: server.address, faults: { url: faults.url, bytes, reset: () => faults.reset() } });
+    await use({ address: server.address, faults: { url: faults.url, bytes, reset: () => faults.reset() }, hub });
     await server.close();
     await faults.close();
+    await hub.close();
   }, { scope: "worker" }],
 
   profile: async ({}, use) => {

@@ -5,6 +5,9 @@
  * `?error=<code>` fails the load, `?hang` never ends it, `?throw` throws outside of any promise, `?grow=<pages>` grows the
  * heap, `?pace=<ms>` makes each token take a while, `?fetch-slices` asks for the file in ranges of a kilobyte, `?encoder` embeds
  * and does not generate.
+ *
+ * A model takes as much room as the digit in its file's format says (`Q4_K_M` takes 4); a device has as much as the header `X-Room`
+ * says, or 99. A context above 1024 takes 1 more.
  */
 const STORE = "fake-models";
 
@@ -70,6 +73,37 @@ async function fetchModel(source, onBytes, signal) {
   }
 }
 
+/** What a model with these options takes, of how much there is, and with which context. */
+function roomFor(source, options) {
+  const path = source.files?.at(-1)?.path ?? new URL(source.url ?? "file:///model").pathname;
+  const format = /(?:Q|F|BF)(\d+)/.exec(path);
+  const room = Number(new Headers(source.headers ?? []).get("x-room") ?? 99);
+  const takes = (context) => Number(format?.[1] ?? 1) + (context > 1024 ? 1 : 0);
+  const wanted = options.context ?? 4096;
+  const context = options.fit === "auto" && takes(wanted) > room ? Math.min(wanted, 1024) : wanted;
+  const adjustments = context === wanted ? [] : [{ what: "context", from: wanted, to: context }];
+  return { takes: takes(context), room, context, adjustments };
+}
+
+export async function inspectModel(source, options, signal) {
+  const query = source.url === undefined ? new URLSearchParams() : new URL(source.url).searchParams;
+  if (query.has("error")) fail(query.get("error"), "asked to fail", { asked: true });
+  if (query.has("hang")) await new Promise((_, reject) => signal.addEventListener("abort", () => reject({ code: "aborted", message: "aborted", data: {} })));
+  const { takes, room, context, adjustments } = roomFor(source, options);
+  const url = source.url ?? source.files?.[0]?.url;
+  if (url !== undefined) await (source.fetch ?? fetch)(url, { headers: [...source.headers, ["range", "bytes=0-0"]], signal });
+  const verdict = takes > room ? "no" : takes === room ? "tight" : "fits";
+  return {
+    architecture: "fake", kind: "decoder", title: null, license: null, parameters: 1, vocabSize: 0x110000, formats: [], maxContext: 8192, context,
+    kvCache: "f16", fileBytes: 10_000, storedBytes: 0, downloadBytes: 10_000,
+    gpu: {
+      totalBytes: takes, weightsBytes: takes, kvBytes: 0, kvBytesPerToken: 0, activationBytes: 0, otherBytes: 0, largestBindingBytes: takes,
+      largestBinding: "a weight", maxBindingBytes: room,
+    },
+    availableStorageBytes: null, verdict, reason: verdict === "fits" ? null : "because", adjustments,
+  };
+}
+
 export class WasmEngine {
   static async load(source, options, onProgress, signal) {
     const query = source.url === undefined ? new URLSearchParams() : new URL(source.url).searchParams;
@@ -83,8 +117,11 @@ export class WasmEngine {
     if (query.has("throw") || query.has("hang")) {
       await new Promise((_, reject) => signal.addEventListener("abort", () => reject({ code: "aborted", message: "aborted", data: {} })));
     }
+    const { takes, room, context, adjustments } = roomFor(source, options);
+    if (takes > room) fail("out_of_memory", "no room", { needed_bytes: takes, available_bytes: room });
     memory.grow(Number(query.get("grow") ?? 0));
     const engine = new WasmEngine();
+    engine.adjustments = adjustments;
     let bytes = 0;
     if (source.stored !== undefined) {
       const stored = await storeTransaction("readonly", (store) => store.get(source.stored));
@@ -107,7 +144,7 @@ export class WasmEngine {
     progress("ready", bytes, bytes);
     engine.pace = Number(query.get("pace") ?? 0);
     engine.kind = query.has("encoder") ? "encoder" : "decoder";
-    engine.context = options.context ?? 4096;
+    engine.context = context;
     engine.load = {
       ms: performance.now() - begun, bytesDownloaded: source.url ? bytes : 0, bytesFromStore: source.stored ? bytes : 0,
       gpuBytes: bytes, tokenizerBytes: 1000, peakWasmBytesGrown: -1,
@@ -119,6 +156,7 @@ export class WasmEngine {
   name = "";
   pace = 0;
   kind = "decoder";
+  adjustments = [];
   turn = Promise.resolve();
   decoded = 0;
   active = 0;
@@ -128,7 +166,7 @@ export class WasmEngine {
     return {
       name: this.name, architecture: "fake", kind: this.kind, context: this.context, vocabSize: 0x110000, integrity: "unverified",
       adapter: { vendor: "fake", architecture: "", device: "", description: "no adapter", isFallback: true, features: [], limits: {} },
-      load: this.load, warnings: [],
+      load: this.load, warnings: [], adjustments: this.adjustments,
     };
   }
 

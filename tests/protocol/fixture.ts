@@ -36,7 +36,11 @@ const REPOSITORIES: Readonly<Record<string, readonly string[]>> = {
   "me/folder": ["config.json", "tokenizer.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json",
     "training_args.bin", "onnx/model.safetensors"],
   "me/pickled": ["config.json", "pytorch_model.bin"],
+  "me/sizes": ["big-Q8_0.gguf", "big-Q6_K.gguf", "big-Q4_K_M-00001-of-00003.gguf", "big-Q4_K_M-00002-of-00003.gguf", "big-Q4_K_M-00003-of-00003.gguf",
+    "big-IQ2_XS.gguf", "big-F16.gguf", "big-Q2_K.gguf", "big-Q5_0-00001-of-00002.gguf", "config.json", "model.safetensors"],
 };
+/** Bytes of the files of `me/sizes`, in the same order; of the others the hub's stand-in does not tell. */
+const SIZES: readonly number[] = [8000, 6000, 1500, 1500, 1500, 2200, 16_000, 2500, 2700, 10, 16_000];
 const COMMIT = "0123456789abcdef";
 
 /** What the hub does: lists a repository, asks some for a token, and redirects files to addresses that are signed. */
@@ -50,7 +54,10 @@ function hub(request: IncomingMessage, response: ServerResponse, path: string, s
   const files = listed === undefined ? undefined : REPOSITORIES[listed === "me/gated" ? "me/quantised" : listed];
   if (listed !== undefined) {
     if (files === undefined || !["main", "v1"].includes(revision ?? "")) return refuse(404);
-    return send("application/json", JSON.stringify({ sha: COMMIT, siblings: files.map((rfilename) => ({ rfilename })) }));
+    return send("application/json", JSON.stringify({
+      sha: COMMIT,
+      siblings: files.map((rfilename, at) => ({ rfilename, ...(listed === "me/sizes" ? { size: SIZES[at] } : {}) })),
+    }));
   }
   const [, file] = /^[^/]+\/[^/]+\/resolve\/(?:main|v1|0123456789abcdef)\/(.+)$/.exec(path) ?? [];
   if (file === undefined) return refuse(404);

@@ -1,0 +1,105 @@
+//! What a model is predicted to take on the GPU, against the bytes that the device counts after it is loaded.
+
+#![cfg(not(target_arch = "wasm32"))]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use common::{fixture, gpu, inspect_on, load, smollm2};
+use doran::engine::EngineOptions;
+use doran::gpu::Gpu;
+use doran::gpu::device::GpuOptions;
+use doran::tune::Kernels;
+
+/// How far a prediction may be off, of the counted bytes.
+const TOLERANCE: f64 = 0.03;
+
+/// Every tiny checkpoint: the folder, and the GGUF file in it if there is one.
+fn tiny() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in std::fs::read_dir(fixture("arch")).expect("fixtures") {
+        let folder = folder.expect("an entry").path();
+        let files = std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        found.extend(files.filter(|file| file.extension().is_some_and(|extension| extension == "gguf")));
+        found.push(folder);
+    }
+    found.sort();
+    assert!(found.len() > 70, "{} checkpoints", found.len());
+    found
+}
+
+fn wanted(context: Option<u32>, kernels: Option<Kernels>) -> EngineOptions {
+    EngineOptions { context, kernels, ..EngineOptions::default() }
+}
+
+/// (predicted, counted) bytes of a checkpoint on a device of its own.
+fn both(path: &Path, device: GpuOptions, context: Option<u32>, kernels: Option<Kernels>) -> (u64, u64) {
+    let gpu: Rc<Gpu> = gpu(device);
+    let inspection = inspect_on(path, Ok(&gpu), wanted(context, kernels)).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+    assert_eq!(gpu.counts().gpu_bytes, 0, "a trial leaves nothing behind");
+    let engine =
+        load(path, Some(Rc::clone(&gpu)), wanted(context, kernels)).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+    assert_eq!(engine.info.context, inspection.context);
+    assert_eq!(engine.info.parameters, inspection.parameters);
+    assert_eq!(engine.info.kv_cache, inspection.kv_cache);
+    let counted = gpu.counts().gpu_bytes;
+    assert_eq!(engine.info.load.gpu_bytes, counted);
+    let parts = &inspection.gpu;
+    let sum = parts.weights_bytes + parts.kv_bytes + parts.activation_bytes + parts.other_bytes;
+    assert_eq!(sum, parts.total_bytes);
+    (parts.total_bytes, counted)
+}
+
+fn off((predicted, counted): (u64, u64)) -> f64 {
+    (predicted as f64 - counted as f64) / counted as f64
+}
+
+/// These checkpoints at these contexts; none is the model's own limit.
+fn check_all(paths: &[PathBuf], device: GpuOptions, kernels: Option<Kernels>, contexts: &[Option<u32>]) {
+    let (mut wrong, mut worst) = (Vec::new(), 0.0f64);
+    for path in paths {
+        for &context in contexts {
+            let bytes = both(path, device, context, kernels);
+            worst = worst.max(off(bytes).abs());
+            if off(bytes).abs() > TOLERANCE {
+                wrong.push(format!("{} at {context:?}: {bytes:?}, off by {:.4}", path.display(), off(bytes)));
+            }
+        }
+    }
+    println!("at most {:.4} off", worst);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn tiny_models_take_what_is_predicted_on_a_software_adapter() {
+    check_all(&tiny(), GpuOptions::default(), None, &[Some(24), None]);
+}
+
+#[test]
+fn tiny_models_take_what_is_predicted_with_kernels_of_gpus() {
+    // These kernels take a minute to compile for a few models.
+    let folders: Vec<_> = tiny().into_iter().filter(|path| path.is_dir()).step_by(3).collect();
+    let device = GpuOptions { no_subgroups: true, as_hardware: true, ..GpuOptions::default() };
+    check_all(&folders, device, Some(Kernels::Workgroup), &[Some(24)]);
+}
+
+#[test]
+fn tiny_models_take_what_is_predicted_where_matrices_are_split() {
+    let device = GpuOptions { max_binding_bytes: Some(64 << 10), ..GpuOptions::default() };
+    let folders: Vec<_> = tiny().into_iter().filter(|path| path.is_dir()).collect();
+    check_all(&folders, device, None, &[Some(24), Some(40)]);
+}
+
+#[test]
+fn smollm2_takes_what_is_predicted() {
+    let hardware = GpuOptions { no_subgroups: true, as_hardware: true, ..GpuOptions::default() };
+    for (device, kernels) in [(GpuOptions::default(), None), (hardware, Some(Kernels::Workgroup))] {
+        for context in [Some(512), Some(4096)] {
+            let bytes = both(&smollm2(), device, context, kernels);
+            println!("{context:?} {kernels:?}: {bytes:?}, off by {:.5}", off(bytes));
+            assert!(off(bytes).abs() < TOLERANCE, "{bytes:?}");
+        }
+    }
+}
