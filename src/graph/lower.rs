@@ -27,8 +27,18 @@ pub struct Bucket {
     pub max_outputs: u32,
 }
 
+/// The memory of a lowered graph's values. Recordings of which only one runs at a time may share it.
+#[derive(Clone, Default)]
+pub struct Room {
+    /// By floats in a row, and whether rows are outputs.
+    values: Vec<((u32, bool), Rc<GpuBuffer>)>,
+    scores: Option<Rc<GpuBuffer>>,
+    partials: Option<Rc<GpuBuffer>>,
+}
+
 /// A graph bound to buffers whose kernels are not compiled yet.
 pub struct Planned {
+    room: Room,
     label: String,
     specs: Vec<DispatchSpec>,
     logits: Operand,
@@ -47,8 +57,8 @@ impl Planned {
     /// # Errors
     /// `gpu`: a fault of doran.
     pub fn record(self, gpu: &Gpu) -> Result<Lowered> {
-        let Self { label, specs, logits, values, activation_bytes } = self;
-        Ok(Lowered { recording: Recording::new(gpu, &label, specs)?, logits, values, activation_bytes })
+        let Self { room, label, specs, logits, values, activation_bytes } = self;
+        Ok(Lowered { recording: Recording::new(gpu, &label, specs)?, room, logits, values, activation_bytes })
     }
 }
 
@@ -56,6 +66,8 @@ impl Planned {
 pub struct Lowered {
     /// The dispatches.
     pub recording: Recording,
+    /// Where its values are.
+    pub room: Room,
     /// Logits `[outputs, vocab_size]`, or what an encoder gives; rows are `stride` floats apart.
     pub logits: Operand,
     /// Values by name, for those that kept their memory.
@@ -89,12 +101,31 @@ pub struct Bindings<'a> {
 /// # Errors
 /// `out_of_memory` if a value is larger than a binding; `internal`: a fault of doran.
 pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep_all: bool) -> Result<Planned> {
+    lower_in(gpu, graph, bind, bucket, keep_all, &Room::default())
+}
+
+/// The same, with values where those of another graph are that was lowered for the same bucket.
+///
+/// # Errors
+/// As [`lower`].
+pub fn lower_in(
+    gpu: &Gpu,
+    graph: &Graph,
+    bind: &Bindings<'_>,
+    bucket: Bucket,
+    keep_all: bool,
+    shared: &Room,
+) -> Result<Planned> {
     let plan = memory::plan(graph, keep_all);
     let mut activation_bytes = 0;
+    let mut free = shared.values.clone();
     let buffers: Vec<Rc<GpuBuffer>> = plan
         .buffers
         .iter()
         .map(|buffer| {
+            if let Some(i) = free.iter().position(|(kind, _)| kind == buffer) {
+                return Ok(free.swap_remove(i).1);
+            }
             let bytes = buffer_bytes(*buffer, bucket);
             gpu.check_fits("a step", bytes)?;
             activation_bytes += bytes;
@@ -103,11 +134,17 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
         .collect::<Result<_>>()?;
     let operand = |value: usize| operand(graph, bind.weights, &plan, &buffers, value);
     let nothing = &bind.weights.nothing;
-    let scores = score_room(gpu, graph, bind, bucket.max_rows);
-    activation_bytes += scores.as_ref().map_or(0, |buffer| buffer.bytes());
+    // Adapters change no attention.
+    let scores = shared.scores.clone().or_else(|| score_room(gpu, graph, bind, bucket.max_rows));
+    activation_bytes += scores.as_ref().filter(|_| shared.scores.is_none()).map_or(0, |buffer| buffer.bytes());
+    let partials = match &shared.partials {
+        Some(partials) => Some(Rc::clone(partials)),
+        None => partial_room(gpu, graph, bind)?,
+    };
+    activation_bytes += partials.as_ref().filter(|_| shared.partials.is_none()).map_or(0, |buffer| buffer.bytes());
+    let values = plan.buffers.iter().copied().zip(buffers.iter().cloned()).collect();
+    let room = Room { values, scores: scores.clone(), partials: partials.clone() };
     let scores = scores.as_ref();
-    let partials = partial_room(gpu, graph, bind)?;
-    activation_bytes += partials.as_ref().map_or(0, |buffer| buffer.bytes());
     let partials = partials.as_ref().unwrap_or(nothing);
     let (variants, step, max_rows) = (bind.variants, bind.step, bucket.max_rows);
     let ctx = Lowering {
@@ -136,7 +173,7 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
     let values = (0..graph.values.len())
         .filter_map(|value| Some((graph.values[value].name.clone(), operand(value).ok()?)))
         .collect();
-    Ok(Planned { label: format!("step[{}]", bucket.max_rows), specs, logits, values, activation_bytes })
+    Ok(Planned { room, label: format!("step[{}]", bucket.max_rows), specs, logits, values, activation_bytes })
 }
 
 /// Bytes of activations that [`lower`] makes room for, scores of attention apart.
@@ -237,6 +274,7 @@ fn lower_node(
             let sinks = vector(op.attention.sinks)?;
             op.lower(ctx, label, &bind.caches[op.attention.layer], (table, sinks), [q, k, v], y()?)
         }
+        Op::ColumnScale(op) => op.lower(label, weights.vector(op.weight)?, &inputs[0], y()?),
         Op::Elementwise(op) => op.lower(label, &inputs[0], inputs.last().unwrap_or(&inputs[0]), y()?),
         Op::ShortConv(op) => {
             let read = (weights.vector(op.weight)?, vector(op.bias)?);

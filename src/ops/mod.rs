@@ -4,6 +4,7 @@
 //! the oracle for every kernel and every fusion.
 
 pub mod attention;
+pub mod column_scale;
 pub mod elementwise;
 pub mod embedding;
 pub mod expert_linear;
@@ -62,6 +63,8 @@ pub enum Op {
     SelectiveScan(selective_scan::SelectiveScan),
     /// RWKV-4's average.
     Wkv(wkv::Wkv),
+    /// Factors by column.
+    ColumnScale(column_scale::ColumnScale),
     /// Element by element.
     Elementwise(elementwise::Function),
     /// The rows whose logits are wanted.
