@@ -12,9 +12,9 @@ use std::rc::Rc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
-use crate::graph::{CacheLayer, Graph};
 use crate::graph::reference::ReferenceModel;
 use crate::graph::weights::GpuWeights;
+use crate::graph::{CacheLayer, Graph};
 use crate::ops::sample::Drawn;
 use crate::ops::{KvFormat, STATE_POSITIONS, StepRow};
 use crate::sampler::SamplerOptions;
@@ -150,7 +150,8 @@ impl Backend {
             Self::Gpu(model) if !model.has_encoder() => Ok(Rc::clone(model.graph())),
             Self::Reference(model) if model.kind() == Kind::Decoder => Ok(Rc::clone(model.graph())),
             _ => {
-                let message = "adapters are applied to models that go on with a text, not to encoders and what answers them";
+                let message =
+                    "adapters are applied to models that go on with a text, not to encoders and what answers them";
                 Err(Error::unsupported("an adapter for an encoder", message))
             }
         }

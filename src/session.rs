@@ -98,7 +98,7 @@ impl Session {
         &self.backend
     }
 
-    /// Times kernels one by one, as in a step behind `context` tokens. Forgets what is cached.
+    /// Times kernels one by one, as in a step behind `context` tokens, without adapters. Forgets what is cached.
     ///
     /// # Errors
     /// `context_overflow` if there is no room for so many; `device_lost`, `gpu`.
@@ -106,6 +106,7 @@ impl Session {
         if context >= self.capacity {
             return Err(overflow(context + 1, self.capacity));
         }
+        self.use_adapters(&[]).await?;
         self.reset();
         self.backend.profile(context as u32).await
     }

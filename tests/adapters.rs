@@ -90,7 +90,8 @@ fn check(label: &str, model: &str, engine: &mut Engine, gguf: bool) {
     let golden = json(&format!("adapters/{model}/golden.json"));
     let prompt = ids(&golden["ids"]);
     let runs = golden["runs"].as_array().expect("runs");
-    let names: Vec<&String> = runs.iter().flat_map(|run| run["adapters"].as_object().expect("adapters").keys()).collect();
+    let names: Vec<&String> =
+        runs.iter().flat_map(|run| run["adapters"].as_object().expect("adapters").keys()).collect();
     let mut loaded: Vec<(&str, Rc<Adapter>)> = Vec::new();
     for name in names {
         if !loaded.iter().any(|(other, _)| other == name) {
@@ -101,7 +102,8 @@ fn check(label: &str, model: &str, engine: &mut Engine, gguf: bool) {
     for run in runs {
         let wanted = run["adapters"].as_object().expect("adapters");
         let of = |name: &str| &loaded.iter().find(|(other, _)| *other == name).expect("is loaded").1;
-        let adapters: Vec<_> = wanted.iter().map(|(name, scale)| (of(name), scale.as_f64().expect("a scale") as f32)).collect();
+        let adapters: Vec<_> =
+            wanted.iter().map(|(name, scale)| (of(name), scale.as_f64().expect("a scale") as f32)).collect();
         let adapters = uses(&adapters);
         let (last, top1) = logits(engine, &prompt, &adapters);
         let error = max_difference(&last, &floats(&run["last_logits"]));
@@ -123,8 +125,14 @@ fn check_all(open: impl Fn() -> (Option<Rc<doran::gpu::Gpu>>, EngineOptions)) {
             for gguf in [false, true].into_iter().take(if model == "llama" { 2 } else { 1 }) {
                 let (gpu, options) = open();
                 let path = fixture(&format!("arch/{model}/{file}"));
-                let mut engine = load(&path, gpu, options).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-                check(&format!("{model}/{file}, adapter in {}", if gguf { "GGUF" } else { "PEFT" }), model, &mut engine, gguf);
+                let mut engine =
+                    load(&path, gpu, options).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                check(
+                    &format!("{model}/{file}, adapter in {}", if gguf { "GGUF" } else { "PEFT" }),
+                    model,
+                    &mut engine,
+                    gguf,
+                );
             }
         }
     }

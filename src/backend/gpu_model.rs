@@ -150,7 +150,11 @@ impl GpuModel {
 
     /// Frees what was made for sets with this adapter.
     pub(super) fn forget_adapter(&mut self, adapter: &Rc<Adapter>) {
-        let in_use = self.sets.last().filter(|_| self.adapted).is_some_and(|set| set.adapters.iter().any(|a| Rc::ptr_eq(a, adapter)));
+        let in_use = self
+            .sets
+            .last()
+            .filter(|_| self.adapted)
+            .is_some_and(|set| set.adapters.iter().any(|a| Rc::ptr_eq(a, adapter)));
         self.adapted &= !in_use;
         self.sets.retain(|set| !set.adapters.iter().any(|a| Rc::ptr_eq(a, adapter)));
     }

@@ -45,10 +45,32 @@ const RANK_MAX: u64 = 1 << 14;
 
 /// Keys of `adapter_config.json` that change nothing in an answer, or whose effect the tensors show.
 const INERT: &[&str] = &[
-    "alpha_pattern", "auto_mapping", "base_model_name_or_path", "corda_config", "ensure_weight_tying", "eva_config",
-    "exclude_modules", "fan_in_fan_out", "inference_mode", "layers_pattern", "layers_to_transform", "loftq_config",
-    "lora_alpha", "lora_dropout", "lora_ga_config", "megatron_core", "peft_type", "peft_version", "qalora_group_size", "r",
-    "rank_pattern", "revision", "runtime_config", "target_modules", "task_type", "use_rslora",
+    "alpha_pattern",
+    "auto_mapping",
+    "base_model_name_or_path",
+    "corda_config",
+    "ensure_weight_tying",
+    "eva_config",
+    "exclude_modules",
+    "fan_in_fan_out",
+    "inference_mode",
+    "layers_pattern",
+    "layers_to_transform",
+    "loftq_config",
+    "lora_alpha",
+    "lora_dropout",
+    "lora_ga_config",
+    "megatron_core",
+    "peft_type",
+    "peft_version",
+    "qalora_group_size",
+    "r",
+    "rank_pattern",
+    "revision",
+    "runtime_config",
+    "target_modules",
+    "task_type",
+    "use_rslora",
 ];
 /// Ways to begin a training that leave the model's own weights as they are.
 const HARMLESS_BEGINNINGS: &[&str] = &["gaussian", "eva", "orthogonal"];
@@ -106,10 +128,7 @@ pub(super) fn put(parts: &mut Parts, module: &str, part: usize, tensor: TensorIn
 }
 
 /// Pairs A and B by module.
-pub(super) fn join(
-    parts: Parts,
-    scaling: impl Fn(&str, u32) -> f64,
-) -> Result<(Vec<TensorInfo>, Vec<AdapterModule>)> {
+pub(super) fn join(parts: Parts, scaling: impl Fn(&str, u32) -> f64) -> Result<(Vec<TensorInfo>, Vec<AdapterModule>)> {
     let (mut tensors, mut modules) = (Vec::new(), Vec::new());
     for (name, pair) in parts {
         let (a, b) = match pair {
@@ -125,7 +144,8 @@ pub(super) fn join(
             return Err(Error::unsupported("LoRA of a convolution or of experts", message).with("tensor", a.name));
         };
         if rank != b_rank || rank > RANK_MAX {
-            let message = format!("{:?} has rank {rank} and {:?} has rank {b_rank} (1 to {RANK_MAX}, the same)", a.name, b.name);
+            let message =
+                format!("{:?} has rank {rank} and {:?} has rank {b_rank} (1 to {RANK_MAX}, the same)", a.name, b.name);
             return Err(Error::bad_file(message).with("tensor", b.name));
         }
         for tensor in [&a, &b] {
@@ -189,7 +209,8 @@ fn other_tensor(name: &str) -> Error {
     } else {
         "a whole tensor in an adapter"
     };
-    Error::unsupported(what, format!("the adapter's tensor {name:?} is {what}, which cannot be applied")).with("tensor", name)
+    Error::unsupported(what, format!("the adapter's tensor {name:?} is {what}, which cannot be applied"))
+        .with("tensor", name)
 }
 
 /// Modules that have an alpha of their own.

@@ -127,7 +127,7 @@ fn tensor_info(tensor: &RawTensor<'_>, name: String, row_map: RowMap, file: (u64
     let format = Format::from_ggml(tensor.ggml_type).ok_or_else(|| unknown_format(tensor))?;
     let n_bytes = tensor_bytes(tensor, format)?;
     let bad = |what: &str| Error::bad_file(format!("tensor {:?} {what}", tensor.name)).with("tensor", tensor.name);
-    if tensor.offset % alignment != 0 {
+    if !tensor.offset.is_multiple_of(alignment) {
         return Err(bad("is not aligned"));
     }
     let offset = data_start.checked_add(tensor.offset).ok_or_else(|| bad("lies outside the file"))?;

@@ -113,8 +113,11 @@ pub fn plan(model: &Adaptable<'_>, adapter: &AdapterCheckpoint) -> Result<Adapte
         if !is_linear(model.graph, index) {
             continue;
         }
-        let here: Vec<(usize, &AdapterModule)> =
-            modules.iter().filter(|(t, _)| weight.pieces.iter().any(|piece| piece.tensor == **t)).map(|(t, m)| (*t, *m)).collect();
+        let here: Vec<(usize, &AdapterModule)> = modules
+            .iter()
+            .filter(|(t, _)| weight.pieces.iter().any(|piece| piece.tensor == **t))
+            .map(|(t, m)| (*t, *m))
+            .collect();
         if here.is_empty() {
             continue;
         }
@@ -166,14 +169,26 @@ impl AdapterPlan {
                 col: 0,
             });
             for piece in pieces() {
-                if model.gguf != adapter.gguf && REORDERED.contains(&model.model_type) && piece.take.each != piece.take.period {
+                if model.gguf != adapter.gguf
+                    && REORDERED.contains(&model.model_type)
+                    && piece.take.each != piece.take.period
+                {
                     let formats = ["safetensors", "GGUF"].map(str::to_owned);
                     let [own, other] = [adapter.gguf, model.gguf].map(|gguf| formats[usize::from(gguf)].as_str());
-                    let message = format!("{other} files of {} have the rows of {:?} in another order", model.model_type, module.name);
+                    let message = format!(
+                        "{other} files of {} have the rows of {:?} in another order",
+                        model.model_type, module.name
+                    );
                     return Err(Error::unsupported(format!("an adapter in {own} for a model in {other}"), message));
                 }
                 let take = take_of(piece.take, base.row_map, b.row_map);
-                b_blocks.push(Block { tensor: module.b, row_offset: piece.row_offset, rows: piece.rows, take, col: rank });
+                b_blocks.push(Block {
+                    tensor: module.b,
+                    row_offset: piece.row_offset,
+                    rows: piece.rows,
+                    take,
+                    col: rank,
+                });
             }
             self.factors.extend(std::iter::repeat_n(module.scaling, module.rank as usize));
             rank += module.rank;
@@ -188,8 +203,20 @@ impl AdapterPlan {
         let name = |part: &str| format!("{}.{part}", weight.name.trim_end_matches(".weight"));
         let a = self.matrices.len();
         let (rows, cols) = (weight.rows, weight.cols);
-        self.matrices.push(AdapterMatrix { name: name("lora_a"), rows: rank, cols, format: a_format, blocks: a_blocks });
-        self.matrices.push(AdapterMatrix { name: name("lora_b"), rows, cols: rank, format: b_format, blocks: b_blocks });
+        self.matrices.push(AdapterMatrix {
+            name: name("lora_a"),
+            rows: rank,
+            cols,
+            format: a_format,
+            blocks: a_blocks,
+        });
+        self.matrices.push(AdapterMatrix {
+            name: name("lora_b"),
+            rows,
+            cols: rank,
+            format: b_format,
+            blocks: b_blocks,
+        });
         self.sites.push(Site { weight: index, a, rank, first });
         Ok(())
     }
@@ -273,7 +300,9 @@ fn take_of(take: RowTake, base: RowMap, own: RowMap) -> RowTake {
         (take.head_dim, take.rotary_dim) = (0, 0);
     }
     match own {
-        RowMap::RopeInterleaved { head_dim } if take.head_dim == 0 => RowTake { head_dim, rotary_dim: head_dim, ..take },
+        RowMap::RopeInterleaved { head_dim } if take.head_dim == 0 => {
+            RowTake { head_dim, rotary_dim: head_dim, ..take }
+        }
         _ => take,
     }
 }
@@ -301,7 +330,8 @@ fn tensor_of(model: &Adaptable<'_>, module: &str) -> Result<usize> {
 
 /// The tensor that the head shares with the embedding.
 fn tied_head(graph: &Graph) -> Option<usize> {
-    let head = graph.nodes.iter().find(|node| node.output.is_some_and(|value| graph.values[value].name == "lm_head"))?;
+    let head =
+        graph.nodes.iter().find(|node| node.output.is_some_and(|value| graph.values[value].name == "lm_head"))?;
     let Op::Linear(linear) = &head.op else { return None };
     graph.weights[linear.weight].pieces.first().map(|piece| piece.tensor)
 }
@@ -317,5 +347,6 @@ fn is_linear(graph: &Graph, weight: usize) -> bool {
 }
 
 fn mismatch(module: &str, what: &str) -> Error {
-    Error::new(ErrorKind::LoraMismatch, format!("the adapter is for another model: {module:?} {what}")).with("tensor", module)
+    Error::new(ErrorKind::LoraMismatch, format!("the adapter is for another model: {module:?} {what}"))
+        .with("tensor", module)
 }

@@ -263,7 +263,10 @@ impl<B: Bytes> AdapterBytes<B> {
     pub fn check(&self) -> Result<()> {
         for tensor in &self.tensors {
             if usize::try_from(tensor.n_bytes).is_err() || tensor.n_bytes > i32::MAX as u64 {
-                let message = format!("the adapter's {:?} takes {} bytes: more than fit in one piece", tensor.name, tensor.n_bytes);
+                let message = format!(
+                    "the adapter's {:?} takes {} bytes: more than fit in one piece",
+                    tensor.name, tensor.n_bytes
+                );
                 return Err(Error::new(ErrorKind::OutOfMemory, message).with("needed_bytes", tensor.n_bytes));
             }
         }

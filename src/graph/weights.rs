@@ -83,7 +83,12 @@ fn is_vector(graph: &Graph, tensor_index: usize) -> bool {
 }
 
 /// The part of a tensor that a chunk holds: (bytes in the chunk, first stored block, last stored block + 1).
-pub(super) fn overlap(tensor: &TensorInfo, file: usize, offset: u64, len: u64) -> Option<(std::ops::Range<u64>, u64, u64)> {
+pub(super) fn overlap(
+    tensor: &TensorInfo,
+    file: usize,
+    offset: u64,
+    len: u64,
+) -> Option<(std::ops::Range<u64>, u64, u64)> {
     let begin = tensor.offset.max(offset);
     let end = (tensor.offset + tensor.n_bytes).min(offset + len);
     if tensor.file != file || begin >= end {

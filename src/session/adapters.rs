@@ -40,10 +40,8 @@ impl Session {
         }
         let on = |used: &&AdapterUse| used.scale != 0.0;
         let wanted: Vec<_> = adapters.iter().filter(on).map(|used| (Rc::clone(&used.adapter), used.scale)).collect();
-        let same = |((a, a_scale), (b, b_scale)): (&(Rc<Adapter>, f32), &(Rc<Adapter>, f32))| {
-            Rc::ptr_eq(a, b) && a_scale == b_scale
-        };
-        if wanted.len() == self.adapters.len() && wanted.iter().zip(&self.adapters).all(same) {
+        let mut pairs = wanted.iter().zip(&self.adapters);
+        if wanted.len() == self.adapters.len() && pairs.all(|(a, b)| Rc::ptr_eq(&a.0, &b.0) && a.1 == b.1) {
             return Ok(());
         }
         self.adapters.clear();

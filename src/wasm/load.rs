@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 
+use super::adapters::Adapters;
 use super::engine::Inner;
 use super::js::{from_js, now_ms};
 use super::options::WireLoadOptions;
@@ -19,6 +20,7 @@ use crate::gpu::device::GpuOptions;
 use crate::ops::KvFormat;
 use crate::tune::Kernels;
 use crate::turn::Turns;
+use crate::weights::http::WebSource;
 use crate::weights::indexed_db::WebStore;
 use crate::weights::manifest::unhex;
 use crate::weights::plan::DEFAULT_CHUNK_BYTES;
@@ -28,15 +30,8 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
     speed.tell("header");
     let options: WireLoadOptions =
         if options.is_undefined() { WireLoadOptions::default() } else { from_js("options", options)? };
-    let Opened { source, name, paths } = open_source(source, options.name)?;
-    let sha256 = match &options.sha256 {
-        Some(text) => {
-            let hash = unhex(text);
-            let hash = hash.ok_or_else(|| Error::bad_argument("sha256", "sha256 must be 64 hexadecimal digits"))?;
-            vec![Some(hash)]
-        }
-        None => Vec::new(),
-    };
+    let opened = open_source(source, options.name)?;
+    let sha256 = hash_of(options.sha256.as_deref())?;
     let gpu = match options.backend.as_deref() {
         None | Some("webgpu") => Some(Rc::new(Gpu::open(GpuOptions::default()).await?)),
         Some("reference") => None,
@@ -55,15 +50,7 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
                 .ok_or_else(|| Error::bad_argument("kernels", format!("there are no kernels {name:?}")))?,
         ),
     };
-    let store = if options.store == Some(false) {
-        WebStore::memory("the model is not kept, as the caller asked")
-    } else {
-        web_store().await
-    };
-    let paths = if source.is_none() { stored_paths(&store, &name).await? } else { paths };
-    let on_bytes = |progress| speed.bytes(progress);
-    let load_options = LoadOptions { sha256, chunk_bytes: DEFAULT_CHUNK_BYTES };
-    let files = ModelFiles::open(source, store, &name, load_options, &on_bytes, cancel).await?;
+    let (files, name, paths) = open_files(opened, sha256, options.store, speed, cancel).await?;
     let on_stage = |stage| match stage {
         Stage::Bytes(progress) => speed.bytes(progress),
         Stage::Preparing => speed.tell("compile"),
@@ -83,7 +70,7 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
         kv,
         chunk_bytes: DEFAULT_CHUNK_BYTES,
     };
-    let Engine { info, text, session, tuning } =
+    let Engine { info, text, session, adaptable, tuning } =
         Engine::load(files, gpu.clone(), engine_options, &known_tuning, &on_stage, cancel).await?;
     if let (Some(tunings), Some((formats, tuning))) = (&tunings, &tuning)
         && !tuning.tried.is_empty()
@@ -100,9 +87,38 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
         gpu,
         decode_labels: session.backend().decode_labels(),
         tuning: tuning.map(|(_, tuning)| tuning),
+        adapters: Adapters::new(adaptable),
+        is_unloaded: Cell::new(false),
         session: RefCell::new(Some(session)),
         turns: Turns::default(),
         running: RefCell::default(),
         speeds: Cell::default(),
     })
+}
+
+/// A stated hash.
+pub(super) fn hash_of(sha256: Option<&str>) -> Result<Vec<Option<[u8; 32]>>> {
+    let hash = |text| unhex(text).ok_or_else(|| Error::bad_argument("sha256", "sha256 must be 64 hexadecimal digits"));
+    sha256.map(|text| hash(text).map(Some)).into_iter().collect()
+}
+
+/// Opens files, with the name that they are stored by and their paths.
+pub(super) async fn open_files(
+    opened: Opened,
+    sha256: Vec<Option<[u8; 32]>>,
+    store: Option<bool>,
+    speed: &Speed,
+    cancel: &Cancel,
+) -> Result<(ModelFiles<WebSource, WebStore>, String, Vec<String>)> {
+    let Opened { source, name, paths } = opened;
+    let store = if store == Some(false) {
+        WebStore::memory("the model is not kept, as the caller asked")
+    } else {
+        web_store().await
+    };
+    let paths = if source.is_none() { stored_paths(&store, &name).await? } else { paths };
+    let on_bytes = |progress| speed.bytes(progress);
+    let options = LoadOptions { sha256, chunk_bytes: DEFAULT_CHUNK_BYTES };
+    let files = ModelFiles::open(source, store, &name, options, &on_bytes, cancel).await?;
+    Ok((files, name, paths))
 }

@@ -64,12 +64,14 @@ fn adapter(container: Container<'_>, file_bytes: u64, model: &AdaptedModel) -> R
     }
     let name = meta.str("general.architecture")?.ok_or_else(|| Metadata::missing("general.architecture"))?;
     let arch = arch::of_model(name, &model.model_type).ok_or_else(|| {
-        let message = format!("the adapter is for models of architecture {name:?}, and this one is {:?}", model.model_type);
+        let message =
+            format!("the adapter is for models of architecture {name:?}, and this one is {:?}", model.model_type);
         Error::new(ErrorKind::LoraMismatch, message).with("what", format!("architecture {name}"))
     })?;
     let alpha = meta.f64("adapter.lora.alpha")?.ok_or_else(|| Metadata::missing("adapter.lora.alpha"))?;
     // The model's own tensors decide which layers there are.
-    let dims = Dims { num_hidden_layers: u32::MAX, num_decoder_layers: u32::MAX, head_dim: model.head_dim.unwrap_or(0) };
+    let dims =
+        Dims { num_hidden_layers: u32::MAX, num_decoder_layers: u32::MAX, head_dim: model.head_dim.unwrap_or(0) };
     let mut parts = Parts::new();
     for tensor in &tensors {
         let no_place = || {
@@ -79,7 +81,8 @@ fn adapter(container: Container<'_>, file_bytes: u64, model: &AdaptedModel) -> R
         let (base, part) = tensor.name.rsplit_once('.').ok_or_else(no_place)?;
         let part = ["lora_a", "lora_b"].iter().position(|name| *name == part).ok_or_else(no_place)?;
         if base == "token_embd.weight" {
-            let message = format!("the adapter's tensor {:?} changes the embedding, which cannot be applied", tensor.name);
+            let message =
+                format!("the adapter's tensor {:?} changes the embedding, which cannot be applied", tensor.name);
             return Err(Error::unsupported("LoRA of an embedding", message).with("tensor", tensor.name));
         }
         let (full, row_map) = arch.tensor(base, &dims).ok_or_else(no_place)?;
