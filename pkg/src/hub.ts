@@ -20,18 +20,23 @@ const FOLDER = new Set([
   "chat_template.jinja", "model.safetensors.index.json", "1_Pooling/config.json",
 ]);
 
+/** What PEFT saves of an adapter. */
+const ADAPTER = ["adapter_config.json", "adapter_model.safetensors"];
+
 /** Whether a source names something on the hub. */
 export function isHub(source: ModelSource): source is string {
   return typeof source === "string" && source.startsWith("hf:");
 }
 
 /**
- * Where the model is, and under which name it is stored unless the caller names one.
+ * Where the model or the adapter is.
  *
  * Rejects with `bad_argument` for what is no such name, `unsupported` if the repository holds no weights that doran reads, or
  * `network` (with `data.status`) if the hub answers with an error.
  */
-export async function hubSource(source: string, { headers, fetch = globalThis.fetch, hub = HUB, signal }: LoadOptions): Promise<ModelSource> {
+export async function hubSource(
+  source: string, { headers, fetch = globalThis.fetch, hub = HUB, signal }: LoadOptions, what: "model" | "adapter" = "model",
+): Promise<ModelSource> {
   const [, repository, revision = "main", file] = /^hf:([^/@]+\/[^/@]+)(?:@([^/]+))?(?:\/(.+))?$/.exec(source) ?? [];
   if (repository === undefined) {
     throw new DoranError("bad_argument", `${source} is not of the form hf:owner/name[@revision][/file]`, { argument: "source" });
@@ -53,9 +58,10 @@ export async function hubSource(source: string, { headers, fetch = globalThis.fe
   const commit = typeof sha === "string" ? sha : revision;
   const gguf = chosenGguf(paths);
   if (gguf !== undefined) return new URL(at(commit, gguf));
-  const files = folderFiles(paths);
-  if (files.length === 0) {
-    throw new DoranError("unsupported", `${repository} holds neither a GGUF file nor config.json with safetensors`, { what: "repository", files: paths.length });
+  const files = what === "adapter" ? ADAPTER.filter((path) => paths.includes(path)) : folderFiles(paths);
+  if (files.length === 0 || (what === "adapter" && files.length < ADAPTER.length)) {
+    const wanted = what === "adapter" ? ADAPTER.join(" with ") : "config.json with safetensors";
+    throw new DoranError("unsupported", `${repository} holds neither a GGUF file nor ${wanted}`, { what: "repository", files: paths.length });
   }
   return { files: files.map((path) => ({ path, url: at(commit, path) })) };
 }

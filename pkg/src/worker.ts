@@ -31,7 +31,7 @@ const post = (message: FromWorker, transfer: Transferable[] = []): void => self.
 
 const fetches = new FetchProxy(post);
 const streams = new Map<number, Stream>();
-/** Loads and embeddings that are under way. */
+/** Loads, of models and adapters, and embeddings that are under way. */
 const controllers = new Map<number, AbortController>();
 /** Calls that were cancelled before they began. */
 const cancelled = new Set<number>();
@@ -145,8 +145,12 @@ const handlers: { readonly [K in CallKind]: (id: number, args: Args<K>) => Resul
   tokenize: (_, { text, addSpecialTokens }) => theEngine().tokenize(text, addSpecialTokens),
   detokenize: (_, { ids }) => theEngine().detokenize(ids),
   applyChatTemplate: (_, { messages, addGenerationPrompt }) => theEngine().applyChatTemplate(messages, { addGenerationPrompt }),
-  logits: (_, { ids, answer: given }) => theEngine().logits(ids, given),
-  nll: (_, { ids }) => theEngine().nll(ids),
+  logits: (_, { ids, answer: given, adapters }) => theEngine().logits(ids, given, adapters),
+  nll: (_, { ids, adapters }) => theEngine().nll(ids, adapters),
+  loadAdapter: (id, args) => abortable(id, (signal) => theEngine().loadAdapter(
+    source(args.source, id), args.options, (progress) => post({ type: "progress", id, progress }), signal,
+  )),
+  unloadAdapter: (_, { adapter }) => theEngine().unloadAdapter(adapter).then(() => null),
   stats: () => theEngine().stats(),
   profile: (_, { context }) => theEngine().profile(context),
   listModels: () => listModels(),
@@ -180,6 +184,8 @@ function dispatch(call: AnyCall): Promise<void> {
     case "applyChatTemplate": return answer(call, (result) => ({ type: "reply", id, kind: "applyChatTemplate", result }));
     case "logits": return answer(call, (result) => ({ type: "reply", id, kind: "logits", result }));
     case "nll": return answer(call, (result) => ({ type: "reply", id, kind: "nll", result }));
+    case "loadAdapter": return answer(call, (result) => ({ type: "reply", id, kind: "loadAdapter", result }));
+    case "unloadAdapter": return answer(call, (result) => ({ type: "reply", id, kind: "unloadAdapter", result }));
     case "stats": return answer(call, (result) => ({ type: "reply", id, kind: "stats", result }));
     case "profile": return answer(call, (result) => ({ type: "reply", id, kind: "profile", result }));
     case "unload": return answer(call, (result) => ({ type: "reply", id, kind: "unload", result }));

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter::{AdapterCheckpoint, AdapterModule};
 use crate::format::{RowMap, TensorInfo};
 use crate::gpu::upload::RowTake;
-use crate::ops::column_scale::ColumnScale;
+use crate::ops::elementwise::ColumnScale;
 use crate::ops::linear::Linear;
 use crate::ops::{Op, row_stride};
 use crate::quant::Format;

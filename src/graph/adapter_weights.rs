@@ -16,8 +16,6 @@ use crate::weights::{Bytes, Cancel, Sink, VecBytes};
 
 /// Bytes of a matrix that are put together at once.
 const SLICE_BYTES: u64 = 1 << 20;
-/// Bytes of matrices after which the upload waits for the GPU, so that it does not hold up answers.
-const PAUSE_BYTES: u64 = 16 << 20;
 
 /// A loaded adapter. Dropping the last handle frees it, and so does [`Adapter::unload`].
 pub struct Adapter {
@@ -81,7 +79,9 @@ impl Adapter {
         match &*self.matrices.borrow() {
             Matrices::Gpu { matrices, factors } => {
                 let parts = matrices.iter().flat_map(|matrix| &matrix.parts);
-                parts.map(|part| part.quants.bytes()).sum::<u64>() + factors.bytes()
+                // Floats have no scales: one buffer is bound in their place.
+                let none = matrices.first().and_then(|matrix| Some(matrix.parts.first()?.scales.bytes()));
+                parts.map(|part| part.quants.bytes()).sum::<u64>() + none.unwrap_or(0) + factors.bytes()
             }
             Matrices::Cpu(matrices) => matrices.iter().map(|matrix| matrix.len() as u64).sum(),
             Matrices::Unloaded => 0,
@@ -159,34 +159,32 @@ async fn to_gpu<B: Bytes>(
             return Err(Error::unsupported(what, format!("{} is larger than doran takes", matrix.name)));
         }
     }
+    let doing = "making room for the adapter";
     let create = || {
         let none = Rc::new(gpu.create_buffer("nothing", 16, Usage::Storage));
-        let matrix = |m: &AdapterMatrix| GpuMatrix::new(gpu, &m.name, m.format, m.rows, m.cols, &none);
-        let matrices: Vec<GpuMatrix> = plan.matrices.iter().map(matrix).collect();
-        let factors = Rc::new(gpu.create_buffer("lora.factors", plan.factors.len() as u64 * 4, Usage::Storage));
-        (matrices, factors)
+        (none, Rc::new(gpu.create_buffer("lora.factors", plan.factors.len() as u64 * 4, Usage::Storage)))
     };
-    let (matrices, factors) = gpu.guarded("making room for the adapter", needed, create).await?;
+    let (none, factors) = gpu.guarded(doing, needed, create).await?;
     let slice_bytes = plan.matrices.iter().map(row_bytes).fold(SLICE_BYTES, u64::max);
     let uploader = Uploader::new(gpu, slice_bytes);
-    let mut since_pause = 0;
-    for (matrix, room) in plan.matrices.iter().zip(&matrices) {
+    let mut matrices = Vec::with_capacity(plan.matrices.len());
+    for matrix in &plan.matrices {
+        // Each by itself: answers go on between two of them.
+        let AdapterMatrix { name, rows, cols, format, .. } = matrix;
+        let create = || GpuMatrix::new(gpu, name, *format, *rows, *cols, &none);
+        let room = gpu.guarded(doing, needed, create).await?;
+        cancel.check()?;
         let stored = stored(matrix, tensors, bytes);
         let step = (slice_bytes / row_bytes(matrix)) as u32;
-        for first in (0..matrix.rows).step_by(step as usize) {
-            let rows = first..matrix.rows.min(first + step);
-            let chunk = VecBytes::from(joined(matrix, &stored, rows.clone()));
-            since_pause += chunk.len();
-            let [first, end] = [rows.start, rows.end].map(|row| u64::from(row) * u64::from(matrix.cols));
-            let (take, stored) = (RowTake::all(matrix.rows), matrix.format);
+        for first in (0..*rows).step_by(step as usize) {
+            let slice_rows = first..(*rows).min(first.saturating_add(step));
+            let [first, end] = [slice_rows.start, slice_rows.end].map(|row| u64::from(row) * u64::from(*cols));
+            let chunk = VecBytes::from(joined(matrix, &stored, slice_rows));
+            let (take, stored) = (RowTake::all(*rows), *format);
             let slice = Slice { chunk_byte: 0, first, end, row_offset: 0, take, stored };
             uploader.upload(gpu, &chunk, &[(room.clone(), slice)])?;
         }
-        if since_pause >= PAUSE_BYTES {
-            since_pause = 0;
-            gpu.done().await?;
-            cancel.check()?;
-        }
+        matrices.push(room);
     }
     gpu.check()?;
     Ok(Matrices::Gpu { matrices, factors })

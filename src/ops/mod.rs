@@ -4,7 +4,6 @@
 //! the oracle for every kernel and every fusion.
 
 pub mod attention;
-pub mod column_scale;
 pub mod elementwise;
 pub mod embedding;
 pub mod expert_linear;
@@ -64,7 +63,7 @@ pub enum Op {
     /// RWKV-4's average.
     Wkv(wkv::Wkv),
     /// Factors by column.
-    ColumnScale(column_scale::ColumnScale),
+    ColumnScale(elementwise::ColumnScale),
     /// Element by element.
     Elementwise(elementwise::Function),
     /// The rows whose logits are wanted.

@@ -1,89 +1,23 @@
 //! LoRA adapters against logits that PEFT computed, on the references and on lavapipe: one, others, stacks, scales, and back.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod common;
-
-use std::path::PathBuf;
 use std::rc::Rc;
 
-use common::{argmax, fixture, floats, gpu, ids, json, load, max_difference};
-use doran::adapter::AdapterInfo;
 use doran::backend::Adapter;
 use doran::engine::{Engine, EngineOptions};
-use doran::generate::{GenerateOptions, Generation, Input, Item};
+use doran::gpu::Gpu;
 use doran::gpu::device::GpuOptions;
-use doran::sampler::SamplerOptions;
-use doran::session::AdapterUse;
 use doran::tune::Kernels;
-use doran::weights::file::FileSource;
-use doran::weights::{Cancel, LoadOptions, MemoryStore, ModelFiles};
-use doran::{ErrorKind, Result};
+use serde_json::json as object;
 
-/// Largest absolute error of a logit, in f32: that of the tiny models themselves (`tests/models.rs`), for logits up to 7 away.
-const TOLERANCE: f32 = 2e-4;
+use crate::common::{fixture, floats, gpu, ids, json, load, max_difference};
+use crate::{adapter, answer, load_adapter, logits, pair, uses, write_peft};
+
+/// Largest absolute error of a logit, in f32: that of the tiny models themselves (`tests/models.rs`).
+const TOLERANCE: f32 = 1e-4;
 
 /// Checkpoints with adapters, and the files of each that the model is loaded from.
 const MODELS: [(&str, [&str; 2]); 3] =
     [("llama", ["", "model-f32.gguf"]), ("phi3", ["", "model-f32.gguf"]), ("gpt2", ["", "model-f32.gguf"])];
-
-fn load_adapter(engine: &Engine, path: PathBuf) -> Result<(Rc<Adapter>, AdapterInfo)> {
-    let names = ["adapter_config.json", "adapter_model.safetensors"];
-    let (files, paths) = match path.is_dir() {
-        true => (names.map(|name| path.join(name)).to_vec(), names.map(str::to_owned).to_vec()),
-        false => (vec![path], Vec::new()),
-    };
-    load_files(engine, files, &paths)
-}
-
-fn load_files(engine: &Engine, files: Vec<PathBuf>, paths: &[String]) -> Result<(Rc<Adapter>, AdapterInfo)> {
-    pollster::block_on(async {
-        let (options, cancel) = (LoadOptions { chunk_bytes: 4096, ..LoadOptions::default() }, Cancel::new());
-        let store = MemoryStore::new(None);
-        let files = ModelFiles::open(Some(FileSource::new(files)), store, "adapter", options, &|_| {}, &cancel).await?;
-        engine.load_adapter(files, paths, &|_| {}, &cancel).await
-    })
-}
-
-fn adapter(engine: &Engine, name: &str) -> Rc<Adapter> {
-    load_adapter(engine, fixture(&format!("adapters/{name}"))).unwrap_or_else(|error| panic!("{name}: {error}")).0
-}
-
-fn uses(adapters: &[(&Rc<Adapter>, f32)]) -> Vec<AdapterUse> {
-    adapters.iter().map(|(adapter, scale)| AdapterUse { adapter: Rc::clone(adapter), scale: *scale }).collect()
-}
-
-/// The last token's logits, and the best id after each token.
-fn logits(engine: &mut Engine, prompt: &[u32], adapters: &[AdapterUse]) -> (Vec<f32>, Vec<u32>) {
-    let (mut last, mut top1) = (Vec::new(), Vec::new());
-    pollster::block_on(async {
-        engine.session.use_adapters(adapters).await.expect("adapters");
-        let visit = |_: usize, logits: &[f32]| {
-            top1.push(argmax(logits) as u32);
-            last = logits.to_vec();
-        };
-        engine.session.all_logits(prompt, &Cancel::new(), visit).await.expect("runs");
-    });
-    (last, top1)
-}
-
-/// A greedy answer, and how much of the prompt was cached.
-fn answer(engine: &mut Engine, prompt: &[u32], n: usize, adapters: &[AdapterUse]) -> Result<(Vec<u32>, usize)> {
-    let sampler = SamplerOptions { temperature: 0.0, ..SamplerOptions::default() };
-    let (max_tokens, adapters) = (Some(n), adapters.to_vec());
-    let options = GenerateOptions { sampler, max_tokens, ignore_eos: true, adapters, ..GenerateOptions::default() };
-    let Engine { text, session, .. } = engine;
-    let mut generation = Generation::new(text, session.capacity(), &Input::Ids(prompt.to_vec()), options)?;
-    let (mut out, mut cached) = (Vec::new(), 0);
-    while let Some(item) = pollster::block_on(generation.next(text, session, &Cancel::new()))? {
-        match item {
-            Item::Token { id, .. } => out.push(id),
-            Item::End { usage, .. } => cached = usage.cached_tokens,
-            Item::Prefill { .. } => {}
-        }
-    }
-    Ok((out, cached))
-}
 
 /// Every run of a golden, in its order, with the adapter folders or with `plain.gguf` in the place of `plain`.
 fn check(label: &str, model: &str, engine: &mut Engine, gguf: bool) {
@@ -119,7 +53,7 @@ fn check(label: &str, model: &str, engine: &mut Engine, gguf: bool) {
 }
 
 /// Every model from both formats, with adapters in both where there are both.
-fn check_all(open: impl Fn() -> (Option<Rc<doran::gpu::Gpu>>, EngineOptions)) {
+fn check_all(open: impl Fn() -> (Option<Rc<Gpu>>, EngineOptions)) {
     for (model, files) in MODELS {
         for file in files {
             for gguf in [false, true].into_iter().take(if model == "llama" { 2 } else { 1 }) {
@@ -152,5 +86,45 @@ fn adapters_on_the_gpu() {
         [(GpuOptions::default(), None), (plain, Some(Kernels::Workgroup)), (split, None), (hardware, None)]
     {
         check_all(|| (Some(gpu(options)), EngineOptions { context: Some(256), kernels, ..EngineOptions::default() }));
+    }
+}
+
+/// Weights that are quantised stay as they are, and adapters in half floats too; q and k in one matrix with v, or not.
+#[test]
+fn adapters_of_quantised_models_are_as_on_the_references() {
+    for (file, dtype) in [("kq-Q4_K.gguf", "F16"), ("kq-Q6_K.gguf", "BF16"), ("kq-Q5_0.gguf", "F32")] {
+        let path = fixture(&format!("kquant_models/{file}"));
+        let mut on_cpu = load(&path, None, EngineOptions::default()).expect("loads");
+        let graph = on_cpu.session.backend().adaptable().expect("a decoder");
+        let shapes = ["self_attn.q_proj", "self_attn.v_proj", "mlp.gate_proj", "mlp.down_proj"].map(|module| {
+            let mut weight =
+                graph.weights.iter().filter(|weight| weight.name == format!("model.layers.0.{module}.weight"));
+            let (rows, cols) =
+                weight.next().map(|weight| (weight.rows as usize, weight.cols as usize)).expect("a weight");
+            pair(&format!("model.layers.0.{module}"), dtype, [7, cols, rows])
+        });
+        let folder = write_peft(&format!("{file}-{dtype}"), &object!({}), &shapes.concat());
+        let prompt: Vec<u32> = (1..40).collect();
+        let reference = load_adapter(&on_cpu, &folder).expect("loads").0;
+        let (plain, _) = logits(&mut on_cpu, &prompt, &[]);
+        let (wanted, _) = logits(&mut on_cpu, &prompt, &uses(&[(&reference, 1.0)]));
+        assert!(max_difference(&plain, &wanted) > 0.1, "{file}: the adapter changes nothing");
+        for (options, kernels) in [
+            (GpuOptions::default(), None),
+            (GpuOptions { as_hardware: true, ..GpuOptions::default() }, Some(Kernels::Subgroup)),
+            (GpuOptions { as_hardware: true, ..GpuOptions::default() }, Some(Kernels::Workgroup)),
+        ] {
+            let options = (gpu(options), EngineOptions { kernels, ..EngineOptions::default() });
+            let mut engine = load(&path, Some(options.0), options.1).expect("loads");
+            let adapter = load_adapter(&engine, &folder).expect("loads").0;
+            for n in [1, prompt.len()] {
+                let (wanted, _) = logits(&mut on_cpu, &prompt[..n], &uses(&[(&reference, 1.0)]));
+                let (got, _) = logits(&mut engine, &prompt[..n], &uses(&[(&adapter, 1.0)]));
+                let largest = wanted.iter().fold(0.0, |largest: f32, x| largest.max(x.abs()));
+                let error = max_difference(&got, &wanted) / largest;
+                println!("{file} with {dtype}, {kernels:?}, {n} tokens: off by {error:e} of the largest");
+                assert!(error < 3e-5, "{file} with {dtype}, {kernels:?}: logits are off by {error} of the largest");
+            }
+        }
     }
 }
