@@ -1,4 +1,5 @@
-//! LoRA adapters: against logits that PEFT computed (`goldens.rs`), how requests use them (`requests.rs`), and what is refused
+//! LoRA adapters: against logits that PEFT computed (`goldens.rs`) and with what its weights are with
+//! them in (`merged.rs`), how requests use them (`requests.rs`), and what is refused
 //! (`refusals.rs`).
 
 #![cfg(not(target_arch = "wasm32"))]
@@ -6,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod goldens;
+mod merged;
 mod refusals;
 mod requests;
 
