@@ -7,6 +7,9 @@ import type { AdapterUse } from "./types.js";
 /** Where an adapter is, and its number there. Kept apart from the class, so that only this package can read or set it. */
 const places = new WeakMap<Adapter, { readonly connection: Connection; readonly id: number }>();
 
+/** The class's own constructor, for this file only. */
+let make!: (connection: Connection, wire: WireAdapter) => Adapter;
+
 /**
  * A LoRA adapter, loaded beside a model by `engine.loadAdapter` and named by the requests that use it.
  *
@@ -39,8 +42,11 @@ export class Adapter implements AsyncDisposable {
   /** What the reader of the page may want to know. */
   readonly warnings: readonly string[];
 
-  /** @internal */
-  constructor(connection: Connection, wire: WireAdapter) {
+  static {
+    make = (connection, wire) => new Adapter(connection, wire);
+  }
+
+  private constructor(connection: Connection, wire: WireAdapter) {
     places.set(this, { connection, id: wire.id });
     this.name = wire.name;
     this.title = wire.title ?? undefined;
@@ -73,6 +79,11 @@ export class Adapter implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.unload();
   }
+}
+
+/** The handle of what the worker has loaded. */
+export function toAdapter(connection: Connection, wire: WireAdapter): Adapter {
+  return make(connection, wire);
 }
 
 /**

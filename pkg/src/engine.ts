@@ -1,5 +1,5 @@
 /** The engine as a page sees it: a thin client of one worker. */
-import { Adapter, wireAdapters } from "./adapter.js";
+import { toAdapter, wireAdapters, type Adapter } from "./adapter.js";
 import { absolute, Connection, requireWorkers } from "./client.js";
 import { DoranError } from "./errors.js";
 import { checkInput, TokenStream } from "./generation.js";
@@ -125,10 +125,10 @@ export class Engine implements AsyncDisposable {
       { onProgress, fetch },
     );
     try {
-      return new Adapter(this.#connection, await abortable(this.#connection, id, result, signal));
+      return toAdapter(this.#connection, await abortable(this.#connection, id, result, signal));
     } catch (thrown) {
       // One that came too late for the caller's signal is nobody's.
-      void result.then((late) => new Adapter(this.#connection, late).unload()).catch(() => undefined);
+      void result.then((late) => toAdapter(this.#connection, late).unload()).catch(() => undefined);
       throw hinted(thrown, source);
     }
   }

@@ -328,12 +328,17 @@ fn tensor_of(model: &Adaptable<'_>, module: &str) -> Result<usize> {
     }
 }
 
-/// The tensor that the head shares with the embedding.
+/// The tensor that the head shares with the embedding: that of the linear which the logits come of.
 fn tied_head(graph: &Graph) -> Option<usize> {
-    let head =
-        graph.nodes.iter().find(|node| node.output.is_some_and(|value| graph.values[value].name == "lm_head"))?;
-    let Op::Linear(linear) = &head.op else { return None };
-    graph.weights[linear.weight].pieces.first().map(|piece| piece.tensor)
+    let mut value = graph.logits;
+    loop {
+        let node = graph.nodes.iter().find(|node| node.output == Some(value))?;
+        match &node.op {
+            Op::Linear(linear) => return graph.weights[linear.weight].pieces.first().map(|piece| piece.tensor),
+            Op::Elementwise(_) => value = *node.inputs.first()?,
+            _ => return None,
+        }
+    }
 }
 
 fn reads_embedding(graph: &Graph, tensor: usize) -> bool {

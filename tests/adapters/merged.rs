@@ -10,7 +10,7 @@ use doran::gpu::device::GpuOptions;
 use doran::ops::Op;
 use serde_json::{Value, json};
 
-use crate::common::{Tensors, fixture, gpu, load, max_difference, safetensors};
+use crate::common::{self, Tensors, fixture, gpu, load, max_difference, safetensors};
 use crate::{Shapes, load_adapter, logits, pair, uses, write_peft};
 
 /// Checkpoints in one F32 safetensors file each.
@@ -85,8 +85,9 @@ fn read(path: PathBuf) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
 /// The checkpoint with the adapter in its weights.
 fn write_merged(arch: &str, tensors: &Tensors, adapter: PathBuf, by_columns: bool) -> PathBuf {
     let adapter = read(adapter.join("adapter_model.safetensors"));
-    let folder =
-        std::env::temp_dir().join(format!("doran-adapters-{}", std::process::id())).join(format!("merged-{arch}"));
+    let folder = std::env::temp_dir()
+        .join(format!("doran-adapters-{}", std::process::id()))
+        .join(format!("merged-{arch}-{}", tensors.len()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
     for (name, (dtype, shape, bytes)) in tensors {
@@ -165,6 +166,35 @@ fn an_adapter_is_what_it_is_in_the_weights() {
             assert_eq!(error.data()["what"], "an adapter in safetensors for a model in GGUF", "{arch}");
         } else {
             check("GGUF", engine);
+        }
+    }
+}
+
+/// A head that shares the embedding's matrix may have an adapter, which leaves the embedding as it is.
+#[test]
+fn a_tied_head_is_adapted_apart_from_the_embedding() {
+    let mut tensors = safetensors("gpt2");
+    let (name, head) = tensors.iter().find(|(name, _)| name.ends_with("wte.weight")).expect("a table");
+    let (shape, head) = (head.1.clone(), head.clone());
+    assert!(!tensors.contains_key("lm_head.weight"), "{name} is the head's too");
+    tensors.insert("lm_head.weight".to_owned(), head);
+    let folder = write_peft("tied", &json!({ "r": RANK }), &pair("lm_head", "F32", [RANK, shape[1], shape[0]]));
+    let merged = write_merged("gpt2", &tensors, folder.clone(), false);
+    let mut config: Value = common::json("arch/gpt2/config.json");
+    config["tie_word_embeddings"] = false.into();
+    std::fs::write(merged.join("config.json"), config.to_string()).expect("written");
+    let prompt: Vec<u32> = (3..23).collect();
+    let mut merged = load(&merged, None, EngineOptions::default()).expect("loads");
+    let (wanted, _) = logits(&mut merged, &prompt, &[]);
+    for file in ["", "model-f32.gguf"] {
+        for gpu in [None, Some(gpu(GpuOptions::default()))] {
+            let path = fixture(&format!("arch/gpt2/{file}"));
+            let mut engine = load(&path, gpu, EngineOptions::default()).expect("loads");
+            let adapter = load_adapter(&engine, &folder).expect("loads").0;
+            let (plain, _) = logits(&mut engine, &prompt, &[]);
+            let (got, _) = logits(&mut engine, &prompt, &uses(&[(&adapter, 1.0)]));
+            assert!(max_difference(&plain, &wanted) > 0.1);
+            assert!(max_difference(&got, &wanted) < 1e-4, "logits are off by {}", max_difference(&got, &wanted));
         }
     }
 }
