@@ -43,6 +43,8 @@ Copied by `scripts/fixtures.sh`, never edited. None of the reference values was 
 - `arch/<name>/`: checkpoints of random weights in Hugging Face's layout (`config.json` in the spelling of transformers 4,
   `config.v5.json` in that of transformers 5), most also as GGUF, with `golden.json`: logits and greedy tokens by
   transformers in f32, checked against llama.cpp, and token ids by both.
+- `adapters/<model>/`: LoRA adapters of random weights for `arch/<model>/`, written by PEFT 0.21.2 (`<name>/`) and in GGUF, and
+  `golden.json`: logits and greedy tokens by PEFT with them, alone, scaled, stacked, and with none. Made by `scripts/adapters.py`.
 - `quants/`: rows of 512 weights in each format, half of them random bits (`<TYPE>.bin`), and what ggml's own
   dequantisation makes of them (`<TYPE>.f32`; libggml-base of llama.cpp 0c1e57098, checked against gguf-py).
 - `patterns.json`: where patterns of tokenizers match, by the crate `fancy-regex` (`UPDATE=1 cargo test --test patterns`).

@@ -1,5 +1,6 @@
 //! Runs steps of a model: on the GPU, or on the CPU references.
 
+mod adapted;
 mod gpu_encoder;
 mod gpu_model;
 mod pace;
@@ -11,15 +12,15 @@ use std::rc::Rc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
-use crate::graph::CacheLayer;
 use crate::graph::reference::ReferenceModel;
 use crate::graph::weights::GpuWeights;
+use crate::graph::{CacheLayer, Graph};
 use crate::ops::sample::Drawn;
 use crate::ops::{KvFormat, STATE_POSITIONS, StepRow};
 use crate::sampler::SamplerOptions;
 use crate::weights::Cancel;
 
-pub use crate::graph::Kind;
+pub use crate::graph::{Adapter, Kind};
 pub use gpu_encoder::GpuEncoder;
 pub use gpu_model::GpuModel;
 pub(crate) use gpu_model::MAX_AHEAD;
@@ -137,6 +138,44 @@ impl Backend {
             Self::Gpu(model) => model.logits(rows, n_outputs, cancel).await,
             Self::GpuEncoder(_) => Err(no_decoder()),
             Self::Reference(model) => Ok(model.step(rows, n_outputs)?.data),
+        }
+    }
+
+    /// The graph whose weights are stored, which adapters are planned for.
+    ///
+    /// # Errors
+    /// `unsupported` for models that read a text: adapters of these are not applied.
+    pub fn adaptable(&self) -> Result<Rc<Graph>> {
+        match self {
+            Self::Gpu(model) if !model.has_encoder() => Ok(Rc::clone(model.graph())),
+            Self::Reference(model) if model.kind() == Kind::Decoder => Ok(Rc::clone(model.graph())),
+            _ => {
+                let message =
+                    "adapters are applied to models that go on with a text, not to encoders and what answers them";
+                Err(Error::unsupported("an adapter for an encoder", message))
+            }
+        }
+    }
+
+    /// Takes these adapters, with their scales, in the place of those that were there. What is cached is of no use then.
+    ///
+    /// # Errors
+    /// `out_of_memory`, `device_lost`, `gpu`: then there are none.
+    pub async fn use_adapters(&mut self, adapters: &[(Rc<Adapter>, f32)]) -> Result<()> {
+        match self {
+            Self::Gpu(model) => model.use_adapters(adapters).await,
+            Self::GpuEncoder(_) => Ok(()),
+            Self::Reference(model) => {
+                model.use_adapters(adapters);
+                Ok(())
+            }
+        }
+    }
+
+    /// Frees what was made to use an adapter.
+    pub fn forget_adapter(&mut self, adapter: &Rc<Adapter>) {
+        if let Self::Gpu(model) = self {
+            model.forget_adapter(adapter);
         }
     }
 

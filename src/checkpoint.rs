@@ -1,7 +1,9 @@
 //! Reads the headers of a model's files, fetching no more of them than that takes.
 
 use crate::error::{Error, Result};
-use crate::format::{Checkpoint, gguf, hf_config, safetensors};
+use crate::format::adapter::{self, AdapterCheckpoint};
+use crate::format::gguf::adapter::{AdaptedModel, ParsedAdapter, parse_adapter};
+use crate::format::{Checkpoint, TensorInfo, gguf, hf_config, safetensors};
 use crate::weights::{ByteSource, ChunkStore, ModelFiles};
 
 /// What is read of a file at first to find its header; more as the header asks for it.
@@ -63,6 +65,58 @@ where
         })
     })
     .await
+}
+
+/// Reads the description of a LoRA adapter for `model`: one GGUF file, or `adapter_config.json` and safetensors files.
+///
+/// # Errors
+/// `lora_mismatch`, `bad_file`, `unsupported`; whatever reading gives.
+pub async fn read_adapter<S, T>(
+    files: &mut ModelFiles<S, T>,
+    paths: &[String],
+    model: &AdaptedModel,
+) -> Result<AdapterCheckpoint>
+where
+    S: ByteSource,
+    T: ChunkStore<Bytes = S::Bytes>,
+{
+    let Some(config) = paths.iter().position(|path| path == "adapter_config.json") else {
+        if paths.len() > 1 {
+            let message = "the folder is no adapter: it has no adapter_config.json";
+            return Err(Error::unsupported("a folder without adapter_config.json", message));
+        }
+        return read_header(files, 0, |prefix, file_bytes| {
+            Ok(match parse_adapter(prefix, file_bytes, model)? {
+                ParsedAdapter::Done(adapter) => Header::Done(adapter),
+                ParsedAdapter::NeedBytes(n_bytes) => Header::NeedBytes(n_bytes),
+            })
+        })
+        .await;
+    };
+    let config = read_text(files, config, "adapter_config.json").await?;
+    let mut tensors = Vec::new();
+    for (file, path) in paths.iter().enumerate().filter(|(_, path)| path.ends_with(".safetensors")) {
+        tensors.extend(read_safetensors(files, file, path).await?);
+    }
+    if tensors.is_empty() {
+        let message = "the folder has no adapter_model.safetensors; adapters in adapter_model.bin are not read";
+        return Err(Error::unsupported("an adapter without safetensors", message));
+    }
+    adapter::peft(&config, tensors)
+}
+
+async fn read_safetensors<S, T>(files: &mut ModelFiles<S, T>, file: usize, path: &str) -> Result<Vec<TensorInfo>>
+where
+    S: ByteSource,
+    T: ChunkStore<Bytes = S::Bytes>,
+{
+    let parse = |prefix: &[u8], file_bytes: u64| {
+        Ok(match safetensors::parse(prefix, file_bytes, file)? {
+            safetensors::Parsed::Done(tensors) => Header::Done(tensors),
+            safetensors::Parsed::NeedBytes(n_bytes) => Header::NeedBytes(n_bytes),
+        })
+    };
+    read_header(files, file, parse).await.map_err(|error| error.during(path))
 }
 
 enum Header<H> {
@@ -149,13 +203,7 @@ where
     let mut tensors = Vec::new();
     for (file, path) in paths.iter().enumerate() {
         if path.ends_with(".safetensors") {
-            let parse = |prefix: &[u8], file_bytes: u64| {
-                Ok(match safetensors::parse(prefix, file_bytes, file)? {
-                    safetensors::Parsed::Done(tensors) => Header::Done(tensors),
-                    safetensors::Parsed::NeedBytes(n_bytes) => Header::NeedBytes(n_bytes),
-                })
-            };
-            tensors.extend(read_header(files, file, parse).await.map_err(|error| error.during(path))?);
+            tensors.extend(read_safetensors(files, file, path).await?);
             continue;
         }
         match path.as_str() {

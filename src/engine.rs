@@ -6,7 +6,8 @@ use std::rc::Rc;
 use futures_util::future::try_join;
 use serde::Serialize;
 
-use crate::backend::{Backend, Kind, PlannedModel, kv_format};
+use crate::adapter::{AdapterBase, AdapterInfo};
+use crate::backend::{Adapter, Backend, Kind, PlannedModel, kv_format};
 use crate::checkpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fit::{self, Adjustment};
@@ -126,6 +127,8 @@ pub struct Engine {
     pub text: Rc<Text>,
     /// Its sequence.
     pub session: Session,
+    /// What adapters are loaded by; a reason where they are not applied.
+    pub adaptable: Result<Rc<AdapterBase>>,
     /// The kernels that were chosen, and for which formats; none on the CPU references.
     pub tuning: Option<(String, Tuning)>,
 }
@@ -164,6 +167,7 @@ impl Engine {
         let spans = spans(&checkpoint);
         let on_bytes = |bytes| progress(Stage::Bytes(bytes));
         let mut load = LoadInfo { tokenizer_bytes: tokenizer.approx_bytes() as u64, ..LoadInfo::default() };
+        let gpu_of_adapters = gpu.clone();
         let (backend, report, adapter, tuning, context, kv) = match gpu {
             Some(gpu) => {
                 fuse(&mut graph);
@@ -236,10 +240,31 @@ impl Engine {
             adjustments,
             load,
         };
+        let base = |graph| Rc::new(AdapterBase::new(&checkpoint, graph, gpu_of_adapters));
+        let adaptable = backend.adaptable().map(base);
         let chat_template = options.chat_template.or(checkpoint.chat_template);
         let text = Rc::new(Text::new(tokenizer, chat_template, checkpoint.generation));
         let session = Session::new(backend, context, limits.vocab_size);
-        Ok(Self { info, text, session, tuning })
+        Ok(Self { info, text, session, adaptable, tuning })
+    }
+
+    /// Loads a LoRA adapter for requests to name ([`crate::generate::GenerateOptions::adapters`],
+    /// [`Session::use_adapters`]): a GGUF file, or with `paths` a PEFT folder. The model's weights stay as they are.
+    ///
+    /// # Errors
+    /// `unsupported` for models that adapters are not applied to; else as [`AdapterBase::load`].
+    pub async fn load_adapter<S, T>(
+        &self,
+        files: ModelFiles<S, T>,
+        paths: &[String],
+        progress: &dyn Fn(Progress),
+        cancel: &Cancel,
+    ) -> Result<(Rc<Adapter>, AdapterInfo)>
+    where
+        S: ByteSource,
+        T: ChunkStore<Bytes = S::Bytes>,
+    {
+        self.adaptable.clone()?.load(files, paths, progress, cancel).await
     }
 }
 

@@ -40,6 +40,9 @@ pub enum ErrorKind {
     BadArgument,
     /// The chat template does not render: syntax, unknown name, or too much work.
     Template,
+    /// An adapter does not fit the model: another architecture, other shapes, or tensors that the model has not. Data: `tensor` or
+    /// `what`.
+    LoraMismatch,
     /// The tokenizer cannot be built or fails on a text.
     Tokenizer,
     /// Weights or activations hold NaN or infinity. Data: `tensor` where known.
@@ -73,6 +76,7 @@ impl ErrorKind {
             Self::Unsupported => "unsupported",
             Self::BadArgument => "bad_argument",
             Self::Template => "template",
+            Self::LoraMismatch => "lora_mismatch",
             Self::Tokenizer => "tokenizer",
             Self::NonFinite => "non_finite",
             Self::NotFound => "not_found",

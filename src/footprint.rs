@@ -284,7 +284,7 @@ impl Count<'_> {
 
 /// Whether kernels without cooperation keep the scores of this attention.
 fn wants_scores(node: &Node) -> bool {
-    matches!(&node.op, Op::Attention(op) if op.head_dim.is_multiple_of(4) && op.scores_are_plain())
+    matches!(&node.op, Op::Attention(op) if op.keeps_scores())
 }
 
 /// Buffers are a multiple of 16 bytes long.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::detokenize::Detokenizer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sampler::{SamplerOptions, sample};
-use crate::session::{Next, Session};
+use crate::session::{AdapterUse, Next, Session};
 use crate::stop::StopStrings;
 use crate::text::Text;
 use crate::weights::Cancel;
@@ -38,6 +38,8 @@ pub struct GenerateOptions {
     pub ignore_eos: bool,
     /// Tell each token's log-probability.
     pub logprobs: bool,
+    /// What the model runs with besides its own weights.
+    pub adapters: Vec<AdapterUse>,
     /// Local time, for chat templates that state the date.
     pub now_secs: Option<i64>,
 }
@@ -169,7 +171,7 @@ impl Generation {
     /// The next item; `None` after the end.
     ///
     /// # Errors
-    /// `aborted` if `cancel` fired; `non_finite`, `device_lost`, `gpu`. The engine can be used again after any but the last two.
+    /// `aborted` if `cancel` fired; what [`Session::use_adapters`] gives; `non_finite`, `device_lost`, `gpu`. The engine can be used again after any but the last two.
     pub async fn next(&mut self, text: &Text, session: &mut Session, cancel: &Cancel) -> Result<Option<Item>> {
         cancel.check()?;
         if self.ended {
@@ -182,6 +184,7 @@ impl Generation {
             return Ok(Some(self.end(finish_reason)));
         }
         if !self.begun {
+            session.use_adapters(&std::mem::take(&mut self.options.adapters)).await?;
             let options = (!self.options.logprobs).then_some(&self.options.sampler);
             if self.source.is_empty() {
                 self.cached_tokens = session.begin(&self.ids, options)?;

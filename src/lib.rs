@@ -9,6 +9,7 @@
 //!
 //! Data goes right, imports go left. `ARCHITECTURE.md` names every room and who may import whom.
 
+pub mod adapter;
 pub mod backend;
 pub mod chat_template;
 pub mod checkpoint;

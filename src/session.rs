@@ -1,11 +1,17 @@
 //! One sequence: which tokens the KV cache holds, and steps that bring it to where a call wants it.
 
-use crate::backend::{Backend, KernelTime, Kind, MAX_AHEAD, MAX_OUTPUTS, PREFILL_ROWS, non_finite};
+mod adapters;
+
+use std::rc::Rc;
+
+use crate::backend::{Adapter, Backend, KernelTime, Kind, MAX_AHEAD, MAX_OUTPUTS, PREFILL_ROWS, non_finite};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::StepRow;
 use crate::ops::sample::Drawn;
 use crate::sampler::SamplerOptions;
 use crate::weights::Cancel;
+
+pub use adapters::AdapterUse;
 
 /// A sequence on a backend. The truth is the list of tokens; the cache can be rebuilt from it.
 pub struct Session {
@@ -31,6 +37,8 @@ pub struct Session {
     kind: Kind,
     /// The text that is answered, where an encoder has read it.
     source: Vec<u32>,
+    /// What it runs with besides the model, and how strongly.
+    adapters: Vec<(Rc<Adapter>, f32)>,
 }
 
 /// What a text comes to, by an encoder. Each: `[hidden_size]`.
@@ -71,6 +79,7 @@ impl Session {
             vocab_size,
             kind,
             source,
+            adapters: Vec::new(),
         }
     }
 
@@ -89,7 +98,7 @@ impl Session {
         &self.backend
     }
 
-    /// Times kernels one by one, as in a step behind `context` tokens. Forgets what is cached.
+    /// Times kernels one by one, as in a step behind `context` tokens, without adapters. Forgets what is cached.
     ///
     /// # Errors
     /// `context_overflow` if there is no room for so many; `device_lost`, `gpu`.
@@ -97,6 +106,7 @@ impl Session {
         if context >= self.capacity {
             return Err(overflow(context + 1, self.capacity));
         }
+        self.use_adapters(&[]).await?;
         self.reset();
         self.backend.profile(context as u32).await
     }

@@ -229,34 +229,3 @@ fn none_is_not_iterated_over_and_what_is_missing_is_empty() {
     );
     assert_eq!(say("{% for a, b in [[1, [2]]] %}{% for c in b if c %}{% endfor %}{{ a }}{% endfor %}"), "1");
 }
-
-/// Templates that publishers wrote are not ours to copy: `DORAN_TEMPLATES` names a file of them with what transformers renders
-/// (`{"templates": [{"name", "template", "chats": [{"messages", "rendered" | "error"}]}]}`, bos `<bos>`, eos `<eos>`, 2 January
-/// 2026). `npm run test:long -- templates --file FILE` runs this.
-#[test]
-#[ignore = "needs a file that is not part of this project"]
-fn publishers_templates_are_exact() {
-    let path = std::env::var("DORAN_TEMPLATES").expect("DORAN_TEMPLATES names a file");
-    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let (mut exact, mut refused, mut wrong) = (0, 0, Vec::new());
-    for case in file["templates"].as_array().unwrap() {
-        for (i, chat) in case["chats"].as_array().unwrap().iter().enumerate() {
-            let input = ChatInput {
-                messages: chat["messages"].as_array().unwrap(),
-                add_generation_prompt: true,
-                bos_token: Some("<bos>"),
-                eos_token: Some("<eos>"),
-                now_secs: Some(NOW_SECS),
-                ..ChatInput::default()
-            };
-            let rendered = ChatTemplate::new(case["template"].as_str().unwrap()).and_then(|t| t.render(&input));
-            match (&rendered, chat["rendered"].as_str()) {
-                (Ok(text), Some(wanted)) if text == wanted => exact += 1,
-                (Err(_), None) => refused += 1,
-                _ => wrong.push(format!("{}, chat {i}: {rendered:?} for {chat}", case["name"])),
-            }
-        }
-    }
-    println!("{exact} chats exact, {refused} refused as transformers refuses them");
-    assert!(wrong.is_empty() && exact > 0, "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-}

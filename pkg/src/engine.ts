@@ -1,15 +1,16 @@
 /** The engine as a page sees it: a thin client of one worker. */
+import { toAdapter, wireAdapters, type Adapter } from "./adapter.js";
 import { absolute, Connection, requireWorkers, type CallEvents } from "./client.js";
 import { DoranError } from "./errors.js";
 import { checkInput, TokenStream } from "./generation.js";
 import type { Inspection } from "./inspection.js";
 import { checkLicense, entrySource, isEntry } from "./license.js";
-import type { Args, WireHeaders, WireLoadOptions, WireSource } from "./protocol.js";
+import type { Args, WireAdapterOptions, WireAdapterUse, WireHeaders, WireLoadOptions, WireSource } from "./protocol.js";
 import { storage } from "./storage.js";
 import { support } from "./support.js";
 import type {
-  ChatTemplateOptions, EmbedOptions, EngineStats, Generation, GenerateInput, GenerateOptions, KernelTime, LoadOptions, Logits, Message, ModelInfo,
-  ModelSource, Support,
+  AdapterOptions, AdapterUse, ChatTemplateOptions, EmbedOptions, EngineStats, Generation, GenerateInput, GenerateOptions, KernelTime, LoadOptions, Logits, LogitsOptions, Message,
+  ModelInfo, ModelSource, NllOptions, Support,
 } from "./types.js";
 
 /**
@@ -116,6 +117,34 @@ export class Engine implements AsyncDisposable {
     return abortable(this.#connection, id, result, signal);
   }
 
+  /**
+   * Loads a LoRA adapter beside the model: a GGUF file, or a PEFT folder (`adapter_config.json` and `adapter_model.safetensors`),
+   * from wherever a model may come. Answers go on meanwhile, and the model's weights stay as they are: each request names the
+   * adapters that it runs with.
+   *
+   * Rejects with `lora_mismatch` (`data.tensor` or `data.what`) if the adapter is for another model, `unsupported` (`data.what`) for
+   * what cannot be applied, such as DoRA or whole trained modules, as {@link Engine.load} does, or with `signal.reason` when aborted.
+   *
+   * @example
+   * ```ts
+   * const adapter = await engine.loadAdapter("hf:owner/name");
+   * for await (const token of engine.generate("Once", { adapters: [{ adapter, scale: 0.5 }] })) show(token.text);
+   * ```
+   */
+  async loadAdapter(source: ModelSource, options: AdapterOptions = {}): Promise<Adapter> {
+    const { signal, onProgress, fetch } = options;
+    signal?.throwIfAborted();
+    const args = { source: wireSource(source, options), options: adapterOptions(options) };
+    const { id, result } = this.#connection.call("loadAdapter", (callId) => ({ type: "call", id: callId, kind: "loadAdapter", args }), { onProgress, fetch });
+    try {
+      return toAdapter(this.#connection, await abortable(this.#connection, id, result, signal));
+    } catch (thrown) {
+      // One that came too late for the caller's signal is nobody's.
+      void result.then((late) => toAdapter(this.#connection, late).unload()).catch(() => undefined);
+      throw hinted(thrown, source);
+    }
+  }
+
   /** The token ids of `text`; special tokens such as a leading `<s>` are added unless `addSpecialTokens` is `false`. */
   tokenize(text: string, { addSpecialTokens = true }: { readonly addSpecialTokens?: boolean } = {}): Promise<Uint32Array> {
     return this.#connection.call("tokenize", (id) => ({ type: "call", id, kind: "tokenize", args: { text, addSpecialTokens } })).result;
@@ -144,14 +173,19 @@ export class Engine implements AsyncDisposable {
    * What could follow `ids`, which are taken as they are. Of a model that reads a text and answers it (`info.kind` is
    * `"encoder-decoder"`): what could follow `answer` as the beginning of the answer to `ids`; without `answer`, what could begin it.
    */
-  logits(ids: Uint32Array | readonly number[], { answer }: { readonly answer?: Uint32Array | readonly number[] } = {}): Promise<Logits> {
-    const args = { ids: toIds(ids), ...(answer === undefined ? {} : { answer: toIds(answer) }) };
+  async logits(ids: Uint32Array | readonly number[], { answer, adapters }: LogitsOptions = {}): Promise<Logits> {
+    const args = { ids: toIds(ids), ...(answer === undefined ? {} : { answer: toIds(answer) }), ...this.#wired(adapters) };
     return this.#connection.call("logits", (id) => ({ type: "call", id, kind: "logits", args })).result;
   }
 
   /** The negative log likelihood (natural) of each of `ids` from the second on, given those before it. */
-  nll(ids: Uint32Array | readonly number[]): Promise<Float32Array> {
-    return this.#connection.call("nll", (id) => ({ type: "call", id, kind: "nll", args: { ids: toIds(ids) } })).result;
+  async nll(ids: Uint32Array | readonly number[], { adapters }: NllOptions = {}): Promise<Float32Array> {
+    const args = { ids: toIds(ids), ...this.#wired(adapters) };
+    return this.#connection.call("nll", (id) => ({ type: "call", id, kind: "nll", args })).result;
+  }
+
+  #wired(adapters: readonly AdapterUse[] | undefined): { adapters?: readonly WireAdapterUse[] } {
+    return adapters === undefined ? {} : { adapters: wireAdapters(this.#connection, adapters) };
   }
 
   /** Exact counters and speeds since the model was loaded. */
@@ -260,6 +294,14 @@ function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, st
     ...(runAhead === undefined ? {} : { runAhead }),
     ...(kernels === undefined ? {} : { kernels }),
     ...(fit === undefined ? {} : { fit }),
+  };
+}
+
+function adapterOptions({ name, sha256, store }: AdapterOptions): WireAdapterOptions {
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(sha256 === undefined ? {} : { sha256 }),
+    ...(store === undefined ? {} : { store }),
   };
 }
 

@@ -7,7 +7,7 @@
 export type ErrorCode =
   | "webgpu_missing" | "adapter_missing" | "device_lost" | "out_of_memory" | "bad_file" | "bad_chunk" | "bad_hash" | "quota"
   | "storage" | "network" | "aborted" | "context_overflow" | "unsupported" | "bad_argument" | "template" | "tokenizer"
-  | "non_finite" | "not_found" | "unloaded" | "gpu" | "internal" | "license_not_accepted";
+  | "lora_mismatch" | "non_finite" | "not_found" | "unloaded" | "gpu" | "internal" | "license_not_accepted";
 
 /** What each code means: the message where there is no better one. */
 const MEANINGS: Readonly<Record<ErrorCode, string>> = {
@@ -26,6 +26,7 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   unsupported: "something well-formed that doran does not do, or that this page does not allow",
   bad_argument: "an argument is out of range or of the wrong type",
   template: "the chat template does not render",
+  lora_mismatch: "the adapter does not fit the model",
   tokenizer: "the tokenizer cannot be built or fails on a text",
   non_finite: "weights or activations hold NaN or infinity",
   not_found: "no stored model has this name",

@@ -1,4 +1,5 @@
 /** A running answer as an async iterator: starts at the first `next()`, may be left at any time, rejects when aborted. */
+import { wireAdapters } from "./adapter.js";
 import type { Connection } from "./client.js";
 import { DoranError } from "./errors.js";
 import type { WireGenerateOptions } from "./protocol.js";
@@ -31,6 +32,8 @@ export class TokenStream implements Generation {
     this.#connection = connection;
     this.#input = input;
     this.#options = options;
+    // What cannot be sent is refused here, and not at the first token.
+    if (options.adapters !== undefined) wireAdapters(connection, options.adapters);
   }
 
   [Symbol.asyncIterator](): this {
@@ -70,12 +73,12 @@ export class TokenStream implements Generation {
   }
 
   #start(): void {
-    const { signal, onPrefill, ...rest } = this.#options;
+    const { signal, onPrefill, adapters: given, ...rest } = this.#options;
     if (signal?.aborted === true) {
       this.#fail(signal.reason);
       return;
     }
-    const options: WireGenerateOptions = rest;
+    const options: WireGenerateOptions = { ...rest, ...(given === undefined ? {} : { adapters: wireAdapters(this.#connection, given) }) };
     const { id, result } = this.#connection.call(
       "generate",
       (callId) => ({ type: "call", id: callId, kind: "generate", args: { input: this.#input, options } }),

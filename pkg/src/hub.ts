@@ -15,6 +15,9 @@ const FOLDER = new Set([
   "chat_template.jinja", "model.safetensors.index.json", "1_Pooling/config.json",
 ]);
 
+/** What PEFT saves of an adapter. */
+const ADAPTER = ["adapter_config.json", "adapter_model.safetensors"];
+
 /** Asks for an address. */
 export type HubFetch = (url: string, init: { headers: [string, string][]; signal: AbortSignal }) => Promise<Response>;
 
@@ -26,14 +29,14 @@ export interface HubOffer {
 }
 
 /**
- * The models that an address names, first the one that suits most machines: a file, or all that a repository holds.
+ * The models, or the adapters, that an address names, first the one that suits most machines: a file, or all that a repository holds.
  *
  * Rejects with `bad_argument` for what is no such name, `unsupported` if the repository holds no weights that doran reads, or
  * `network` (with `data.status`) if the hub answers with an error.
  */
 export async function hubOffers(
   { address, hub = HUB, headers }: { readonly address: string; readonly hub?: string; readonly headers: WireHeaders },
-  { fetch, signal }: { readonly fetch: HubFetch; readonly signal: AbortSignal },
+  { fetch, signal, what }: { readonly fetch: HubFetch; readonly signal: AbortSignal; readonly what: "model" | "adapter" },
 ): Promise<readonly HubOffer[]> {
   const [, repository, revision = "main", file] = /^hf:([^/@]+\/[^/@]+)(?:@([^/]+))?(?:\/(.+))?$/.exec(address) ?? [];
   if (repository === undefined) {
@@ -62,11 +65,12 @@ export async function hubOffers(
   });
   const sets = ggufSets(paths).filter(({ path, complete }) => complete && isReadable(path));
   const found = byPreference(sets).map(({ path, parts }) => offer(path, parts));
-  const files = folderFiles(paths);
+  const files = what === "adapter" ? adapterFiles(paths) : folderFiles(paths);
   const weights = files.find((path) => path.endsWith(".safetensors"));
   if (weights !== undefined) found.push(offer(weights, files));
   if (found.length === 0) {
-    throw new DoranError("unsupported", `${repository} holds neither a GGUF file that doran reads nor config.json with safetensors`, { what: "repository", files: paths.length });
+    const wanted = what === "adapter" ? ADAPTER.join(" with ") : "config.json with safetensors";
+    throw new DoranError("unsupported", `${repository} holds neither a GGUF file that doran reads nor ${wanted}`, { what: "repository", files: paths.length });
   }
   return found;
 }
@@ -85,6 +89,10 @@ function refused(repository: string, url: string, status: number): DoranError {
     ? `the hub gives ${repository} only to those who have accepted its terms there: pass a token in \`headers\``
     : `the hub answered HTTP ${status} for ${repository}`;
   return new DoranError("network", message, { url, status });
+}
+
+function adapterFiles(paths: readonly string[]): string[] {
+  return ADAPTER.every((path) => paths.includes(path)) ? ADAPTER : [];
 }
 
 /** What of a repository a folder is made of; nothing if weights or configuration are missing. */

@@ -3,13 +3,14 @@
  *
  * @packageDocumentation
  */
+export { Adapter } from "./adapter.js";
 export { Engine } from "./engine.js";
 export { DoranError } from "./errors.js";
 export type { ErrorCode, ErrorData } from "./errors.js";
 export type {
-  AdapterInfo, AssetOptions, Backend, ChatTemplateOptions, Counters, EmbedOptions, EngineStats, Finish, FinishReason, Generation,
-  GenerateInput, GenerateOptions, Kernels, KernelTime, KernelTrial, KvCache, LoadFacts, LoadOptions, LoadTimes, Logits, Message, ModelFile, ModelInfo, ModelKind,
-  ModelSource, Phase, Pooling,
+  AdapterInfo, AdapterOptions, AdapterUse, AssetOptions, Backend, ChatTemplateOptions, Counters, EmbedOptions, EngineStats, Finish, FinishReason, Generation,
+  GenerateInput, GenerateOptions, Kernels, KernelTime, KernelTrial, KvCache, LoadFacts, LoadOptions, LoadTimes, Logits, LogitsOptions, Message, ModelFile, ModelInfo, ModelKind,
+  ModelSource, NllOptions, Phase, Pooling,
   PrefillProgress, Progress, StorageEstimate, StoredModel, Support, Token, Tuning, Usage,
 } from "./types.js";
 export type { Adjustment, Candidate, FormatShare, GpuNeeds, Inspection, Verdict } from "./inspection.js";

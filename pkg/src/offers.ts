@@ -14,6 +14,8 @@ export interface Offer extends Candidate {
 
 /** What is needed to ask the hub. */
 export interface Asking {
+  /** What a repository is asked for. */
+  readonly what: "model" | "adapter";
   readonly fetch: HubFetch;
   readonly signal: AbortSignal;
   /** Whether a model of this name is stored completely. */

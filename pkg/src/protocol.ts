@@ -53,6 +53,34 @@ export interface WireLoadOptions {
   readonly fit?: "auto";
 }
 
+/** What of `AdapterOptions` the engine itself reads. */
+export interface WireAdapterOptions {
+  readonly name?: string;
+  readonly sha256?: string;
+  readonly store?: boolean;
+}
+
+/** A loaded adapter: its number, and what it is. */
+export interface WireAdapter {
+  readonly id: number;
+  readonly name: string;
+  readonly title?: string | null;
+  readonly rank: number;
+  readonly bytes: number;
+  readonly targets: readonly string[];
+  readonly modules: number;
+  readonly integrity: string;
+  readonly bytesDownloaded: number;
+  readonly bytesFromStore: number;
+  readonly warnings: readonly string[];
+}
+
+/** An adapter of a request, by its number. */
+export interface WireAdapterUse {
+  readonly id: number;
+  readonly scale: number;
+}
+
 /** What of `GenerateOptions` the engine itself reads. */
 export interface WireGenerateOptions {
   readonly temperature?: number;
@@ -69,6 +97,7 @@ export interface WireGenerateOptions {
   readonly maxTokens?: number;
   readonly ignoreEos?: boolean;
   readonly logprobs?: boolean;
+  readonly adapters?: readonly WireAdapterUse[];
 }
 
 /** What of `EmbedOptions` the engine itself reads. */
@@ -86,8 +115,10 @@ export interface Calls {
   tokenize: { args: { text: string; addSpecialTokens: boolean }; result: Uint32Array };
   detokenize: { args: { ids: Uint32Array }; result: string };
   applyChatTemplate: { args: { messages: readonly Message[]; addGenerationPrompt: boolean }; result: string };
-  logits: { args: { ids: Uint32Array; answer?: Uint32Array }; result: Logits };
-  nll: { args: { ids: Uint32Array }; result: Float32Array };
+  logits: { args: { ids: Uint32Array; answer?: Uint32Array; adapters?: readonly WireAdapterUse[] }; result: Logits };
+  nll: { args: { ids: Uint32Array; adapters?: readonly WireAdapterUse[] }; result: Float32Array };
+  loadAdapter: { args: { source: WireSource; options: WireAdapterOptions }; result: WireAdapter };
+  unloadAdapter: { args: { adapter: number }; result: null };
   stats: { args: null; result: EngineStats };
   profile: { args: { context: number }; result: readonly KernelTime[] };
   unload: { args: null; result: null };

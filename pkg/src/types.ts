@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The types of the public API. */
+import type { Adapter } from "./adapter.js";
 import type { CatalogueEntry } from "./catalogue.js";
 import type { Adjustment } from "./inspection.js";
 
@@ -29,6 +30,29 @@ export interface ModelFile {
   readonly url?: string | URL;
   /** Its bytes, where they are already here. */
   readonly file?: Blob;
+}
+
+/** An adapter of a request. */
+export interface AdapterUse {
+  /** What `engine.loadAdapter` gave. */
+  readonly adapter: Adapter;
+  /** How strongly it counts: 1 is as it was trained and the default, 0 is not at all; others are in between or beyond. */
+  readonly scale?: number;
+}
+
+/** Options of `engine.loadAdapter`, which mean what they mean for `Engine.load`. All are optional. */
+export type AdapterOptions = Pick<LoadOptions, "onProgress" | "signal" | "hub" | "headers" | "fetch" | "sha256" | "name" | "store">;
+
+/** Options of `engine.logits`. */
+export interface LogitsOptions extends NllOptions {
+  /** Where a model reads a text and answers it: how the answer begins. */
+  readonly answer?: Uint32Array | readonly number[];
+}
+
+/** Options of `engine.nll`. */
+export interface NllOptions {
+  /** The adapters that the model runs with. */
+  readonly adapters?: readonly AdapterUse[];
 }
 
 /** Where the package's own files are, when the bundler did not find them by itself. */
@@ -282,6 +306,11 @@ export interface GenerateOptions {
   readonly ignoreEos?: boolean;
   /** Give each token's log probability. */
   readonly logprobs?: boolean;
+  /**
+   * The LoRA adapters that the model answers with, each as strongly as its `scale` says. An answer with others than the one before,
+   * or other scales, reads its prompt from the beginning.
+   */
+  readonly adapters?: readonly AdapterUse[];
   /** Called while a long prompt is read; short ones, and those that the cache still holds, give no call. */
   readonly onPrefill?: (progress: PrefillProgress) => void;
   /** Ends the generation; the iterator rejects with `signal.reason`. */

@@ -1,7 +1,7 @@
 /** What the WebAssembly module exports (`src/wasm.rs`), as the worker sees it. Errors it throws are `{ code, message, data }`. */
 import type { EngineStats, Finish, KernelTime, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredModel, Token } from "./types.js";
 import type { Inspected } from "./fit.js";
-import type { WireEmbedOptions, WireGenerateOptions, WireLoadOptions } from "./protocol.js";
+import type { WireAdapter, WireAdapterOptions, WireAdapterUse, WireEmbedOptions, WireGenerateOptions, WireLoadOptions } from "./protocol.js";
 
 export default function init(options: { module_or_path: WebAssembly.Module }): Promise<{ readonly memory: WebAssembly.Memory }>;
 
@@ -39,8 +39,15 @@ export class WasmEngine {
     options: WireEmbedOptions,
     signal: AbortSignal | undefined,
   ): Promise<Float32Array[]>;
-  logits(ids: Uint32Array, answer: Uint32Array | undefined): Promise<Logits>;
-  nll(ids: Uint32Array): Promise<Float32Array>;
+  logits(ids: Uint32Array, answer: Uint32Array | undefined, adapters: readonly WireAdapterUse[] | undefined): Promise<Logits>;
+  nll(ids: Uint32Array, adapters: readonly WireAdapterUse[] | undefined): Promise<Float32Array>;
+  loadAdapter(
+    source: WasmSource,
+    options: WireAdapterOptions,
+    onProgress: (progress: Progress) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<WireAdapter>;
+  unloadAdapter(id: number): Promise<void>;
   profile(context: number): Promise<readonly KernelTime[]>;
   unload(): Promise<void>;
 }

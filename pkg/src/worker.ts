@@ -7,10 +7,10 @@ import { DoranError, toWire } from "./errors.js";
 import { compile } from "./wasm-compile.js";
 import { FetchProxy } from "./fetch-proxy.js";
 import { inspectOffers, loadOffers, type LookAt } from "./loading.js";
-import { offersOf, type Offer } from "./offers.js";
+import { offersOf, type Asking, type Offer } from "./offers.js";
 import {
   isToWorker, PROTOCOL_VERSION, UNREAD_LIMIT,
-  type AnyCall, type Args, type CallKind, type FromWorker, type PlainSource, type Result, type ToWorker, type WireLoadOptions,
+  type AnyCall, type Args, type CallKind, type FromWorker, type PlainSource, type Result, type ToWorker, type WireLoadOptions, type WireSource,
 } from "./protocol.js";
 import type { Inspection } from "./inspection.js";
 import type { ModelInfo } from "./types.js";
@@ -34,7 +34,7 @@ const post = (message: FromWorker, transfer: Transferable[] = []): void => self.
 
 const fetches = new FetchProxy(post);
 const streams = new Map<number, Stream>();
-/** Loads, inspections and embeddings that are under way. */
+/** Loads, of models and adapters, inspections and embeddings that are under way. */
 const controllers = new Map<number, AbortController>();
 /** Calls that were cancelled before they began. */
 const cancelled = new Set<number>();
@@ -76,11 +76,16 @@ function source(wire: PlainSource, callId: number): WasmSource {
   }
 }
 
-/** What a call's source offers, and how to look at one of the models. */
-async function offered(id: number, { source: wire, options }: Args<"load">, signal: AbortSignal): Promise<{ offers: readonly [Offer, ...Offer[]]; look: LookAt }> {
+/** How the hub is asked for a call. */
+function asking(id: number, wire: WireSource, signal: AbortSignal): Omit<Asking, "what"> {
   const isStored = async (name: string): Promise<boolean> => (await listModels()).some((model) => model.name === name && model.complete);
   const own = wire.kind === "hub" && wire.proxyFetch ? fetches.forCall(id) : fetch;
-  const offers = await offersOf(wire, options.name, { fetch: (url, init) => own(url, init), signal, isStored });
+  return { fetch: (url, init) => own(url, init), signal, isStored };
+}
+
+/** What a call's source offers, and how to look at one of the models. */
+async function offered(id: number, { source: wire, options }: Args<"load">, signal: AbortSignal): Promise<{ offers: readonly [Offer, ...Offer[]]; look: LookAt }> {
+  const offers = await offersOf(wire, options.name, { ...asking(id, wire, signal), what: "model" });
   return { offers, look: (offer, stepsDown) => inspectModel(source(offer.source, id), named(offer, options, stepsDown), signal) };
 }
 
@@ -113,6 +118,14 @@ async function load(id: number, args: Args<"load">): Promise<ModelInfo> {
       const info = engine.info();
       return { ...info, load: { ...info.load, peakWasmBytesGrown: memory.buffer.byteLength - before } };
     });
+  });
+}
+
+function loadAdapter(id: number, { source: wire, options }: Args<"loadAdapter">): Promise<Result<"loadAdapter">> {
+  return abortable(id, async (signal) => {
+    const [offer] = await offersOf(wire, options.name, { ...asking(id, wire, signal), what: "adapter" });
+    const named = { ...(offer.name === undefined ? {} : { name: offer.name }), ...options };
+    return theEngine().loadAdapter(source(offer.source, id), named, (progress) => post({ type: "progress", id, progress }), signal);
   });
 }
 
@@ -184,8 +197,10 @@ const handlers: { readonly [K in CallKind]: (id: number, args: Args<K>) => Resul
   tokenize: (_, { text, addSpecialTokens }) => theEngine().tokenize(text, addSpecialTokens),
   detokenize: (_, { ids }) => theEngine().detokenize(ids),
   applyChatTemplate: (_, { messages, addGenerationPrompt }) => theEngine().applyChatTemplate(messages, { addGenerationPrompt }),
-  logits: (_, { ids, answer: given }) => theEngine().logits(ids, given),
-  nll: (_, { ids }) => theEngine().nll(ids),
+  logits: (_, { ids, answer: given, adapters }) => theEngine().logits(ids, given, adapters),
+  nll: (_, { ids, adapters }) => theEngine().nll(ids, adapters),
+  loadAdapter,
+  unloadAdapter: (_, { adapter }) => theEngine().unloadAdapter(adapter).then(() => null),
   stats: () => theEngine().stats(),
   profile: (_, { context }) => theEngine().profile(context),
   listModels: () => listModels(),
@@ -220,6 +235,8 @@ function dispatch(call: AnyCall): Promise<void> {
     case "applyChatTemplate": return answer(call, (result) => ({ type: "reply", id, kind: "applyChatTemplate", result }));
     case "logits": return answer(call, (result) => ({ type: "reply", id, kind: "logits", result }));
     case "nll": return answer(call, (result) => ({ type: "reply", id, kind: "nll", result }));
+    case "loadAdapter": return answer(call, (result) => ({ type: "reply", id, kind: "loadAdapter", result }));
+    case "unloadAdapter": return answer(call, (result) => ({ type: "reply", id, kind: "unloadAdapter", result }));
     case "stats": return answer(call, (result) => ({ type: "reply", id, kind: "stats", result }));
     case "profile": return answer(call, (result) => ({ type: "reply", id, kind: "profile", result }));
     case "unload": return answer(call, (result) => ({ type: "reply", id, kind: "unload", result }));

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::adapted::{AdapterSet, MAX_SETS, Makings, Recordings};
 use super::gpu_encoder::Encoder;
 use super::pace::Pace;
 use super::planned::{PlannedDecoder, PlannedEncoder, Tables};
@@ -11,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Copy, Draw, Gpu, GpuBuffer, PendingRead, Recording, StepShape, Usage};
 use crate::graph::lower::Lowered;
 use crate::graph::weights::GpuWeights;
+use crate::graph::{Adapter, Graph};
 use crate::ops::StepRow;
 use crate::ops::sample::{self, Drawn, RESULT_BYTES, RING, Sampling};
 use crate::sampler::SamplerOptions;
@@ -32,8 +34,13 @@ struct Pending {
 /// A model on the GPU.
 pub struct GpuModel {
     gpu: Rc<Gpu>,
-    decode: Lowered,
-    prefill: Lowered,
+    /// Without adapters.
+    own: Recordings,
+    makings: Makings,
+    /// With adapters, the one used longest ago first.
+    sets: Vec<AdapterSet>,
+    /// Whether the last of them is in use.
+    adapted: bool,
     step: Rc<GpuBuffer>,
     sampling: Sampling,
     draw: Draw,
@@ -70,11 +77,11 @@ impl GpuModel {
         (tables, weights): (Tables, GpuWeights),
         run_ahead: Option<usize>,
     ) -> Result<Self> {
-        let PlannedDecoder { decode, prefill, step, sampling, states } = planned;
+        let PlannedDecoder { decode, prefill, step, sampling, states, makings } = planned;
         tables.write(&gpu, &weights);
         let encoder = encoder.map(|planned| Encoder::new(&gpu, planned)).transpose()?;
-        let (decode, prefill) = (decode.record(&gpu)?, prefill.record(&gpu)?);
-        let logits_bytes = MAX_OUTPUTS as u64 * u64::from(prefill.logits.stride) * 4;
+        let own = Recordings::new(&gpu, [decode, prefill])?;
+        let logits_bytes = MAX_OUTPUTS as u64 * u64::from(own.prefill.logits.stride) * 4;
         let readback = |i| gpu.create_buffer(&format!("drawn.readback.{i}"), RESULT_BYTES, Usage::Readback);
         let readbacks = (0..=MAX_AHEAD).map(readback).collect();
         let logits_readback = gpu.create_buffer("logits.readback", logits_bytes, Usage::Readback);
@@ -82,8 +89,10 @@ impl GpuModel {
         Ok(Self {
             pace: Pace::new(gpu.capabilities().is_fallback),
             gpu,
-            decode,
-            prefill,
+            own,
+            makings,
+            sets: Vec::new(),
+            adapted: false,
             step,
             sampling,
             draw: Draw::Nothing,
@@ -104,6 +113,54 @@ impl GpuModel {
     /// The device.
     pub fn gpu(&self) -> &Rc<Gpu> {
         &self.gpu
+    }
+
+    /// The graph that recordings were made of, without adapters.
+    pub(super) fn graph(&self) -> &Rc<Graph> {
+        &self.makings.graph
+    }
+
+    /// Takes these adapters, with their scales, in the place of those that were there. What is made for a set of them is kept.
+    pub(super) async fn use_adapters(&mut self, adapters: &[(Rc<Adapter>, f32)]) -> Result<()> {
+        // What is in flight is not what the caller goes on with.
+        self.expected = None;
+        self.adapted = false;
+        if adapters.is_empty() {
+            return Ok(());
+        }
+        let set = match self.sets.iter().position(|set| set.is_of(adapters)) {
+            Some(i) => self.sets.remove(i),
+            None => {
+                let Self { gpu, makings, weights, tables, step, sampling, own, .. } = self;
+                let adapters = adapters.iter().map(|(adapter, _)| Rc::clone(adapter)).collect();
+                AdapterSet::new(gpu, makings, (weights, tables), (step, sampling), own, adapters).await?
+            }
+        };
+        if self.sets.len() == MAX_SETS {
+            self.sets.remove(0);
+        }
+        self.sets.push(set);
+        // In the queue behind the steps in flight, which ran with other scales.
+        for (adapter, scale) in adapters {
+            adapter.write_scale(&self.gpu, *scale)?;
+        }
+        self.adapted = true;
+        Ok(())
+    }
+
+    /// Frees what was made for sets with this adapter.
+    pub(super) fn forget_adapter(&mut self, adapter: &Rc<Adapter>) {
+        let in_use = self
+            .sets
+            .last()
+            .filter(|_| self.adapted)
+            .is_some_and(|set| set.adapters.iter().any(|a| Rc::ptr_eq(a, adapter)));
+        self.adapted &= !in_use;
+        self.sets.retain(|set| !set.adapters.iter().any(|a| Rc::ptr_eq(a, adapter)));
+    }
+
+    fn recordings(&self) -> &Recordings {
+        self.sets.last().filter(|_| self.adapted).map_or(&self.own, |set| &set.recordings)
     }
 
     pub(super) fn has_states(&self) -> bool {
@@ -139,7 +196,7 @@ impl GpuModel {
     }
 
     pub(super) fn decode_labels(&self) -> Vec<String> {
-        self.decode.recording.labels().to_vec()
+        self.recordings().decode.recording.labels().to_vec()
     }
 
     pub(super) fn begin(&mut self, options: &SamplerOptions, history: &[u32]) -> bool {
@@ -222,7 +279,8 @@ impl GpuModel {
     }
 
     fn lowered(&self, shape: &StepShape) -> &Lowered {
-        if shape.n_rows == 1 { &self.decode } else { &self.prefill }
+        let Recordings { decode, prefill } = self.recordings();
+        if shape.n_rows == 1 { decode } else { prefill }
     }
 
     /// Submits a step of which the token after `drawn_at` is read, in slices ([`Pace::run`]).
@@ -230,20 +288,23 @@ impl GpuModel {
         if shape.n_rows == 1 {
             match drawn_at {
                 Some(position) => self.submit_all(shape, position),
-                None => self.gpu.submit(&self.decode.recording, 0..self.decode.recording.len(), shape, None),
+                None => {
+                    let recording = &self.recordings().decode.recording;
+                    self.gpu.submit(recording, 0..recording.len(), shape, None);
+                }
             }
             return Ok(());
         }
         let copy = drawn_at.map(|position| self.drawn_copy(position));
         let mut pace = self.pace;
-        let submitted = pace.run(&self.gpu, &self.prefill.recording, shape, copy, cancel).await;
+        let submitted = pace.run(&self.gpu, &self.recordings().prefill.recording, shape, copy, cancel).await;
         self.pace = pace;
         submitted
     }
 
     /// Submits a whole decode step and the copy of its token.
     fn submit_all(&self, shape: &StepShape, position: u32) {
-        let recording = &self.decode.recording;
+        let recording = &self.recordings().decode.recording;
         self.gpu.submit(recording, 0..recording.len(), shape, Some(self.drawn_copy(position)));
     }
 

@@ -3,11 +3,12 @@
 
 use std::rc::Rc;
 
+use super::adapted::Makings;
 use super::{MAX_OUTPUTS, PREFILL_ROWS, kv_bytes, layer_bytes, step};
 use crate::error::Result;
 use crate::gpu::{Gpu, GpuBuffer, KernelSpec, Usage};
 use crate::graph::fuse_one_row::{fold_output_norms, fuse_one_row, prepare_norms, prepare_output_norms};
-use crate::graph::lower::{Bindings, Bucket, Planned, activation_bytes, lower};
+use crate::graph::lower::{Bindings, Bucket, Planned, Room, activation_bytes, lower, lower_in};
 use crate::graph::weights::GpuWeights;
 use crate::graph::{BiasTable, CacheLayer, Graph, Kind, RopeTable, StateLayer};
 use crate::ops::pool::POOLED_ROWS;
@@ -32,6 +33,7 @@ pub(super) struct PlannedDecoder {
     pub(super) sampling: Sampling,
     /// Each layer's state, and a copy of it.
     pub(super) states: Vec<[Rc<GpuBuffer>; 2]>,
+    pub(super) makings: Makings,
 }
 
 /// What reads a text of up to `capacity` tokens in one step.
@@ -100,13 +102,13 @@ impl PlannedModel {
 }
 
 /// What the halves of a model are planned with.
-struct Planning<'a> {
-    gpu: &'a Gpu,
-    graph: &'a Graph,
-    weights: &'a GpuWeights,
-    caches: &'a [GpuKvLayer],
-    tables: &'a Tables,
-    variants: Variants,
+pub(super) struct Planning<'a> {
+    pub(super) gpu: &'a Gpu,
+    pub(super) graph: &'a Graph,
+    pub(super) weights: &'a GpuWeights,
+    pub(super) caches: &'a [GpuKvLayer],
+    pub(super) tables: &'a Tables,
+    pub(super) variants: Variants,
 }
 
 impl Planning<'_> {
@@ -151,6 +153,19 @@ impl Planning<'_> {
         let bound: Vec<_> = graph.states.iter().zip(&states).map(bound).collect();
         let step = Rc::new(gpu.create_buffer("step", step::bytes(PREFILL_ROWS), Usage::Storage));
         let sampling = Sampling::new(gpu, graph.values[graph.logits].width);
+        let [decode, prefill] = self.steps((&step, &sampling), &bound, [&Room::default(); 2]).await?;
+        let makings = Makings { graph: Rc::new(graph.clone()), caches: self.caches.to_vec(), states: bound, variants };
+        Ok(PlannedDecoder { decode, prefill, step, sampling, states, makings })
+    }
+
+    /// Steps of one row and of several, with values in `rooms` where there is some.
+    pub(super) async fn steps(
+        &self,
+        (step, sampling): (&Rc<GpuBuffer>, &Sampling),
+        states: &[GpuState],
+        rooms: [&Room; 2],
+    ) -> Result<[Planned; 2]> {
+        let Self { gpu, graph, variants, .. } = *self;
         let mut several = graph.part(false);
         let mut one_row = several.clone();
         fuse_one_row(&mut one_row, gpu.max_bytes());
@@ -164,13 +179,12 @@ impl Planning<'_> {
         let decode_bucket = Bucket { max_rows: 1, max_outputs: 1 };
         let prefill_bucket = Bucket { max_rows: PREFILL_ROWS as u32, max_outputs: MAX_OUTPUTS as u32 };
         let needed = activation_bytes(&one_row, decode_bucket) + activation_bytes(&several, prefill_bucket);
-        let bindings = self.bindings(&step, Some(&sampling), &bound);
+        let bindings = self.bindings(step, Some(sampling), states);
         let lower_both = || {
-            let decode = lower(gpu, &one_row, &bindings, decode_bucket, false)?;
-            Ok((decode, lower(gpu, &several, &bindings, prefill_bucket, false)?))
+            let decode = lower_in(gpu, &one_row, &bindings, decode_bucket, false, rooms[0])?;
+            Ok([decode, lower_in(gpu, &several, &bindings, prefill_bucket, false, rooms[1])?])
         };
-        let (decode, prefill) = gpu.guarded("making room for a step", needed, lower_both).await??;
-        Ok(PlannedDecoder { decode, prefill, step, sampling, states })
+        gpu.guarded("making room for a step", needed, lower_both).await?
     }
 
     async fn encoder(&self, capacity: u32) -> Result<PlannedEncoder> {

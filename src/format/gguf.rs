@@ -4,6 +4,7 @@
 //! that a header is read over the network in a few small requests. Every number in it is checked before it is used:
 //! counts against the bytes there are, offsets against the file, hyperparameters against each other.
 
+pub mod adapter;
 mod arch;
 mod archs;
 mod container;
@@ -11,7 +12,7 @@ mod metadata;
 mod split;
 mod vocab;
 
-use super::{Checkpoint, GenerationConfig, TensorInfo, TokenizerSource};
+use super::{Checkpoint, GenerationConfig, RowMap, TensorInfo, TokenizerSource};
 use crate::error::{Error, Result};
 use crate::quant::Format;
 use container::{Container, RawTensor, Stop};
@@ -46,11 +47,7 @@ pub fn parse(prefix: &[u8], file_bytes: u64) -> Result<Parsed> {
     let prefix = &prefix[..usize::try_from(file_bytes).unwrap_or(usize::MAX).min(prefix.len())];
     match container::read(prefix, file_bytes) {
         Err(Stop::Fail(error)) => Err(error.during("reading the GGUF header")),
-        Err(Stop::NeedBytes(n_bytes)) => {
-            // Twice what there is, so that a header of n bytes takes log n requests.
-            let doubled = (2 * prefix.len() as u64).clamp(4096, HEADER_BYTES_MAX);
-            Ok(Parsed::NeedBytes(n_bytes.max(doubled.min(file_bytes))))
-        }
+        Err(Stop::NeedBytes(n_bytes)) => Ok(Parsed::NeedBytes(more(prefix, n_bytes, file_bytes))),
         Ok(container) => {
             let data_start = container.data_start;
             let parts = vec![(container, file_bytes)];
@@ -92,6 +89,12 @@ pub fn header_goes_on(prefix: &[u8], file_bytes: u64) -> Result<Option<u64>> {
     }
 }
 
+/// How much of a file to ask for: twice what there is, so that a header of n bytes takes log n requests.
+fn more(prefix: &[u8], n_bytes: u64, file_bytes: u64) -> u64 {
+    let doubled = (2 * prefix.len() as u64).clamp(4096, HEADER_BYTES_MAX);
+    n_bytes.max(doubled.min(file_bytes))
+}
+
 /// The checkpoint of one file, or of the parts of one that is split.
 fn checkpoint(parts: Vec<(Container<'_>, u64)>) -> Result<Checkpoint> {
     let n_parts = parts.len();
@@ -117,21 +120,11 @@ fn checkpoint(parts: Vec<(Container<'_>, u64)>) -> Result<Checkpoint> {
     let tokenizer = vocab::tokenizer(&meta)?;
 
     let mut infos = Vec::with_capacity(tensors.len());
-    for (tensor, Place { file, alignment, data_start, file_bytes }) in &tensors {
+    for (tensor, place) in &tensors {
         let (name, row_map) = arch.tensor(tensor.name, &dims).ok_or_else(|| {
             Error::bad_file(format!("tensor {:?} has no place in a {} model", tensor.name, arch.gguf))
         })?;
-        let format = Format::from_ggml(tensor.ggml_type).ok_or_else(|| unknown_format(tensor))?;
-        let n_bytes = tensor_bytes(tensor, format)?;
-        let bad = |what: &str| Error::bad_file(format!("tensor {:?} {what}", tensor.name)).with("tensor", tensor.name);
-        if tensor.offset % *alignment != 0 {
-            return Err(bad("is not aligned"));
-        }
-        let offset = data_start.checked_add(tensor.offset).ok_or_else(|| bad("lies outside the file"))?;
-        if offset.checked_add(n_bytes).is_none_or(|end| end > *file_bytes) {
-            return Err(bad("goes past the end of the file: it is corrupted or incomplete"));
-        }
-        infos.push(TensorInfo { name, file: *file, offset, n_bytes, shape: tensor.shape.clone(), format, row_map });
+        infos.push(tensor_info(tensor, name, row_map, place)?);
     }
     super::check_overlap(&infos)?;
 
@@ -180,6 +173,22 @@ struct Place {
     alignment: u64,
     data_start: u64,
     file_bytes: u64,
+}
+
+/// A tensor under another name.
+fn tensor_info(tensor: &RawTensor<'_>, name: String, row_map: RowMap, place: &Place) -> Result<TensorInfo> {
+    let Place { file, alignment, data_start, file_bytes } = *place;
+    let format = Format::from_ggml(tensor.ggml_type).ok_or_else(|| unknown_format(tensor))?;
+    let n_bytes = tensor_bytes(tensor, format)?;
+    let bad = |what: &str| Error::bad_file(format!("tensor {:?} {what}", tensor.name)).with("tensor", tensor.name);
+    if !tensor.offset.is_multiple_of(alignment) {
+        return Err(bad("is not aligned"));
+    }
+    let offset = data_start.checked_add(tensor.offset).ok_or_else(|| bad("lies outside the file"))?;
+    if offset.checked_add(n_bytes).is_none_or(|end| end > file_bytes) {
+        return Err(bad("goes past the end of the file: it is corrupted or incomplete"));
+    }
+    Ok(TensorInfo { name, file, offset, n_bytes, shape: tensor.shape.clone(), format, row_map })
 }
 
 /// Bytes of a tensor's blocks. Rows must be whole blocks.

@@ -269,7 +269,7 @@ pub fn shard_index(text: &str) -> Result<ShardIndex> {
     Ok(ShardIndex { files, file_of })
 }
 
-fn object(name: &str, text: &str) -> Result<Map<String, Value>> {
+pub(super) fn object(name: &str, text: &str) -> Result<Map<String, Value>> {
     if text.len() > JSON_BYTES_MAX {
         return Err(Error::bad_file(format!("{name} is longer than {JSON_BYTES_MAX} bytes")));
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::quant::Format;
 
+pub mod adapter;
 pub mod gguf;
 pub mod hf_config;
 pub mod safetensors;

@@ -7,7 +7,7 @@ use super::weights::GpuWeights;
 use super::{Graph, Value};
 use crate::error::{Error, Result};
 use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, KernelSpec, Recording, Usage};
-use crate::ops::attention::Around;
+use crate::ops::attention::{Around, Attention};
 use crate::ops::linear::{LinearWeights, TILE_ROWS};
 use crate::ops::rope_attention::{self, RopeAttention};
 use crate::ops::sample::Sampling;
@@ -27,8 +27,18 @@ pub struct Bucket {
     pub max_outputs: u32,
 }
 
+/// The memory of a lowered graph's values. Recordings of which only one runs at a time may share it.
+#[derive(Clone, Default)]
+pub struct Room {
+    /// By floats in a row, and whether rows are outputs.
+    values: Vec<((u32, bool), Rc<GpuBuffer>)>,
+    scores: Option<Rc<GpuBuffer>>,
+    partials: Option<Rc<GpuBuffer>>,
+}
+
 /// A graph bound to buffers whose kernels are not compiled yet.
 pub struct Planned {
+    room: Room,
     label: String,
     specs: Vec<DispatchSpec>,
     logits: Operand,
@@ -47,8 +57,8 @@ impl Planned {
     /// # Errors
     /// `gpu`: a fault of doran.
     pub fn record(self, gpu: &Gpu) -> Result<Lowered> {
-        let Self { label, specs, logits, values, activation_bytes } = self;
-        Ok(Lowered { recording: Recording::new(gpu, &label, specs)?, logits, values, activation_bytes })
+        let Self { room, label, specs, logits, values, activation_bytes } = self;
+        Ok(Lowered { recording: Recording::new(gpu, &label, specs)?, room, logits, values, activation_bytes })
     }
 }
 
@@ -56,6 +66,8 @@ impl Planned {
 pub struct Lowered {
     /// The dispatches.
     pub recording: Recording,
+    /// Where its values are.
+    pub room: Room,
     /// Logits `[outputs, vocab_size]`, or what an encoder gives; rows are `stride` floats apart.
     pub logits: Operand,
     /// Values by name, for those that kept their memory.
@@ -89,12 +101,31 @@ pub struct Bindings<'a> {
 /// # Errors
 /// `out_of_memory` if a value is larger than a binding; `internal`: a fault of doran.
 pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep_all: bool) -> Result<Planned> {
+    lower_in(gpu, graph, bind, bucket, keep_all, &Room::default())
+}
+
+/// The same, with values where those of another graph are that was lowered for the same bucket.
+///
+/// # Errors
+/// As [`lower`].
+pub fn lower_in(
+    gpu: &Gpu,
+    graph: &Graph,
+    bind: &Bindings<'_>,
+    bucket: Bucket,
+    keep_all: bool,
+    shared: &Room,
+) -> Result<Planned> {
     let plan = memory::plan(graph, keep_all);
     let mut activation_bytes = 0;
+    let mut free = shared.values.clone();
     let buffers: Vec<Rc<GpuBuffer>> = plan
         .buffers
         .iter()
         .map(|buffer| {
+            if let Some(i) = free.iter().position(|(kind, _)| kind == buffer) {
+                return Ok(free.swap_remove(i).1);
+            }
             let bytes = buffer_bytes(*buffer, bucket);
             gpu.check_fits("a step", bytes)?;
             activation_bytes += bytes;
@@ -103,11 +134,17 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
         .collect::<Result<_>>()?;
     let operand = |value: usize| operand(graph, bind.weights, &plan, &buffers, value);
     let nothing = &bind.weights.nothing;
-    let scores = score_room(gpu, graph, bind, bucket.max_rows);
-    activation_bytes += scores.as_ref().map_or(0, |buffer| buffer.bytes());
+    // Adapters change no attention.
+    let scores = shared.scores.clone().or_else(|| score_room(gpu, graph, bind, bucket.max_rows));
+    activation_bytes += scores.as_ref().filter(|_| shared.scores.is_none()).map_or(0, |buffer| buffer.bytes());
+    let partials = match &shared.partials {
+        Some(partials) => Some(Rc::clone(partials)),
+        None => partial_room(gpu, graph, bind)?,
+    };
+    activation_bytes += partials.as_ref().filter(|_| shared.partials.is_none()).map_or(0, |buffer| buffer.bytes());
+    let values = plan.buffers.iter().copied().zip(buffers.iter().cloned()).collect();
+    let room = Room { values, scores: scores.clone(), partials: partials.clone() };
     let scores = scores.as_ref();
-    let partials = partial_room(gpu, graph, bind)?;
-    activation_bytes += partials.as_ref().map_or(0, |buffer| buffer.bytes());
     let partials = partials.as_ref().unwrap_or(nothing);
     let (variants, step, max_rows) = (bind.variants, bind.step, bucket.max_rows);
     let ctx = Lowering {
@@ -136,7 +173,7 @@ pub fn lower(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, bucket: Bucket, keep
     let values = (0..graph.values.len())
         .filter_map(|value| Some((graph.values[value].name.clone(), operand(value).ok()?)))
         .collect();
-    Ok(Planned { label: format!("step[{}]", bucket.max_rows), specs, logits, values, activation_bytes })
+    Ok(Planned { room, label: format!("step[{}]", bucket.max_rows), specs, logits, values, activation_bytes })
 }
 
 /// Bytes of activations that [`lower`] makes room for, scores of attention apart.
@@ -157,14 +194,21 @@ fn score_room(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, max_rows: u32) -> O
         return None;
     }
     let capacity = bind.caches.iter().map(|cache| cache.capacity).max()?;
-    let heads = |node: &super::Node| match &node.op {
-        Op::Attention(attention) => Some(attention.heads),
-        _ => None,
-    };
-    let heads = graph.nodes.iter().filter_map(heads).max()?;
+    let attentions = || graph.nodes.iter().filter_map(|node| attention_of(node));
+    if !attentions().any(Attention::keeps_scores) {
+        return None;
+    }
+    let heads = attentions().map(|attention| attention.heads).max()?;
     let bytes = attention::score_bytes(max_rows, heads, capacity);
     let fits = bytes <= MAX_SCORE_BYTES.min(gpu.capabilities().max_binding_bytes);
     fits.then(|| Rc::new(gpu.create_buffer("attention.scores", bytes, Usage::Storage)))
+}
+
+fn attention_of(node: &super::Node) -> Option<&Attention> {
+    match &node.op {
+        Op::Attention(attention) => Some(attention),
+        _ => None,
+    }
 }
 
 /// Room for the partial sums of split attention, where the graph has it.
@@ -237,6 +281,7 @@ fn lower_node(
             let sinks = vector(op.attention.sinks)?;
             op.lower(ctx, label, &bind.caches[op.attention.layer], (table, sinks), [q, k, v], y()?)
         }
+        Op::ColumnScale(op) => op.lower(label, weights.vector(op.weight)?, &inputs[0], y()?),
         Op::Elementwise(op) => op.lower(label, &inputs[0], inputs.last().unwrap_or(&inputs[0]), y()?),
         Op::ShortConv(op) => {
             let read = (weights.vector(op.weight)?, vector(op.bias)?);

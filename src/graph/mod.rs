@@ -3,6 +3,8 @@
 //! A [`Graph`] is recorded once by a model file, in the model's words; `fuse` rewrites known patterns; `memory` assigns
 //! buffers; `lower` picks kernels. The same graph runs on the CPU references (`reference.rs`), value by value, by name.
 
+pub mod adapter;
+pub mod adapter_weights;
 pub mod bias;
 pub mod fuse;
 pub mod fuse_one_row;
@@ -12,6 +14,7 @@ pub mod record;
 pub mod reference;
 pub mod weights;
 
+pub use adapter_weights::Adapter;
 pub use bias::BiasTable;
 
 use crate::gpu::upload::RowTake;

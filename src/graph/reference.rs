@@ -1,9 +1,10 @@
 //! Runs a graph on the CPU references, value by value: the oracle for every kernel and every fusion.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::weights::{CpuWeights, zeros};
-use super::{Graph, Kind};
+use super::{Adapter, Graph, Kind, adapter};
 use crate::error::{Error, Result};
 use crate::ops::attention::Around;
 use crate::ops::kv_write::CpuKvLayer;
@@ -12,7 +13,9 @@ use crate::ops::{CpuMatrix, CpuState, KvFormat, Op, Rows, StepRow, pool, select_
 
 /// A model on the CPU references.
 pub struct ReferenceModel {
-    graph: Graph,
+    graph: Rc<Graph>,
+    /// The graph with adapters, while there are some.
+    adapted: Option<Graph>,
     weights: CpuWeights,
     caches: Vec<CpuKvLayer>,
     states: Vec<CpuState>,
@@ -47,7 +50,20 @@ impl ReferenceModel {
         let rope_tables = (0..graph.rope_tables.len()).map(table).collect();
         let bias_tables = graph.bias_tables.iter().map(|table| table.biases(weights.vector(table.weight))).collect();
         let kept_states = Vec::new();
-        Ok(Self { graph, weights, caches, states, kept_states, rope_tables, bias_tables, source_length: 0 })
+        let (graph, adapted) = (Rc::new(graph), None);
+        Ok(Self { graph, adapted, weights, caches, states, kept_states, rope_tables, bias_tables, source_length: 0 })
+    }
+
+    /// The graph, without adapters.
+    pub fn graph(&self) -> &Rc<Graph> {
+        &self.graph
+    }
+
+    /// Takes these adapters, with their scales, in the place of those that were there. What is cached is of no use then.
+    pub fn use_adapters(&mut self, adapters: &[(Rc<Adapter>, f32)]) {
+        self.weights.take_adapters(adapters);
+        let plans: Vec<_> = adapters.iter().map(|(adapter, _)| adapter.plan()).collect();
+        self.adapted = (!plans.is_empty()).then(|| adapter::adapt(&self.graph, &plans));
     }
 
     /// See [`Graph::kind`].
@@ -122,7 +138,8 @@ impl ReferenceModel {
 
     /// Runs the encoder or the decoder.
     fn run(&mut self, source: bool, rows: &[StepRow], n_outputs: usize) -> Result<HashMap<String, Rows>> {
-        let Self { graph, weights, caches, states, rope_tables, bias_tables, source_length, .. } = self;
+        let Self { graph, adapted, weights, caches, states, rope_tables, bias_tables, source_length, .. } = self;
+        let graph = adapted.as_ref().unwrap_or(graph);
         let mut values: Vec<Option<Rows>> = vec![None; graph.values.len()];
         let vector = |weight: Option<usize>| weight.map(|weight| weights.vector(weight));
         for node in graph.nodes.iter().filter(|node| graph.is_source(node) == source) {
@@ -160,6 +177,7 @@ impl ReferenceModel {
                     let [q, k, v] = [&inputs[0], &inputs[1], &inputs[2]];
                     op.reference(&mut caches[op.attention.layer], [q, k, v], (table, vector(op.attention.sinks)), rows)
                 }
+                Op::ColumnScale(op) => op.reference(&inputs[0], weights.vector(op.weight)),
                 Op::Elementwise(op) => op.reference(&inputs[0], inputs.last().unwrap_or(&inputs[0])),
                 Op::ShortConv(op) => {
                     let read = (weights.vector(op.weight), vector(op.bias));

@@ -3,7 +3,7 @@
 use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 
-use super::{Graph, Piece, Weight};
+use super::{Adapter, Graph, Piece, Weight};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Checkpoint, TensorInfo};
 use crate::gpu::upload::{GpuMatrix, Slice, Uploader};
@@ -14,13 +14,18 @@ use crate::weights::{Bytes, Sink, TensorSpan};
 
 /// The byte spans of all tensors, for the plan that cuts files into chunks.
 pub fn spans(checkpoint: &Checkpoint) -> Vec<TensorSpan> {
+    tensor_spans(&checkpoint.tensors)
+}
+
+/// The byte spans of these tensors.
+pub fn tensor_spans(tensors: &[TensorInfo]) -> Vec<TensorSpan> {
     let span = |tensor: &TensorInfo| TensorSpan {
         file: tensor.file,
         offset: tensor.offset,
         n_bytes: tensor.n_bytes,
         block_bytes: tensor.format.block_bytes(),
     };
-    checkpoint.tensors.iter().map(span).collect()
+    tensors.iter().map(span).collect()
 }
 
 /// `len` zeros, where the heap has room for them: a length that a file states must not end the program.
@@ -78,7 +83,12 @@ fn is_vector(graph: &Graph, tensor_index: usize) -> bool {
 }
 
 /// The part of a tensor that a chunk holds: (bytes in the chunk, first stored block, last stored block + 1).
-fn overlap(tensor: &TensorInfo, file: usize, offset: u64, len: u64) -> Option<(std::ops::Range<u64>, u64, u64)> {
+pub(super) fn overlap(
+    tensor: &TensorInfo,
+    file: usize,
+    offset: u64,
+    len: u64,
+) -> Option<(std::ops::Range<u64>, u64, u64)> {
     let begin = tensor.offset.max(offset);
     let end = (tensor.offset + tensor.n_bytes).min(offset + len);
     if tensor.file != file || begin >= end {
@@ -126,6 +136,23 @@ impl GpuWeights {
             Self { matrices, vectors, cpu_vectors: RefCell::new(Vectors::new(graph)), nothing }
         };
         gpu.guarded("making room for the weights", needed, create).await
+    }
+
+    /// The same weights, and behind them those of adapters, in the order of [`super::adapter::adapt`]. What they hold is shared.
+    ///
+    /// # Errors
+    /// `internal` if an adapter is not on the GPU.
+    pub fn with_adapters(&self, adapters: &[Rc<Adapter>]) -> Result<Self> {
+        let (mut matrices, mut vectors) = (self.matrices.clone(), self.vectors.clone());
+        for adapter in adapters {
+            let (own, factors) = adapter.on_gpu()?;
+            matrices.extend(own.into_iter().map(Some));
+            vectors.resize(matrices.len(), None);
+            matrices.push(None);
+            vectors.push(Some(factors));
+        }
+        let cpu_vectors = RefCell::new(Vectors { values: Vec::new() });
+        Ok(Self { matrices, vectors, cpu_vectors, nothing: Rc::clone(&self.nothing) })
     }
 
     /// Matrix `weight`.
@@ -197,6 +224,7 @@ pub fn used_weights(graph: &Graph) -> Vec<bool> {
             Op::RopeAttention(op) => [op.attention.sinks, None],
             Op::ShortConv(op) => [Some(op.weight), op.bias],
             Op::SelectiveScan(op) => [Some(op.a), Some(op.d)],
+            Op::ColumnScale(op) => [Some(op.weight), None],
             Op::Wkv(op) => [Some(op.decay), Some(op.first)],
             _ => [None; 2],
         };
@@ -266,6 +294,8 @@ pub struct CpuWeights {
     weights: Vec<Weight>,
     tensors: Vec<(TensorInfo, Vec<u8>)>,
     vectors: Vectors,
+    /// How many weights and tensors are the model's own.
+    own: (usize, usize),
 }
 
 impl CpuWeights {
@@ -279,7 +309,26 @@ impl CpuWeights {
             weights: graph.weights.clone(),
             tensors: checkpoint.tensors.iter().map(room).collect::<Result<_>>()?,
             vectors: Vectors::new(graph),
+            own: (graph.weights.len(), checkpoint.tensors.len()),
         })
+    }
+
+    /// Puts the weights of these adapters, with their scales, behind the model's own, in the order of [`super::adapter::adapt`].
+    pub fn take_adapters(&mut self, adapters: &[(Rc<Adapter>, f32)]) {
+        self.weights.truncate(self.own.0);
+        self.vectors.values.truncate(self.own.0);
+        self.tensors.truncate(self.own.1);
+        for (adapter, scale) in adapters {
+            for (weight, info, bytes) in adapter.on_cpu(self.tensors.len()) {
+                self.weights.push(weight);
+                self.tensors.push((info, bytes));
+                self.vectors.values.push(Vec::new());
+            }
+            let factors = adapter.factors(*scale);
+            // The vector's place; what it is made of nobody asks.
+            self.weights.extend(self.weights.last().cloned());
+            self.vectors.values.push(factors);
+        }
     }
 
     /// Vector `weight`: `[cols]`.

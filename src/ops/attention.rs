@@ -86,6 +86,11 @@ pub struct Attention {
 }
 
 impl Attention {
+    /// Whether the kernels for CPU adapters compute it, which keep the scores of a step.
+    pub fn keeps_scores(&self) -> bool {
+        self.head_dim.is_multiple_of(4) && self.scores_are_plain()
+    }
+
     /// Whether scores are what `q · k · scale` gives.
     pub fn scores_are_plain(&self) -> bool {
         self.soft_cap == 0.0 && self.alibi == 0.0 && self.bias.is_none()
@@ -175,7 +180,7 @@ impl Attention {
         around: Around<&Rc<GpuBuffer>>,
         (q, y): (&Operand, &Operand),
     ) -> Vec<DispatchSpec> {
-        if let Some(scores) = ctx.scores.filter(|_| self.head_dim.is_multiple_of(4) && self.scores_are_plain()) {
+        if let Some(scores) = ctx.scores.filter(|_| self.keeps_scores()) {
             return self.lower_rows(ctx, label, cache, around.sinks, scores, (q, y));
         }
         let head_quads = self.head_dim.div_ceil(4);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Operand, Rows, dispatch};
 use crate::gpu::params::params;
-use crate::gpu::{DispatchSpec, KernelSpec};
+use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec};
 
 /// A function of one or two values.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -193,6 +193,31 @@ impl Function {
         let groups = params.n_quads.div_ceil(32);
         let rows = a.clone();
         vec![dispatch(label, kernel, &params, buffers, Box::new(move |s| [groups, rows.rows_of(s), 1]))]
+    }
+}
+
+/// `y[m, n] = x[m, n] · v[first + n]`: the same factors for every row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnScale {
+    /// Index of the vector in the graph.
+    pub weight: usize,
+    /// Where the factors begin in it; a multiple of 32.
+    pub first: u32,
+}
+
+impl ColumnScale {
+    /// CPU reference. `x: [rows, width]` → the same; `vector` has `first + width` values at least.
+    pub fn reference(&self, x: &Rows, vector: &[f32]) -> Rows {
+        let factors = &vector[self.first as usize..];
+        let data = x.data.chunks(x.width).flat_map(|row| row.iter().zip(factors).map(|(x, factor)| x * factor));
+        Rows { data: data.collect(), width: x.width }
+    }
+
+    /// GPU lowering: a product whose second operand is one row for all.
+    pub fn lower(&self, label: &str, vector: &Rc<GpuBuffer>, x: &Operand, y: &Operand) -> Vec<DispatchSpec> {
+        let (buffer, prepared) = (Rc::clone(vector), None);
+        let factors = Operand { buffer, stride: 0, offset: self.first, width: x.width, outputs: x.outputs, prepared };
+        Function::Mul.lower(label, x, &factors, y)
     }
 }
 

@@ -62,6 +62,8 @@ pub enum Op {
     SelectiveScan(selective_scan::SelectiveScan),
     /// RWKV-4's average.
     Wkv(wkv::Wkv),
+    /// Factors by column.
+    ColumnScale(elementwise::ColumnScale),
     /// Element by element.
     Elementwise(elementwise::Function),
     /// The rows whose logits are wanted.

@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::AbortSignal;
 
+use super::adapters::Adapters;
 use super::answer::{Answer, WasmGeneration};
 use super::js::{AbortLink, field, from_js, local_secs, to_js};
 use super::load::load;
@@ -70,6 +71,8 @@ pub(super) struct Inner {
     pub(super) turns: Turns,
     pub(super) running: RefCell<Vec<Weak<Answer>>>,
     pub(super) speeds: Cell<Speeds>,
+    pub(super) adapters: Adapters,
+    pub(super) is_unloaded: Cell<bool>,
 }
 
 pub(super) fn unloaded() -> Error {
@@ -88,7 +91,7 @@ impl Inner {
 
 /// A loaded model.
 #[wasm_bindgen]
-pub struct WasmEngine(Rc<Inner>);
+pub struct WasmEngine(pub(super) Rc<Inner>);
 
 #[wasm_bindgen]
 impl WasmEngine {
@@ -167,7 +170,8 @@ impl WasmEngine {
         };
         let options =
             if options.is_undefined() { WireGenerateOptions::default() } else { from_js("options", options)? };
-        let generation = Generation::new(&self.0.text, self.0.capacity, &input, options.read()?)?;
+        let adapters = self.0.adapters.named(&options.adapters)?;
+        let generation = Generation::new(&self.0.text, self.0.capacity, &input, options.read(adapters)?)?;
         let cancel = Cancel::new();
         let answer = Rc::new(Answer {
             inner: Rc::clone(&self.0),
@@ -186,10 +190,11 @@ impl WasmEngine {
     }
 
     /// Logits after the last id, and the largest one's id at each position. Where an encoder reads `ids`, those of an answer that
-    /// begins with `answer`.
-    pub fn logits(&self, ids: Vec<u32>, answer: Option<Vec<u32>>) -> Promise {
+    /// begins with `answer`. `adapters` as in the options of `generate`.
+    pub fn logits(&self, ids: Vec<u32>, answer: Option<Vec<u32>>, adapters: JsValue) -> Promise {
         let inner = Rc::clone(&self.0);
         future_to_promise(async move {
+            let adapters = inner.adapters.read(adapters)?;
             let _turn = inner.turns.take().await;
             let (mut top1, mut last) = (Vec::new(), Vec::new());
             let visit = |_: usize, logits: &[f32]| {
@@ -200,9 +205,12 @@ impl WasmEngine {
             };
             let start = inner.text.generation_config().decoder_start_token_id;
             let answer = answer.or(start.map(|start| vec![start]));
-            let work = async |session: &mut Session| match &answer {
-                Some(answer) => session.answer_logits(&ids, answer, &Cancel::new(), visit).await,
-                None => session.all_logits(&ids, &Cancel::new(), visit).await,
+            let work = async |session: &mut Session| {
+                session.use_adapters(&adapters).await?;
+                match &answer {
+                    Some(answer) => session.answer_logits(&ids, answer, &Cancel::new(), visit).await,
+                    None => session.all_logits(&ids, &Cancel::new(), visit).await,
+                }
             };
             inner.with_session(work).await?;
             let result = Object::new();
@@ -213,9 +221,10 @@ impl WasmEngine {
     }
 
     /// Negative log-likelihood of each id after the first.
-    pub fn nll(&self, ids: Vec<u32>) -> Promise {
+    pub fn nll(&self, ids: Vec<u32>, adapters: JsValue) -> Promise {
         let inner = Rc::clone(&self.0);
         future_to_promise(async move {
+            let adapters = inner.adapters.read(adapters)?;
             let _turn = inner.turns.take().await;
             let mut nll = Vec::new();
             let visit = |position: usize, logits: &[f32]| {
@@ -225,7 +234,11 @@ impl WasmEngine {
                     nll.push((f64::from(maximum - logits[*id as usize]) + sum.ln()) as f32);
                 }
             };
-            inner.with_session(async |session| session.all_logits(&ids, &Cancel::new(), visit).await).await?;
+            let work = async |session: &mut Session| {
+                session.use_adapters(&adapters).await?;
+                session.all_logits(&ids, &Cancel::new(), visit).await
+            };
+            inner.with_session(work).await?;
             Ok(Float32Array::from(nll.as_slice()).into())
         })
     }
@@ -270,8 +283,10 @@ impl WasmEngine {
         future_to_promise(async move {
             let running: Vec<_> = inner.running.borrow().iter().filter_map(Weak::upgrade).collect();
             running.iter().for_each(|answer| answer.cancel());
+            inner.is_unloaded.set(true);
             let _turn = inner.turns.take().await;
             drop(inner.session.borrow_mut().take());
+            inner.adapters.unload();
             Ok(JsValue::UNDEFINED)
         })
     }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 
+use super::adapters::Adapters;
 use super::engine::Inner;
 use super::js::{from_js, now_ms};
 use super::options::WireLoadOptions;
@@ -19,6 +20,7 @@ use crate::gpu::device::GpuOptions;
 use crate::ops::KvFormat;
 use crate::tune::Kernels;
 use crate::turn::Turns;
+use crate::weights::http::WebSource;
 use crate::weights::indexed_db::WebStore;
 use crate::weights::manifest::unhex;
 use crate::weights::plan::DEFAULT_CHUNK_BYTES;
@@ -30,8 +32,8 @@ pub(super) fn read_options(options: JsValue) -> Result<WireLoadOptions> {
 }
 
 /// Where the model is kept.
-pub(super) async fn store_for(options: &WireLoadOptions) -> WebStore {
-    if options.store == Some(false) {
+pub(super) async fn store_for(store: Option<bool>) -> WebStore {
+    if store == Some(false) {
         return WebStore::memory("the model is not kept, as the caller asked");
     }
     web_store().await
@@ -71,26 +73,15 @@ pub(super) fn engine_options(options: WireLoadOptions, paths: Vec<String>) -> Re
 
 pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, cancel: &Cancel) -> Result<Inner> {
     speed.tell("header");
-    let (source, options) = (source.clone(), read_options(options)?);
-    let Opened { source, name, paths } = open_source(&source, options.name.clone())?;
-    let sha256 = match &options.sha256 {
-        Some(text) => {
-            let hash = unhex(text);
-            let hash = hash.ok_or_else(|| Error::bad_argument("sha256", "sha256 must be 64 hexadecimal digits"))?;
-            vec![Some(hash)]
-        }
-        None => Vec::new(),
-    };
+    let options = read_options(options)?;
+    let opened = open_source(source, options.name.clone())?;
+    let sha256 = hash_of(options.sha256.as_deref())?;
     let gpu = match options.backend.as_deref() {
         None | Some("webgpu") => Some(Rc::new(Gpu::open(GpuOptions::default()).await?)),
         Some("reference") => None,
         Some(other) => return Err(Error::bad_argument("backend", format!("there is no backend {other:?}"))),
     };
-    let store = store_for(&options).await;
-    let paths = if source.is_none() { stored_paths(&store, &name).await? } else { paths };
-    let on_bytes = |progress| speed.bytes(progress);
-    let load_options = LoadOptions { sha256, chunk_bytes: DEFAULT_CHUNK_BYTES };
-    let files = ModelFiles::open(source, store, &name, load_options, &on_bytes, cancel).await?;
+    let (files, name, paths) = open_files(opened, sha256, options.store, speed, cancel).await?;
     let on_stage = |stage| match stage {
         Stage::Bytes(progress) => speed.bytes(progress),
         Stage::Preparing => speed.tell("compile"),
@@ -102,7 +93,7 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
     };
     let known_tuning = |formats: &str| tunings.as_ref()?.get(formats);
     let engine_options = engine_options(options, paths)?;
-    let Engine { info, text, session, tuning } =
+    let Engine { info, text, session, adaptable, tuning } =
         Engine::load(files, gpu.clone(), engine_options, &known_tuning, &on_stage, cancel).await?;
     if let (Some(tunings), Some((formats, tuning))) = (&tunings, &tuning)
         && !tuning.tried.is_empty()
@@ -119,9 +110,34 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
         gpu,
         decode_labels: session.backend().decode_labels(),
         tuning: tuning.map(|(_, tuning)| tuning),
+        adapters: Adapters::new(adaptable),
+        is_unloaded: Cell::new(false),
         session: RefCell::new(Some(session)),
         turns: Turns::default(),
         running: RefCell::default(),
         speeds: Cell::default(),
     })
+}
+
+/// A stated hash.
+pub(super) fn hash_of(sha256: Option<&str>) -> Result<Vec<Option<[u8; 32]>>> {
+    let hash = |text| unhex(text).ok_or_else(|| Error::bad_argument("sha256", "sha256 must be 64 hexadecimal digits"));
+    sha256.map(|text| hash(text).map(Some)).into_iter().collect()
+}
+
+/// Opens files, with the name that they are stored by and their paths.
+pub(super) async fn open_files(
+    opened: Opened,
+    sha256: Vec<Option<[u8; 32]>>,
+    store: Option<bool>,
+    speed: &Speed,
+    cancel: &Cancel,
+) -> Result<(ModelFiles<WebSource, WebStore>, String, Vec<String>)> {
+    let Opened { source, name, paths } = opened;
+    let store = store_for(store).await;
+    let paths = if source.is_none() { stored_paths(&store, &name).await? } else { paths };
+    let on_bytes = |progress| speed.bytes(progress);
+    let options = LoadOptions { sha256, chunk_bytes: DEFAULT_CHUNK_BYTES };
+    let files = ModelFiles::open(source, store, &name, options, &on_bytes, cancel).await?;
+    Ok((files, name, paths))
 }

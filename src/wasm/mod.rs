@@ -3,6 +3,7 @@
 
 #![cfg(target_arch = "wasm32")]
 
+mod adapters;
 mod answer;
 mod engine;
 mod inspect;

@@ -9,20 +9,37 @@ use crate::embed::{EmbedOptions, Pooling};
 use crate::error::{Error, Result};
 use crate::generate::GenerateOptions;
 use crate::sampler::SamplerOptions;
+use crate::session::AdapterUse;
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct WireLoadOptions {
     pub(super) name: Option<String>,
     pub(super) sha256: Option<String>,
+    pub(super) store: Option<bool>,
     pub(super) context: Option<u32>,
     pub(super) chat_template: Option<String>,
     pub(super) run_ahead: Option<usize>,
     pub(super) kernels: Option<String>,
     pub(super) backend: Option<String>,
     pub(super) kv_cache: Option<String>,
-    pub(super) store: Option<bool>,
     pub(super) fit: Option<String>,
+}
+
+/// How an adapter's files are kept and checked.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct WireAdapterOptions {
+    pub(super) name: Option<String>,
+    pub(super) sha256: Option<String>,
+    pub(super) store: Option<bool>,
+}
+
+/// An adapter of a request, by its number.
+#[derive(Deserialize)]
+pub(super) struct WireAdapterUse {
+    pub(super) id: u32,
+    pub(super) scale: Option<f32>,
 }
 
 #[derive(Deserialize, Default)]
@@ -42,6 +59,7 @@ pub(super) struct WireGenerateOptions {
     max_tokens: Option<f64>,
     ignore_eos: bool,
     logprobs: bool,
+    pub(super) adapters: Vec<WireAdapterUse>,
 }
 
 #[derive(Deserialize, Default)]
@@ -61,7 +79,7 @@ impl WireEmbedOptions {
 }
 
 impl WireGenerateOptions {
-    pub(super) fn read(self) -> Result<GenerateOptions> {
+    pub(super) fn read(self, adapters: Vec<AdapterUse>) -> Result<GenerateOptions> {
         let plain = SamplerOptions::default();
         let bias = |(id, bias): (&String, &f32)| {
             let id = id.parse().map_err(|_| Error::bad_argument("logitBias", format!("{id:?} is no token id")))?;
@@ -97,6 +115,7 @@ impl WireGenerateOptions {
                 .map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             ignore_eos: self.ignore_eos,
             logprobs: self.logprobs,
+            adapters,
             now_secs: Some(local_secs()),
         })
     }

@@ -171,7 +171,10 @@ export const test = base.extend<{ profile: BrowserContext; doran: Page }, { site
     const faults = await serveFaults(folder);
     const hub = await serveHub(join(ROOT, "tests/fixtures"));
     const server = await serveFiles({
-      mounts: { "/pkg/": join(ROOT, "pkg"), "/arch/": join(ROOT, "tests/fixtures/arch"), "/split/": join(ROOT, "tests/fixtures/split"), "/models/": process.env["DORAN_MODELS"] ?? join(CACHE, "models") },
+      mounts: {
+        "/pkg/": join(ROOT, "pkg"), "/arch/": join(ROOT, "tests/fixtures/arch"), "/split/": join(ROOT, "tests/fixtures/split"),
+        "/adapters/": join(ROOT, "tests/fixtures/adapters"), "/models/": process.env["DORAN_MODELS"] ?? join(CACHE, "models"),
+      },
       csp: `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ${faults.url} ${hub.url} ${hub.cdn}`,
       handle: (request: IncomingMessage, response: ServerResponse) => {
         const { pathname } = new URL(request.url ?? "/", "http://localhost");

@@ -192,6 +192,7 @@ export class WasmEngine {
   }
 
   generate(input, options) {
+    this.scaleOf(options.adapters);
     return new WasmGeneration(this, input, options);
   }
 
@@ -208,9 +209,37 @@ export class WasmEngine {
     return rows;
   }
 
-  async logits(ids, answer) {
+  adapters = new Map();
+  lastAdapter = 0;
+
+  /** Weighs nothing, changes nothing: what a request says of it comes back as the sum of its scales (`logits`). */
+  async loadAdapter(source, options, onProgress, signal) {
+    const query = source.url === undefined ? new URLSearchParams() : new URL(source.url).searchParams;
+    if (query.has("error")) fail(query.get("error"), "asked to fail", { asked: true });
+    const bytes = source.url === undefined ? source.file?.size ?? 0 : await fetchModel(source, () => undefined, signal);
+    onProgress({ phase: "ready", loadedBytes: bytes, totalBytes: bytes, fromStoreBytes: 0, bytesPerSecond: 1e6, secondsLeft: 0 });
+    const id = ++this.lastAdapter;
+    const name = options.name ?? (source.url === undefined ? source.name ?? "adapter" : new URL(source.url).pathname.split("/").pop());
+    this.adapters.set(id, name);
+    return {
+      id, name, title: null, rank: 8, bytes, targets: ["q_proj", "v_proj"], modules: 2, integrity: "unverified",
+      bytesDownloaded: source.url === undefined ? 0 : bytes, bytesFromStore: 0, warnings: [],
+    };
+  }
+
+  async unloadAdapter(id) {
+    this.adapters.delete(id);
+  }
+
+  scaleOf(adapters = []) {
+    for (const { id } of adapters) if (!this.adapters.has(id)) fail("unloaded", "the adapter was unloaded");
+    return adapters.reduce((sum, { scale }) => sum + scale, 0);
+  }
+
+  async logits(ids, answer, adapters) {
+    const scale = this.scaleOf(adapters);
     if (ids.length > this.context) fail("context_overflow", "too long", { context: this.context, needed: ids.length });
-    return { lastLogits: Float32Array.of(0.25, ids.length), top1: answer ?? ids };
+    return { lastLogits: Float32Array.of(0.25 + scale, ids.length), top1: answer ?? ids };
   }
 
   async nll(ids) {

@@ -35,6 +35,7 @@ const REPOSITORIES: Readonly<Record<string, readonly string[]>> = {
   "me/quantised": ["README.md", "tiny-F16.gguf", "tiny-Q8_0.gguf", "tiny.Q4_K_M.gguf", "mmproj-Q4_0.gguf", "tiny-Q4_0-00001-of-00002.gguf"],
   "me/folder": ["config.json", "tokenizer.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json",
     "training_args.bin", "onnx/model.safetensors"],
+  "me/adapter": ["README.md", "adapter_config.json", "adapter_model.safetensors", "tokenizer.json"],
   "me/pickled": ["config.json", "pytorch_model.bin"],
   "me/sizes": ["big-Q8_0.gguf", "big-Q6_K.gguf", "big-Q4_K_M-00001-of-00003.gguf", "big-Q4_K_M-00002-of-00003.gguf", "big-Q4_K_M-00003-of-00003.gguf",
     "big-IQ2_XS.gguf", "big-F16.gguf", "big-Q2_K.gguf", "big-Q5_0-00001-of-00002.gguf", "config.json", "model.safetensors"],

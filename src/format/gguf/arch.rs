@@ -57,6 +57,13 @@ pub(super) fn find(name: &str, mixture: bool) -> Result<&'static Arch> {
     })
 }
 
+/// The architecture that GGUF calls `name` and that a model of `model_type` is of.
+pub(super) fn of_model(name: &str, model_type: &str) -> Option<&'static Arch> {
+    // Mistral's files say that they are Llamas.
+    let model_type = if (name, model_type) == ("llama", "mistral") { "llama" } else { model_type };
+    ARCHS.iter().find(|arch| arch.gguf == name && arch.model_type == model_type)
+}
+
 /// Hyperparameters that the rest of the reader needs as numbers.
 pub(super) struct Dims {
     pub num_hidden_layers: u32,
