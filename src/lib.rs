@@ -23,6 +23,7 @@ pub mod graph;
 pub mod models;
 pub mod ops;
 pub mod quant;
+pub mod quantize;
 pub mod sampler;
 pub mod session;
 pub mod stop;

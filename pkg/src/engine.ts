@@ -50,7 +50,7 @@ export class Engine implements AsyncDisposable {
     const connection = new Connection(options);
     const { id, result } = connection.call(
       "load",
-      (callId) => ({ type: "call", id: callId, kind: "load", args: { source: wire, options: wireOptions({ ...(isHub(source) ? { name: source } : {}), ...options }) } }),
+      (callId) => ({ type: "call", id: callId, kind: "load", args: { source: wire, options: wireOptions({ ...hubName(source, options), ...options }) } }),
       { onProgress, fetch },
     );
     try {
@@ -232,7 +232,7 @@ function wireSource(source: ModelSource, options: LoadOptions): WireSource {
   throw new DoranError("bad_argument", "a model is a URL, a File or Blob, the name of a stored model, { stored } or { files }", { argument: "source" });
 }
 
-function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels }: LoadOptions): WireLoadOptions {
+function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels, quantize }: LoadOptions): WireLoadOptions {
   return {
     ...(name === undefined ? {} : { name }),
     ...(sha256 === undefined ? {} : { sha256 }),
@@ -243,7 +243,14 @@ function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, st
     ...(store === undefined ? {} : { store }),
     ...(runAhead === undefined ? {} : { runAhead }),
     ...(kernels === undefined ? {} : { kernels }),
+    ...(quantize === undefined ? {} : { quantize }),
   };
+}
+
+/** The name that a model of the hub is stored by, unless the caller names one: quantised otherwise, it is another model. */
+function hubName(source: ModelSource, { quantize }: LoadOptions): { name?: string } {
+  if (!isHub(source)) return {};
+  return { name: quantize === undefined ? source : `${source}#${quantize}` };
 }
 
 function toIds(ids: Uint32Array | readonly number[]): Uint32Array {

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::gpu::device::GpuOptions;
 use crate::ops::KvFormat;
+use crate::quantize::Quantize;
 use crate::tune::Kernels;
 use crate::turn::Turns;
 use crate::weights::indexed_db::WebStore;
@@ -28,7 +29,12 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
     speed.tell("header");
     let options: WireLoadOptions =
         if options.is_undefined() { WireLoadOptions::default() } else { from_js("options", options)? };
-    let Opened { source, name, paths } = open_source(source, options.name)?;
+    let quantize = options.quantize.as_deref().map(Quantize::named).transpose()?;
+    if quantize.is_some() && options.sha256.is_some() {
+        let message = "what is stored of a quantised model is no published file; leave out `sha256` or `quantize`";
+        return Err(Error::bad_argument("sha256", message));
+    }
+    let Opened { source, name, paths } = open_source(source, options.name, quantize)?;
     let sha256 = match &options.sha256 {
         Some(text) => {
             let hash = unhex(text);

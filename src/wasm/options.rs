@@ -22,6 +22,7 @@ pub(super) struct WireLoadOptions {
     pub(super) backend: Option<String>,
     pub(super) kv_cache: Option<String>,
     pub(super) store: Option<bool>,
+    pub(super) quantize: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
