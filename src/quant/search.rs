@@ -9,7 +9,7 @@ const STEPS: i32 = 10;
 
 /// The value of the largest magnitude, the first of several.
 pub(super) fn largest(values: &[f32]) -> f32 {
-    values.iter().fold(0.0f32, |most, w| if w.abs() > most.abs() { *w } else { most })
+    values.iter().copied().reduce(|most, w| if w.abs() > most.abs() { w } else { most }).unwrap_or(0.0)
 }
 
 /// The scale by which the largest of 32 weights becomes `−HALF`, and codes `0..2 · HALF`, where `HALF` stands for 0.
@@ -56,8 +56,9 @@ pub(super) fn scale<const HALF: i32>(weights: &[f32]) -> f32 {
 /// The scale and minimum, neither below 0, for codes in `0..=MOST` that make `Σ v (w − scale · code + minimum)²` least, where
 /// a weight counts `v = √mean(w²) + |w|`.
 pub(super) fn scale_and_minimum<const MOST: i32>(weights: &[f32]) -> (f32, f32) {
-    // The range always has 0 in it: minima are stored without a sign.
-    let (low, high) = weights.iter().fold((0.0f32, 0.0f32), |(low, high), w| (low.min(*w), high.max(*w)));
+    // Minima are stored without their sign, so none is above 0.
+    let low = weights.iter().copied().fold(0.0, f32::min);
+    let high = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let range = high - low;
     if range == 0.0 || !range.is_finite() {
         return (range, -low);

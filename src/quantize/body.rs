@@ -39,7 +39,9 @@ impl<S: ByteSource> Quantizing<S> {
                 None => {
                     let until = self.end.min(layout.header.len() as u64) as usize;
                     let rest = layout.header.get(self.at as usize..until);
-                    Some(S::Bytes::from_vec(rest.ok_or_else(|| Error::internal("a gap in a quantised file"))?.to_vec())?)
+                    Some(S::Bytes::from_vec(
+                        rest.ok_or_else(|| Error::internal("a gap in a quantised file"))?.to_vec(),
+                    )?)
                 }
                 Some(segment) => match segment.change {
                     None => Some(self.copy(segment).await?),

@@ -122,7 +122,8 @@ impl<S: ByteSource> QuantizedSource<S> {
     /// `bad_argument` where they are no such folder: a GGUF file has its formats already.
     pub fn new(source: S, paths: &[String], quantize: Quantize, roles: Roles) -> Result<Self> {
         if !paths.iter().any(|path| path == "config.json") || !paths.iter().any(|path| is_weights(path)) {
-            let message = "only the safetensors files of a folder with a config.json can be quantised; leave `quantize` out";
+            let message =
+                "only the safetensors files of a folder with a config.json can be quantised; leave `quantize` out";
             return Err(Error::bad_argument("quantize", message));
         }
         let plan = Plan { quantize, paths: paths.to_vec(), roles, layouts: RefCell::default() };
@@ -149,7 +150,8 @@ impl<S: ByteSource> QuantizedSource<S> {
         let (mut config, mut headers, mut tensors) = (String::new(), Vec::new(), Vec::new());
         for (file, path) in plan.paths.iter().enumerate() {
             if path == "config.json" {
-                let bytes = self.prefix(file, CONFIG_BYTES_MAX).await?;
+                let mut bytes = Vec::new();
+                extend(&mut Tap::new(&self.upstream, file), &mut bytes, CONFIG_BYTES_MAX).await?;
                 config = String::from_utf8(bytes).map_err(|_| Error::bad_file("config.json is no UTF-8 text"))?;
             }
             if is_weights(path) {
@@ -177,9 +179,9 @@ impl<S: ByteSource> QuantizedSource<S> {
 
     /// A safetensors file's header with its length field, and its tensors.
     async fn header(&self, file: usize) -> Result<(Vec<u8>, Vec<TensorInfo>)> {
-        let mut wanted = 8;
+        let (mut tap, mut prefix, mut wanted) = (Tap::new(&self.upstream, file), Vec::new(), 8);
         loop {
-            let prefix = self.prefix(file, wanted).await?;
+            extend(&mut tap, &mut prefix, wanted).await?;
             let size = self.upstream.size(file).unwrap_or(0);
             match safetensors::parse(&prefix, size, file)? {
                 safetensors::Parsed::Done(tensors) => return Ok((prefix, tensors)),
@@ -188,23 +190,21 @@ impl<S: ByteSource> QuantizedSource<S> {
             }
         }
     }
+}
 
-    /// The first bytes of a file, as it is.
-    async fn prefix(&self, file: usize, n_bytes: u64) -> Result<Vec<u8>> {
-        let mut tap = Tap::new(&self.upstream, file);
-        let mut prefix = Vec::new();
-        let mut trusted = true;
-        loop {
-            match tap.next(prefix.len() as u64, n_bytes, n_bytes).await {
-                Ok(Some(piece)) => prefix.extend(piece.to_vec()),
-                Ok(None) => return Ok(prefix),
-                // Ranges were answered falsely: from now on the file is read from its first byte.
-                Err(error) if trusted && error.data().contains_key("lie") => {
-                    trusted = false;
-                    prefix.clear();
-                }
-                Err(error) => return Err(error),
+/// Reads a file's first bytes until there are `n_bytes`, or all.
+async fn extend<S: ByteSource>(tap: &mut Tap<S>, prefix: &mut Vec<u8>, n_bytes: u64) -> Result<()> {
+    let mut trusted = true;
+    loop {
+        match tap.next(prefix.len() as u64, n_bytes, n_bytes).await {
+            Ok(Some(piece)) => prefix.extend(piece.to_vec()),
+            Ok(None) => return Ok(()),
+            // Ranges were answered falsely: from now on the file is read from its first byte.
+            Err(error) if trusted && error.data().contains_key("lie") => {
+                trusted = false;
+                prefix.clear();
             }
+            Err(error) => return Err(error),
         }
     }
 }

@@ -27,12 +27,7 @@ pub(super) struct WireFile {
 }
 
 /// The files of a folder, all by address or all picked.
-fn open_folder(
-    source: &JsValue,
-    files: JsValue,
-    name: Option<String>,
-    quantize: Option<Quantize>,
-) -> Result<Opened> {
+fn open_folder(source: &JsValue, files: JsValue, name: Option<String>, quantize: Option<Quantize>) -> Result<Opened> {
     let files: Vec<WireFile> = from_js("source", files)?;
     let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
     let urls: Option<Vec<String>> = files.iter().map(|file| file.url.clone()).collect();

@@ -69,10 +69,14 @@ impl<S: ByteSource> Tap<S> {
     /// `Network`, after all tries. If it says that ranges cannot be trusted, pieces that came before it may be wrong.
     pub async fn next(&mut self, pos: u64, limit: u64, end: u64) -> Result<Option<S::Bytes>> {
         let Upstream { source, remotes, counts } = &*self.upstream;
+        let size = self.upstream.size(self.file).unwrap_or(u64::MAX);
+        if pos >= size {
+            return Ok(None);
+        }
         let meter = Meter::new(counts, 0, &|_| {});
         let mut reader = Reader::new(source, self.file, &remotes[self.file], &meter);
         reader.resume(self.open.take());
-        reader.seek(pos, end);
+        reader.seek(pos, end.min(size));
         let piece = reader.next(limit).await;
         if let Err(error) = &piece {
             reader.distrusts(error);
