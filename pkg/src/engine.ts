@@ -50,7 +50,7 @@ export class Engine implements AsyncDisposable {
     const connection = new Connection(options);
     const { id, result } = connection.call(
       "load",
-      (callId) => ({ type: "call", id: callId, kind: "load", args: { source: wire, options: wireOptions({ ...hubName(source, options), ...options }) } }),
+      (callId) => ({ type: "call", id: callId, kind: "load", args: { source: wire, options: wireOptions({ ...options, ...(isHub(source) ? { name: hubName(source, options) } : {}) }) } }),
       { onProgress, fetch },
     );
     try {
@@ -205,7 +205,7 @@ async function fromHub(source: string, options: LoadOptions): Promise<ModelSourc
   try {
     return await hubSource(source, options);
   } catch (thrown) {
-    const name = options.name ?? source;
+    const name = hubName(source, options);
     const unreachable = thrown instanceof DoranError && thrown.code === "network" && thrown.data["status"] === undefined;
     if (unreachable && (await storage.list()).some((model) => model.name === name && model.complete)) return { stored: name };
     throw thrown;
@@ -248,9 +248,8 @@ function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, st
 }
 
 /** The name that a model of the hub is stored by, unless the caller names one: quantised otherwise, it is another model. */
-function hubName(source: ModelSource, { quantize }: LoadOptions): { name?: string } {
-  if (!isHub(source)) return {};
-  return { name: quantize === undefined ? source : `${source}#${quantize}` };
+function hubName(source: string, { name, quantize }: LoadOptions): string {
+  return name ?? (quantize === undefined ? source : `${source}#${quantize}`);
 }
 
 function toIds(ids: Uint32Array | readonly number[]): Uint32Array {

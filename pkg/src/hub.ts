@@ -31,7 +31,7 @@ export function isHub(source: ModelSource): source is string {
  * Rejects with `bad_argument` for what is no such name, `unsupported` if the repository holds no weights that doran reads, or
  * `network` (with `data.status`) if the hub answers with an error.
  */
-export async function hubSource(source: string, { headers, fetch = globalThis.fetch, hub = HUB, signal }: LoadOptions): Promise<ModelSource> {
+export async function hubSource(source: string, { headers, fetch = globalThis.fetch, hub = HUB, signal, quantize }: LoadOptions): Promise<ModelSource> {
   const [, repository, revision = "main", file] = /^hf:([^/@]+\/[^/@]+)(?:@([^/]+))?(?:\/(.+))?$/.exec(source) ?? [];
   if (repository === undefined) {
     throw new DoranError("bad_argument", `${source} is not of the form hf:owner/name[@revision][/file]`, { argument: "source" });
@@ -51,11 +51,13 @@ export async function hubSource(source: string, { headers, fetch = globalThis.fe
   if (!Array.isArray(siblings)) throw new DoranError("network", `the hub did not list the files of ${repository}`, { url });
   const paths = siblings.map((one: unknown) => (isRecord(one) ? one["rfilename"] : undefined)).filter((path) => typeof path === "string");
   const commit = typeof sha === "string" ? sha : revision;
-  const gguf = chosenGguf(paths);
+  // What is to be quantised is a folder's weights.
+  const gguf = quantize === undefined ? chosenGguf(paths) : undefined;
   if (gguf !== undefined) return new URL(at(commit, gguf));
   const files = folderFiles(paths);
   if (files.length === 0) {
-    throw new DoranError("unsupported", `${repository} holds neither a GGUF file nor config.json with safetensors`, { what: "repository", files: paths.length });
+    const wanted = quantize === undefined ? "neither a GGUF file nor config.json with safetensors" : "no config.json with safetensors that could be quantised";
+    throw new DoranError("unsupported", `${repository} holds ${wanted}`, { what: "repository", files: paths.length });
   }
   return { files: files.map((path) => ({ path, url: at(commit, path) })) };
 }

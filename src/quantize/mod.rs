@@ -65,6 +65,11 @@ impl Quantize {
         }
     }
 
+    /// Whether a stored file with this address was quantised to this.
+    pub fn is_in(self, url: &str) -> bool {
+        url.contains(&format!("#quantize={}.", self.name()))
+    }
+
     /// The format of a tensor with rows of `cols` weights: the first that divides a row into whole blocks, as llama.cpp falls
     /// back too; `None` where it stays as it is.
     pub fn format(self, role: Role, cols: u64) -> Option<Format> {

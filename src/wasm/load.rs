@@ -66,7 +66,7 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
     } else {
         web_store().await
     };
-    let paths = if source.is_none() { stored_paths(&store, &name).await? } else { paths };
+    let paths = if source.is_none() { stored_paths(&store, &name, quantize).await? } else { paths };
     let on_bytes = |progress| speed.bytes(progress);
     let load_options = LoadOptions { sha256, chunk_bytes: DEFAULT_CHUNK_BYTES };
     let files = ModelFiles::open(source, store, &name, load_options, &on_bytes, cancel).await?;

@@ -65,13 +65,12 @@ pub(super) fn open_source(source: &JsValue, name: Option<String>, quantize: Opti
     if let Some(files) = field(source, "files") {
         return open_folder(source, files, name, quantize);
     }
-    if quantize.is_some() {
-        let message = "only the files of a safetensors folder can be quantised: a GGUF file has its formats, and a stored \
-                       model stays as it was stored; leave `quantize` out";
-        return Err(Error::bad_argument("quantize", message));
-    }
     if let Some(stored) = field(source, "stored").and_then(|name| name.as_string()) {
         return Ok(Opened { source: None, name: stored, paths: Vec::new() });
+    }
+    if quantize.is_some() {
+        let message = "only the files of a safetensors folder can be quantised: a GGUF file has its formats; leave `quantize` out";
+        return Err(Error::bad_argument("quantize", message));
     }
     if let Some(file) = field(source, "file") {
         let blob: Blob = file.dyn_into().map_err(|_| Error::bad_argument("source", "the source is no File or Blob"))?;
