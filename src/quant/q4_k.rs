@@ -63,7 +63,7 @@ fn quantize(weights: &[f32], out: &mut [u8]) {
         let (scale, minimum) = sub_scales(out, s);
         let per_scale = inverse(scale);
         for (i, w) in sub_block.iter().enumerate() {
-            let code = ((w + minimum) * per_scale).round().clamp(0.0, 15.0) as u8;
+            let code = search::nearest(((w + minimum) * per_scale).clamp(0.0, 15.0)) as u8;
             out[16 + s / 2 * 32 + i] |= code << (s % 2 * 4);
         }
     }

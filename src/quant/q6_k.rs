@@ -40,7 +40,7 @@ fn quantize(weights: &[f32], out: &mut [u8]) {
         out[192 + n] = scale as u8;
         let per_scale = inverse(d * f32::from(scale));
         for (i, w) in sixteen.iter().enumerate() {
-            let code = ((w * per_scale).round().clamp(-32.0, 31.0) + 32.0) as u8;
+            let code = (search::nearest((w * per_scale).clamp(-32.0, 31.0)) + 32.0) as u8;
             let at = n * 16 + i;
             let (h, t, i) = (at / 128, at / 32 % 4, at % 32);
             out[h * 64 + t % 2 * 32 + i] |= (code & 15) << (t / 2 * 4);

@@ -38,7 +38,8 @@ pub(super) async fn stored_paths(store: &WebStore, name: &str, quantize: Option<
         && !files.is_empty()
         && !files.iter().any(|file| quantize.is_in(&file.url))
     {
-        let message = format!("{name:?} is not stored in {}; leave `quantize` out, or give its source", quantize.name());
+        let message =
+            format!("{name:?} is not stored in {}; leave `quantize` out, or give its source", quantize.name());
         return Err(Error::bad_argument("quantize", message));
     }
     let path = |url: &str| {

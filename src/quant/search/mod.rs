@@ -7,6 +7,13 @@
 /// Steps to either side of the plain divisor that a search tries.
 const STEPS: i32 = 10;
 
+/// The nearest whole number, for magnitudes below 2²²: adding 1.5 · 2²³ leaves no room for a fraction. `round` is a call on many
+/// machines, and a search rounds each weight twenty times.
+pub(super) fn nearest(x: f32) -> f32 {
+    const NO_FRACTION: f32 = 12_582_912.0;
+    x + NO_FRACTION - NO_FRACTION
+}
+
 /// The value of the largest magnitude, the first of several.
 pub(super) fn largest(values: &[f32]) -> f32 {
     values.iter().copied().reduce(|most, w| if w.abs() > most.abs() { w } else { most }).unwrap_or(0.0)
@@ -38,7 +45,7 @@ pub(super) fn scale<const HALF: i32>(weights: &[f32]) -> f32 {
         let per_scale = (low + 0.1 * step as f32) / largest;
         let (mut along, mut square) = (0.0f32, 0.0f32);
         for w in weights {
-            let code = (w * per_scale).round().clamp(low, high);
+            let code = nearest(w * per_scale).clamp(low, high);
             // Relative to the largest, so that no sum leaves f32's range.
             let w = w / largest;
             along += w * w * w * code;
@@ -72,7 +79,7 @@ pub(super) fn scale_and_minimum<const MOST: i32>(weights: &[f32]) -> (f32, f32) 
         // Sums for the fit of `w ≈ a · code + b`, in units of the range.
         let [mut n, mut c, mut cc, mut w1, mut wc, mut ww] = [0.0f32; 6];
         for w in weights {
-            let code = ((w - low) * per_scale).round().clamp(0.0, most);
+            let code = nearest((w - low) * per_scale).clamp(0.0, most);
             let w = w * per_range;
             let v = mean + w.abs();
             n += v;
