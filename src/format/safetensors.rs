@@ -43,8 +43,8 @@ pub enum Parsed {
 ///
 /// # Errors
 /// [`crate::ErrorKind::BadFile`] for a header that breaks the format's rules or is longer than [`HEADER_BYTES_MAX`];
-/// [`crate::ErrorKind::Unsupported`] (data: `what`) for a dtype other than F32, F16 and BF16, but bytes that are
-/// MXFP4.
+/// [`crate::ErrorKind::Unsupported`] (data: `what`) for a dtype other than F32, F16, BF16 and those of
+/// [`QUANTISED`], but bytes that are MXFP4.
 pub fn parse(prefix: &[u8], file_bytes: u64, file: usize) -> Result<Parsed> {
     const LENGTH_BYTES: u64 = 8;
     if file_bytes < LENGTH_BYTES {

@@ -14,8 +14,8 @@ const WINDOW = 512;
 const ALLOWED = { q8_0: 1.005, q6_k: 1.02, q4_k: 1.25, q4_0: 1.35 };
 /** How much larger than that of llama.cpp's Q4_0. */
 const ALLOWED_Q4_0 = 1.01;
-/** How much smaller what is stored must be than in F16. */
-const SMALLER = { q8_0: 0.54, q6_k: 0.54, q4_k: 0.41, q4_0: 0.36 };
+/** What the weights may take on the GPU, of what they take in F16: scales are words there, so some more than in a file. */
+const GPU_SHARE = { q8_0: 0.58, q6_k: 0.57, q4_k: 0.42, q4_0: 0.39 };
 const FOLDER = "smollm2-variants";
 
 const perplexity = (rows) => Math.exp(rows.flat().reduce((sum, x) => sum + x, 0) / rows.flat().length);
@@ -55,7 +55,8 @@ export async function run({ build, log, state, save }) {
     const ratio = found[kind] / found.f16;
     report.check(`${kind} against F16`, ratio <= allowed, `${ratio}`);
     report.check(`${kind} is read whole`, loads[kind]?.bytes_downloaded >= real);
-    report.check(`${kind} is smaller`, loads[kind]?.gpu_bytes < loads.f16.gpu_bytes * (SMALLER[kind] + 0.15), `${loads[kind]?.gpu_bytes} of ${loads.f16.gpu_bytes}`);
+    const saved = (loads.f16?.gpu_bytes - loads[kind]?.gpu_bytes) / real;
+    report.check(`${kind} is smaller`, saved >= 1 - GPU_SHARE[kind], `${saved} of the weights' bytes are saved`);
     report.check(`${kind} passes through the heap in windows`, loads[kind]?.peak_wasm_bytes_grown - loads[kind]?.tokenizer_bytes <= 32 << 20, `${loads[kind]?.peak_wasm_bytes_grown}`);
   }
   const ratio = found.q4_0 / found["llama.cpp Q4_0"];
