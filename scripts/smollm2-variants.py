@@ -3,7 +3,7 @@
 usage: python scripts/smollm2-variants.py <SmolLM2-135M-Instruct.Q4_1.gguf> <folder> <name>...
        (needs numpy, gguf and llama-cpp-python 0.3.36 from PyPI; the last brings llama.cpp 0c1e57098)
 
-A name is one of llama.cpp's file types (F32, F16, Q4_0, Q4_K_M, …), whose file is `smollm2-<name>.gguf`: llama.cpp's own
+A name is one of llama.cpp's file types (F32, F16, Q4_0, Q4_K_M, …; with `-pure`, all matrices in one type), whose file is `smollm2-<name>.gguf`: llama.cpp's own
 `llama_model_quantize` of the F32 dequantisation. `f16` is a Hugging Face folder `smollm2-f16` with the same weights in F16.
 What is there is not made again.
 """
@@ -24,7 +24,8 @@ def variant(source, folder, name):
         return to
     base = source if name == "F32" else variant(source, folder, "F32")
     params = llama_cpp.llama_model_quantize_default_params()
-    params.ftype, params.allow_requantize, params.nthread = FILE_TYPES[name], True, 1
+    params.ftype, params.allow_requantize, params.nthread = FILE_TYPES[name.removesuffix("-pure")], True, 1
+    params.pure = name.endswith("-pure")
     if llama_cpp.llama_model_quantize(base.encode(), f"{to}.part".encode(), ctypes.byref(params)) != 0:
         sys.exit(f"llama.cpp does not make {name}")
     os.rename(f"{to}.part", to)
