@@ -1,10 +1,14 @@
 //! A loaded model: its text side (tokenizer, chat template) and its sequence on a backend. Everything here runs natively
 //! and in wasm alike.
 
+mod roles;
+
 use std::rc::Rc;
 
 use futures_util::future::try_join;
 use serde::Serialize;
+
+pub use roles::roles;
 
 use crate::adapter::{AdapterBase, AdapterInfo};
 use crate::backend::{Adapter, Backend, Kind, PlannedModel, kv_format};

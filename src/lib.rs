@@ -27,6 +27,7 @@ pub mod inspect;
 pub mod models;
 pub mod ops;
 pub mod quant;
+pub mod quantize;
 pub mod sampler;
 pub mod session;
 pub mod stop;

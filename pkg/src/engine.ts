@@ -282,7 +282,7 @@ function wireSource(source: ModelSource, options: LoadOptions): WireSource {
   throw new DoranError("bad_argument", "a model is a URL, a File or Blob, the name of a stored model, { stored } or { files }", { argument: "source" });
 }
 
-function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels, fit }: LoadOptions): WireLoadOptions {
+function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels, fit, quantize }: LoadOptions): WireLoadOptions {
   return {
     ...(name === undefined ? {} : { name }),
     ...(sha256 === undefined ? {} : { sha256 }),
@@ -294,6 +294,7 @@ function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, st
     ...(runAhead === undefined ? {} : { runAhead }),
     ...(kernels === undefined ? {} : { kernels }),
     ...(fit === undefined ? {} : { fit }),
+    ...(quantize === undefined ? {} : { quantize }),
   };
 }
 

@@ -15,6 +15,9 @@ const FOLDER = new Set([
   "chat_template.jinja", "model.safetensors.index.json", "1_Pooling/config.json",
 ]);
 
+/** What a repository is asked for; a folder is a model of safetensors files. */
+export type Wanted = "model" | "folder" | "adapter";
+
 /** What PEFT saves of an adapter. */
 const ADAPTER = ["adapter_config.json", "adapter_model.safetensors"];
 
@@ -36,7 +39,7 @@ export interface HubOffer {
  */
 export async function hubOffers(
   { address, hub = HUB, headers }: { readonly address: string; readonly hub?: string; readonly headers: WireHeaders },
-  { fetch, signal, what }: { readonly fetch: HubFetch; readonly signal: AbortSignal; readonly what: "model" | "adapter" },
+  { fetch, signal, what }: { readonly fetch: HubFetch; readonly signal: AbortSignal; readonly what: Wanted },
 ): Promise<readonly HubOffer[]> {
   const [, repository, revision = "main", file] = /^hf:([^/@]+\/[^/@]+)(?:@([^/]+))?(?:\/(.+))?$/.exec(address) ?? [];
   if (repository === undefined) {
@@ -63,14 +66,15 @@ export async function hubOffers(
     bytes: own.reduce<number | null>((total, one) => (total === null ? null : add(total, sizes.get(one))), 0),
     files: own.map((one) => ({ path: one, url: at(commit, one) })),
   });
-  const sets = ggufSets(paths).filter(({ path, complete }) => complete && isReadable(path));
+  const sets = what === "folder" ? [] : ggufSets(paths).filter(({ path, complete }) => complete && isReadable(path));
   const found = byPreference(sets).map(({ path, parts }) => offer(path, parts));
   const files = what === "adapter" ? adapterFiles(paths) : folderFiles(paths);
   const weights = files.find((path) => path.endsWith(".safetensors"));
   if (weights !== undefined) found.push(offer(weights, files));
   if (found.length === 0) {
-    const wanted = what === "adapter" ? ADAPTER.join(" with ") : "config.json with safetensors";
-    throw new DoranError("unsupported", `${repository} holds neither a GGUF file that doran reads nor ${wanted}`, { what: "repository", files: paths.length });
+    const folder = what === "adapter" ? ADAPTER.join(" with ") : "config.json with safetensors";
+    const none = what === "folder" ? `no ${folder} that could be quantised` : `neither a GGUF file that doran reads nor ${folder}`;
+    throw new DoranError("unsupported", `${repository} holds ${none}`, { what: "repository", files: paths.length });
   }
   return found;
 }

@@ -1,9 +1,10 @@
 /** What a source offers to load: one model, or several to choose from. Runs in the worker. */
 import { DoranError } from "./errors.js";
 import { byPreference, formatOf, ggufSets, isReadable, partUrls } from "./gguf-files.js";
-import { hubOffers, type HubFetch } from "./hub.js";
+import { hubOffers, type HubFetch, type Wanted } from "./hub.js";
 import type { Candidate } from "./inspection.js";
 import type { PlainSource, WireSource } from "./protocol.js";
+import type { Quantize } from "./types.js";
 
 /** A model that can be loaded. */
 export interface Offer extends Candidate {
@@ -15,7 +16,9 @@ export interface Offer extends Candidate {
 /** What is needed to ask the hub. */
 export interface Asking {
   /** What a repository is asked for. */
-  readonly what: "model" | "adapter";
+  readonly what: Wanted;
+  /** What weights are quantised to. */
+  readonly quantize?: Quantize | undefined;
   readonly fetch: HubFetch;
   readonly signal: AbortSignal;
   /** Whether a model of this name is stored completely. */
@@ -40,13 +43,15 @@ async function found(source: WireSource, name: string | undefined, asking: Askin
   switch (source.kind) {
     case "hub": {
       const { address, headers, proxyFetch } = source;
-      const offered = await fromHub(source, name ?? address, asking);
-      if (offered === undefined) return [one(address, null, { kind: "stored", name: name ?? address })];
+      // Quantised otherwise, it is another model.
+      const called = asking.quantize === undefined ? address : `${address}#${asking.quantize}`;
+      const offered = await fromHub(source, name ?? called, asking);
+      if (offered === undefined) return [one(address, null, { kind: "stored", name: name ?? called })];
       return offered.map(({ path, bytes, files }) => {
         const [first] = files;
         const single = files.length === 1 && first !== undefined && !first.path.endsWith(".safetensors");
         const offer = single ? byUrl({ kind: "url", url: first.url, headers, proxyFetch }) : one(path, bytes, { kind: "files", files, headers, proxyFetch });
-        return { ...offer, path, bytes, name: address };
+        return { ...offer, path, bytes, name: called };
       });
     }
     case "url":

@@ -87,6 +87,13 @@ export interface LoadOptions extends AssetOptions {
   readonly name?: string;
   /** Keep the model in the browser's storage; the default is `true`. */
   readonly store?: boolean;
+  /**
+   * Quantises the weights of a safetensors folder while they arrive: the browser keeps, and the GPU gets, the smaller ones. The
+   * model is stored by a name of its own (`…#q4_k`), and loads from storage without the network. Rejects with `bad_argument` for a
+   * GGUF file, which is quantised or not as it was made, for a model that is stored otherwise, and together with `sha256`; with
+   * `non_finite` (data: `tensor`) where a weight is no number or too large.
+   */
+  readonly quantize?: Quantize;
   /** `"reference"` computes slowly and plainly on the CPU, to check the GPU by. */
   readonly backend?: Backend;
   /** The precision of the KV cache; `"auto"` is f16. */
@@ -111,6 +118,13 @@ export interface LoadOptions extends AssetOptions {
   readonly acceptLicense?: boolean;
 }
 
+/**
+ * What matrices are quantised to: `"q8_0"` takes 8.5 bits a weight, `"q6_k"` 6.6, `"q4_0"` and `"q4_k"` 4.5. With the last two, the
+ * matrix that gives the logits takes `"q6_k"`. Rows that are no multiple of 256 weights take `"q8_0"` for `"q6_k"` and five bits
+ * (5.5 a weight) for `"q4_k"`; rows that are no multiple of 32 stay as they are, as do norms, biases, routers of experts,
+ * convolutions, and matrices that are stored by columns (GPT-2's).
+ */
+export type Quantize = "q8_0" | "q6_k" | "q4_0" | "q4_k";
 /** What computes. */
 export type Backend = "webgpu" | "reference";
 /** How keys and values are kept. */

@@ -85,7 +85,8 @@ function asking(id: number, wire: WireSource, signal: AbortSignal): Omit<Asking,
 
 /** What a call's source offers, and how to look at one of the models. */
 async function offered(id: number, { source: wire, options }: Args<"load">, signal: AbortSignal): Promise<{ offers: readonly [Offer, ...Offer[]]; look: LookAt }> {
-  const offers = await offersOf(wire, options.name, { ...asking(id, wire, signal), what: "model" });
+  const { quantize } = options;
+  const offers = await offersOf(wire, options.name, { ...asking(id, wire, signal), what: quantize === undefined ? "model" : "folder", quantize });
   return { offers, look: (offer, stepsDown) => inspectModel(source(offer.source, id), named(offer, options, stepsDown), signal) };
 }
 

@@ -20,6 +20,15 @@ pub const HEADER_BYTES_MAX: u64 = 32 << 20;
 /// Most tensors of one file.
 const TENSORS_MAX: usize = 1 << 16;
 
+/// Block formats that are known here as dtypes by ggml's names, a doran extension: files that a quantised load stores have them
+/// (`src/quantize/`). Rows are whole blocks, and a tensor ends at a multiple of four bytes, padded with zeros.
+pub const QUANTISED: [Format; 5] = [Format::Q4_0, Format::Q5_0, Format::Q8_0, Format::Q4_K, Format::Q6_K];
+
+/// Bytes that `n_bytes` of blocks take in a file; `None` if no file can hold them.
+pub fn padded_bytes(n_bytes: u64) -> Option<u64> {
+    n_bytes.checked_next_multiple_of(4)
+}
+
 /// What a prefix of a file gave.
 #[derive(Debug)]
 pub enum Parsed {
@@ -34,8 +43,8 @@ pub enum Parsed {
 ///
 /// # Errors
 /// [`crate::ErrorKind::BadFile`] for a header that breaks the format's rules or is longer than [`HEADER_BYTES_MAX`];
-/// [`crate::ErrorKind::Unsupported`] (data: `what`) for a dtype other than F32, F16 and BF16, but bytes that are
-/// MXFP4.
+/// [`crate::ErrorKind::Unsupported`] (data: `what`) for a dtype other than F32, F16, BF16 and those of
+/// [`QUANTISED`], but bytes that are MXFP4.
 pub fn parse(prefix: &[u8], file_bytes: u64, file: usize) -> Result<Parsed> {
     const LENGTH_BYTES: u64 = 8;
     if file_bytes < LENGTH_BYTES {
@@ -60,6 +69,7 @@ pub fn parse(prefix: &[u8], file_bytes: u64, file: usize) -> Result<Parsed> {
     let header: Header = serde_json::from_slice(header).map_err(|e| bad(format!("the header: {e}")))?;
 
     let mut tensors = Vec::with_capacity(header.0.len());
+    let mut covered = 0u64;
     for (name, Entry { dtype, shape, data_offsets: (start, end) }) in header.0 {
         let bad = |what: &str| bad(format!("tensor {name:?} {what}")).with("tensor", name.as_str());
         let (format, value_bytes) = match dtype.as_str() {
@@ -71,13 +81,13 @@ pub fn parse(prefix: &[u8], file_bytes: u64, file: usize) -> Result<Parsed> {
             "BF16" => (Format::BF16, None),
             // Of no weights: see below.
             "I64" if is_count(&name) => (Format::F32, Some(8)),
-            other => {
-                return Err(Error::unsupported(
-                    other,
-                    format!("tensor {name:?} is stored as {other}, which cannot be read"),
-                )
-                .with("tensor", name.as_str()));
-            }
+            other => match QUANTISED.into_iter().find(|format| format.spec().name == other) {
+                Some(format) => (format, None),
+                None => {
+                    let message = format!("tensor {name:?} is stored as {other}, which cannot be read");
+                    return Err(Error::unsupported(other, message).with("tensor", name.as_str()));
+                }
+            },
         };
         if shape.len() > 4 || shape.contains(&0) {
             return Err(bad("must have at most 4 dimensions, none of them 0"));
@@ -86,24 +96,32 @@ pub fn parse(prefix: &[u8], file_bytes: u64, file: usize) -> Result<Parsed> {
         if format == Format::MXFP4_CODES {
             shape.pop();
         }
+        if QUANTISED.contains(&format) {
+            // The header has the shape of the weights.
+            match shape.last_mut().filter(|last| last.is_multiple_of(format.block_weights())) {
+                Some(last) => *last /= format.block_weights(),
+                None => return Err(bad("has rows that are no whole number of blocks")),
+            }
+        }
         let block_bytes = value_bytes.unwrap_or(format.block_bytes());
         let n_bytes = shape.iter().try_fold(block_bytes, |product, dim| product.checked_mul(*dim));
         let n_bytes = n_bytes.ok_or_else(|| bad("has more weights than a file can hold"))?;
         if let Some(last) = shape.last_mut() {
             *last = last.checked_mul(format.block_weights()).ok_or_else(|| bad("is too large"))?;
         }
-        if start.checked_add(n_bytes) != Some(end) {
+        let padded = if QUANTISED.contains(&format) { padded_bytes(n_bytes) } else { Some(n_bytes) };
+        if padded.and_then(|bytes| start.checked_add(bytes)) != Some(end) {
             return Err(bad("has another length than its dtype and shape say"));
         }
         if end > file_bytes - data_start {
             return Err(bad("goes past the end of the file: it is corrupted or incomplete"));
         }
         let offset = data_start + start;
+        covered = covered.saturating_add(end - start);
         tensors.push(TensorInfo { name, file, offset, n_bytes, shape, format, row_map: RowMap::Identity });
     }
     super::check_overlap(&tensors)?;
     // Without overlaps, and inside the file, they cover it if their lengths sum to its length.
-    let covered: u64 = tensors.iter().map(|tensor| tensor.n_bytes).sum();
     if covered != file_bytes - data_start {
         return Err(bad(format!("tensors cover {covered} of {} bytes of data", file_bytes - data_start)));
     }

@@ -10,5 +10,6 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     quant_words: 128,
     scale_words: 0,
     halves_at: &[],
+    quantize: None,
     dequantize: |bytes, out| out[0] = half_at(bytes, 0),
 };

@@ -10,5 +10,6 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     quant_words: 256,
     scale_words: 0,
     halves_at: &[],
+    quantize: None,
     dequantize: |bytes, out| out[0] = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
 };

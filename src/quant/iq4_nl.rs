@@ -11,6 +11,7 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     quant_words: 32,
     scale_words: 8,
     halves_at: &[0],
+    quantize: None,
     dequantize: |bytes, out| look_up(&VALUES, half_at(bytes, 0), &bytes[2..], out),
 };
 

@@ -12,6 +12,7 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     quant_words: 32,
     scale_words: 8,
     halves_at: &[0],
+    quantize: None,
     dequantize: |bytes, out| {
         for (s, weights) in out.chunks_exact_mut(32).enumerate() {
             let scale = bytes[4 + s / 2] >> (s % 2 * 4) & 15 | (bytes[2 + s / 4] >> (s % 4 * 2) & 3) << 4;

@@ -20,13 +20,17 @@ mod q5_1;
 mod q5_k;
 mod q6_k;
 mod q8_0;
+mod search;
 mod tq1_0;
 mod tq2_0;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Weights in one sub-block, the unit that kernels read.
 pub const SUB_BLOCK: u64 = 32;
+
+/// `weights: [block_weights]`, all finite → `out: [block_bytes]`.
+pub type QuantizeBlock = fn(weights: &[f32], out: &mut [u8]);
 
 /// What one file in this room states about its format.
 pub struct WeightFormat {
@@ -45,6 +49,8 @@ pub struct WeightFormat {
     pub scale_words: u32,
     /// Where a stored block has half floats (scales and minima), in bytes. The rest of a block may be any bits.
     pub halves_at: &'static [usize],
+    /// The weights of one block → the block, to the nearest that the format has, where doran writes the format.
+    pub quantize: Option<QuantizeBlock>,
     /// One stored block → its weights in f32. `bytes: [block_bytes]`, `out: [block_weights]`.
     pub dequantize: fn(bytes: &[u8], out: &mut [f32]),
 }
@@ -223,6 +229,26 @@ impl Format {
         (blocks * u64::from(spec.quant_words) / 2, blocks * u64::from(spec.scale_words) / 2)
     }
 
+    /// f32 → stored bytes of whole blocks. `bytes` has exactly the blocks of `weights`, which are finite.
+    ///
+    /// # Errors
+    /// `unsupported` for a format that doran does not write; `non_finite` where weights are too large for its half floats.
+    pub fn quantize(self, weights: &[f32], bytes: &mut [u8]) -> Result<()> {
+        let spec = self.spec();
+        let quantize = spec.quantize.ok_or_else(|| {
+            Error::unsupported(spec.name, format!("doran reads {}, but does not write it", spec.name))
+        })?;
+        let blocks = bytes.chunks_exact_mut(spec.block_bytes as usize);
+        for (weights, block) in weights.chunks_exact(spec.block_weights as usize).zip(blocks) {
+            quantize(weights, block);
+            if spec.halves_at.iter().any(|at| !half_at(block, *at).is_finite()) {
+                let message = format!("weights are too large for the half floats of {}", spec.name);
+                return Err(Error::new(ErrorKind::NonFinite, message));
+            }
+        }
+        Ok(())
+    }
+
     /// Stored bytes of whole blocks → f32. `out` has exactly the weights of `bytes`.
     pub fn dequantize(self, bytes: &[u8], out: &mut [f32]) {
         let spec = self.spec();
@@ -231,6 +257,18 @@ impl Format {
             (spec.dequantize)(block, weights);
         }
     }
+}
+
+/// Writes a half float at byte `at`, and gives what it has become.
+fn put_half(bytes: &mut [u8], at: usize, value: f32) -> f32 {
+    let half = half::f16::from_f32(value);
+    bytes[at..at + 2].copy_from_slice(&half.to_le_bytes());
+    half.to_f32()
+}
+
+/// `1 / x`, or 0 for 0.
+fn inverse(x: f32) -> f32 {
+    if x == 0.0 { 0.0 } else { 1.0 / x }
 }
 
 /// The half float at byte `at`.

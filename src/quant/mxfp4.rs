@@ -12,6 +12,7 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     quant_words: 32,
     scale_words: 8,
     halves_at: &[],
+    quantize: None,
     dequantize: |bytes, out| iq4_nl::look_up(&VALUES, half_power(bytes[0]), &bytes[1..], out),
 };
 

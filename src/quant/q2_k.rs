@@ -11,6 +11,7 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     quant_words: 16,
     scale_words: 8,
     halves_at: &[80, 82],
+    quantize: None,
     dequantize: |bytes, out| {
         let (d, dmin) = (half_at(bytes, 80), half_at(bytes, 82));
         for (n, weight) in out.iter_mut().enumerate() {

@@ -12,6 +12,7 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     quant_words: 16,
     scale_words: 12,
     halves_at: &[108],
+    quantize: None,
     dequantize: |bytes, out| {
         let d = half_at(bytes, 108);
         for (n, weight) in out.iter_mut().enumerate() {

@@ -1,7 +1,7 @@
 //! Q4_0: 32 weights in 18 bytes: scale `d` (half), then 16 bytes; byte `i` holds weight `i` in its low nibble and weight
 //! `i + 16` in its high one; `w = d · (q − 8)` (`ggml-quants.c`, `dequantize_row_q4_0`).
 
-use super::{WeightFormat, half_at};
+use super::{WeightFormat, half_at, put_half, search};
 
 pub(super) const SPEC: WeightFormat = WeightFormat {
     name: "Q4_0",
@@ -11,6 +11,7 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     quant_words: 32,
     scale_words: 8,
     halves_at: &[0],
+    quantize: Some(quantize),
     dequantize: |bytes, out| {
         let d = half_at(bytes, 0);
         for i in 0..16 {
@@ -20,3 +21,12 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
         }
     },
 };
+
+/// The weight of the largest magnitude becomes −8.
+fn quantize(weights: &[f32], out: &mut [u8]) {
+    let (d, codes) = search::from_largest::<8>(weights);
+    put_half(out, 0, d);
+    for i in 0..16 {
+        out[2 + i] = codes[i] | codes[i + 16] << 4;
+    }
+}

@@ -11,6 +11,7 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     quant_words: 32,
     scale_words: 16,
     halves_at: &[0, 2],
+    quantize: None,
     dequantize: |bytes, out| {
         let (d, m) = (half_at(bytes, 0), half_at(bytes, 2));
         for (i, weight) in out.iter_mut().enumerate() {

@@ -11,6 +11,7 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     quant_words: 32,
     scale_words: 12,
     halves_at: &[0, 2],
+    quantize: None,
     dequantize: |bytes, out| {
         for (s, weights) in out.chunks_exact_mut(32).enumerate() {
             let (d, m) = q4_k::sub_scales(bytes, s);

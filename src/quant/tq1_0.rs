@@ -13,6 +13,7 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     quant_words: 16,
     scale_words: 8,
     halves_at: &[52],
+    quantize: None,
     dequantize: |bytes, out| {
         let d = half_at(bytes, 52);
         for (n, weight) in out.iter_mut().enumerate() {

@@ -11,6 +11,7 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     quant_words: 16,
     scale_words: 8,
     halves_at: &[64],
+    quantize: None,
     dequantize: |bytes, out| {
         let d = half_at(bytes, 64);
         for (n, weight) in out.iter_mut().enumerate() {

@@ -124,9 +124,9 @@ async fn load(
     speed.tell("header");
     let options: WireAdapterOptions =
         if options.is_undefined() { WireAdapterOptions::default() } else { from_js("options", options)? };
-    let opened = open_source(source, options.name)?;
+    let opened = open_source(source, options.name, None)?;
     let sha256 = hash_of(options.sha256.as_deref())?;
-    let (files, name, paths) = open_files(opened, sha256, options.store, speed, cancel).await?;
+    let (files, name, paths) = open_files(opened, (sha256, None), options.store, speed, cancel).await?;
     let (adapter, info) = base.load(files, &paths, &|progress| speed.bytes(progress), cancel).await?;
     if inner.is_unloaded.get() {
         adapter.unload();

@@ -30,9 +30,10 @@ pub fn inspect_model(source: JsValue, options: JsValue, signal: Option<AbortSign
 
 async fn look(source: &JsValue, options: JsValue, cancel: &Cancel) -> Result<Inspection> {
     let options = read_options(options)?;
-    let Opened { source, name, paths } = open_source(source, options.name.clone())?;
+    let quantize = options.quantize()?;
+    let Opened { source, name, paths } = open_source(source, options.name.clone(), quantize)?;
     let store = store_for(options.store).await;
-    let paths = if source.is_none() { stored_paths(&store, &name).await? } else { paths };
+    let paths = if source.is_none() { stored_paths(&store, &name, quantize).await? } else { paths };
     let gpu = Gpu::open(GpuOptions::default()).await;
     let tunings = match &gpu {
         Ok(gpu) if options.kernels.is_none() => Some(Tunings::read(gpu.capabilities()).await),

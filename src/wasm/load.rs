@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::gpu::device::GpuOptions;
 use crate::ops::KvFormat;
+use crate::quantize::{Quantize, QuantizedSource};
 use crate::tune::Kernels;
 use crate::turn::Turns;
 use crate::weights::http::WebSource;
@@ -74,14 +75,19 @@ pub(super) fn engine_options(options: WireLoadOptions, paths: Vec<String>) -> Re
 pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, cancel: &Cancel) -> Result<Inner> {
     speed.tell("header");
     let options = read_options(options)?;
-    let opened = open_source(source, options.name.clone())?;
+    let quantize = options.quantize()?;
+    if quantize.is_some() && options.sha256.is_some() {
+        let message = "what is stored of a quantised model is no published file; leave out `sha256` or `quantize`";
+        return Err(Error::bad_argument("sha256", message));
+    }
+    let opened = open_source(source, options.name.clone(), quantize)?;
     let sha256 = hash_of(options.sha256.as_deref())?;
     let gpu = match options.backend.as_deref() {
         None | Some("webgpu") => Some(Rc::new(Gpu::open(GpuOptions::default()).await?)),
         Some("reference") => None,
         Some(other) => return Err(Error::bad_argument("backend", format!("there is no backend {other:?}"))),
     };
-    let (files, name, paths) = open_files(opened, sha256, options.store, speed, cancel).await?;
+    let (files, name, paths) = open_files(opened, (sha256, quantize), options.store, speed, cancel).await?;
     let on_stage = |stage| match stage {
         Stage::Bytes(progress) => speed.bytes(progress),
         Stage::Preparing => speed.tell("compile"),
@@ -128,14 +134,14 @@ pub(super) fn hash_of(sha256: Option<&str>) -> Result<Vec<Option<[u8; 32]>>> {
 /// Opens files, with the name that they are stored by and their paths.
 pub(super) async fn open_files(
     opened: Opened,
-    sha256: Vec<Option<[u8; 32]>>,
+    (sha256, quantize): (Vec<Option<[u8; 32]>>, Option<Quantize>),
     store: Option<bool>,
     speed: &Speed,
     cancel: &Cancel,
-) -> Result<(ModelFiles<WebSource, WebStore>, String, Vec<String>)> {
+) -> Result<(ModelFiles<QuantizedSource<WebSource>, WebStore>, String, Vec<String>)> {
     let Opened { source, name, paths } = opened;
     let store = store_for(store).await;
-    let paths = if source.is_none() { stored_paths(&store, &name).await? } else { paths };
+    let paths = if source.is_none() { stored_paths(&store, &name, quantize).await? } else { paths };
     let on_bytes = |progress| speed.bytes(progress);
     let options = LoadOptions { sha256, chunk_bytes: DEFAULT_CHUNK_BYTES };
     let files = ModelFiles::open(source, store, &name, options, &on_bytes, cancel).await?;

@@ -8,6 +8,7 @@ use super::js::local_secs;
 use crate::embed::{EmbedOptions, Pooling};
 use crate::error::{Error, Result};
 use crate::generate::GenerateOptions;
+use crate::quantize::Quantize;
 use crate::sampler::SamplerOptions;
 use crate::session::AdapterUse;
 
@@ -24,6 +25,14 @@ pub(super) struct WireLoadOptions {
     pub(super) backend: Option<String>,
     pub(super) kv_cache: Option<String>,
     pub(super) fit: Option<String>,
+    quantize: Option<String>,
+}
+
+impl WireLoadOptions {
+    /// What weights are quantised to.
+    pub(super) fn quantize(&self) -> Result<Option<Quantize>> {
+        self.quantize.as_deref().map(Quantize::named).transpose()
+    }
 }
 
 /// How an adapter's files are kept and checked.

@@ -9,6 +9,7 @@ use wasm_bindgen_futures::future_to_promise;
 
 use super::js::to_js;
 use crate::error::{Error, ErrorKind, Result};
+use crate::quantize::Quantize;
 use crate::weights::indexed_db::{DATABASE, WebStore};
 use crate::weights::{Cancel, ChunkStore, delete_model};
 
@@ -28,8 +29,19 @@ pub(super) async fn web_store() -> WebStore {
 }
 
 /// The names of a stored model's files: the ends of their addresses.
-pub(super) async fn stored_paths(store: &WebStore, name: &str) -> Result<Vec<String>> {
+///
+/// # Errors
+/// `bad_argument` if the model is to be quantised, and is not stored so.
+pub(super) async fn stored_paths(store: &WebStore, name: &str, quantize: Option<Quantize>) -> Result<Vec<String>> {
     let files = store.manifest(name).await?.map(|manifest| manifest.files).unwrap_or_default();
+    if let Some(quantize) = quantize
+        && !files.is_empty()
+        && !files.iter().any(|file| quantize.is_in(&file.url))
+    {
+        let message =
+            format!("{name:?} is not stored in {}; leave `quantize` out, or give its source", quantize.name());
+        return Err(Error::bad_argument("quantize", message));
+    }
     let path = |url: &str| {
         let plain = url.split(['?', '#']).next().unwrap_or(url);
         plain.rsplit(['/', ':']).next().unwrap_or(plain).to_owned()

@@ -78,9 +78,10 @@ fn refused(url: &str, status: u16, message: &str) -> Error {
     Error::new(ErrorKind::Network, message).with("url", url).with("status", status)
 }
 
-/// A broken connection: no status, so it may be tried again.
+/// A broken connection: no status, so it may be tried again, unless that was done (`tries`) or is of no use.
 fn is_transient(error: &Error) -> bool {
-    error.kind() == ErrorKind::Network && !error.data().contains_key("status")
+    let is_final = ["status", "tries", "changed"].iter().any(|key| error.data().contains_key(*key));
+    error.kind() == ErrorKind::Network && !is_final
 }
 
 /// An open connection.
@@ -131,6 +132,11 @@ impl<'a, S: ByteSource> Reader<'a, S> {
     /// Gives up the connection for another reader, if the server ignores ranges and so this is the only one to be had.
     pub(super) fn into_open(self) -> Option<Open<S::Body>> {
         self.open.filter(|_| self.remote.ranges.get() == Ranges::Denied)
+    }
+
+    /// Gives up the connection for a reader that goes on with it.
+    pub(super) fn take_open(&mut self) -> Option<Open<S::Body>> {
+        self.open.take()
     }
 
     /// Reads on at `pos`, up to `end` (cut to the file's size once that is known).
@@ -373,6 +379,7 @@ impl<'a, S: ByteSource> Reader<'a, S> {
         self.open = None;
         self.failures += 1;
         if self.failures >= MAX_FAILURES || after_secs.is_some_and(|secs| secs > MAX_RETRY_AFTER_SECS) {
+            let error = error.with("tries", self.failures);
             return Err(match after_secs {
                 Some(secs) => error.with("retry_after_secs", secs),
                 None => error,

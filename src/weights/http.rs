@@ -61,6 +61,17 @@ pub(super) async fn sleep(millis: u64) {
 #[derive(Clone, Debug)]
 pub struct JsBytes(pub Uint8Array);
 
+/// An array of so many bytes. `Uint8Array::new_with_length` would let the RangeError of a full heap escape through wasm.
+fn room(n_bytes: u64) -> Result<Uint8Array> {
+    let failed = |thrown: JsValue| {
+        js_error(ErrorKind::OutOfMemory, "no room for a chunk", &thrown).with("needed_bytes", n_bytes)
+    };
+    let constructor = Reflect::get(&js_sys::global(), &"Uint8Array".into()).map_err(failed)?;
+    let arguments = Array::of1(&JsValue::from(n_bytes as f64));
+    let whole = Reflect::construct(constructor.unchecked_ref::<Function>(), &arguments).map_err(failed)?;
+    Ok(whole.unchecked_into())
+}
+
 impl Bytes for JsBytes {
     fn len(&self) -> u64 {
         u64::from(self.0.length())
@@ -76,20 +87,18 @@ impl Bytes for JsBytes {
     }
 
     fn concat(parts: &[Self]) -> Result<Self> {
-        let total: u64 = parts.iter().map(Self::len).sum();
-        let failed = |thrown: JsValue| {
-            js_error(ErrorKind::OutOfMemory, "no room for a chunk", &thrown).with("needed_bytes", total)
-        };
-        // `Uint8Array::new_with_length` would let the RangeError of a full heap escape through wasm.
-        let constructor = Reflect::get(&js_sys::global(), &"Uint8Array".into()).map_err(failed)?;
-        let arguments = Array::of1(&JsValue::from(total as f64));
-        let whole = Reflect::construct(constructor.unchecked_ref::<Function>(), &arguments).map_err(failed)?;
-        let whole: Uint8Array = whole.unchecked_into();
+        let whole = room(parts.iter().map(Self::len).sum())?;
         let mut at = 0;
         for part in parts {
             whole.set(&part.0, at);
             at += part.0.length();
         }
+        Ok(Self(whole))
+    }
+
+    fn from_vec(bytes: Vec<u8>) -> Result<Self> {
+        let whole = room(bytes.len() as u64)?;
+        whole.copy_from(&bytes);
         Ok(Self(whole))
     }
 

@@ -281,8 +281,9 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
         self.transfer(spans, sink, &meter, &mut hashes).await?;
         meter.tell(Phase::Verifying);
         self.finish(hashes).await?;
+        let source_bytes = self.source.as_ref().and_then(ByteSource::downloaded_bytes);
         Ok(LoadReport {
-            downloaded_bytes: self.counts.downloaded_bytes.get(),
+            downloaded_bytes: source_bytes.unwrap_or(self.counts.downloaded_bytes.get()),
             from_store_bytes: self.counts.from_store_bytes.get(),
             refetched_chunks: self.counts.refetched_chunks.get(),
             integrity: self.manifest.borrow().integrity(),

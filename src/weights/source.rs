@@ -38,6 +38,12 @@ pub trait Bytes: Clone + 'static {
     /// `OutOfMemory` where the platform has no room.
     fn concat(parts: &[Self]) -> Result<Self>;
 
+    /// These bytes.
+    ///
+    /// # Errors
+    /// `OutOfMemory` where the platform has no room.
+    fn from_vec(bytes: Vec<u8>) -> Result<Self>;
+
     /// SHA-256.
     ///
     /// # Errors
@@ -107,6 +113,11 @@ pub trait ByteSource {
     /// # Errors
     /// `Network` if there was no answer.
     async fn size(&self, file: usize) -> Result<Option<u64>>;
+
+    /// Bytes that came over the network, where these are others than the bodies gave.
+    fn downloaded_bytes(&self) -> Option<u64> {
+        None
+    }
 
     /// Waits, between retries.
     async fn sleep(&self, millis: u64);

@@ -49,6 +49,10 @@ impl Bytes for VecBytes {
         Ok(parts.iter().flat_map(Self::as_slice).copied().collect::<Vec<u8>>().into())
     }
 
+    fn from_vec(bytes: Vec<u8>) -> Result<Self> {
+        Ok(bytes.into())
+    }
+
     async fn sha256(&self) -> Result<[u8; 32]> {
         Ok(Sha256::digest(self.as_slice()).into())
     }
