@@ -251,3 +251,78 @@ fn experts_of_odd_width() {
         folders.iter().for_each(|folder| std::fs::remove_dir_all(folder).expect("removes"));
     }
 }
+
+/// The file with each tensor of experts as one tensor an expert, as llama.cpp wrote them before April 2024.
+fn with_tensors_of_experts(file: &[u8]) -> Vec<u8> {
+    let u32_at = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().expect("four bytes"));
+    let u64_at = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().expect("eight bytes")) as usize;
+    let (n_tensors, n_pairs) = (u64_at(8), u64_at(16));
+    let mut at = 24;
+    let after_value = |kind: u32, at: usize| match kind {
+        0 | 1 | 7 => at + 1,
+        2 | 3 => at + 2,
+        4..=6 => at + 4,
+        8 => at + 8 + u64_at(at),
+        10..=12 => at + 8,
+        _ => panic!("an array of arrays"),
+    };
+    for _ in 0..n_pairs {
+        at += 8 + u64_at(at);
+        let kind = u32_at(at);
+        at += 4;
+        if kind != 9 {
+            at = after_value(kind, at);
+            continue;
+        }
+        let (of, n) = (u32_at(at), u64_at(at + 4));
+        at += 12;
+        for _ in 0..n {
+            at = after_value(of, at);
+        }
+    }
+    let (mut infos, mut made) = (Vec::new(), 0);
+    let pairs_end = at;
+    for _ in 0..n_tensors {
+        let begin = at;
+        let name_end = at + 8 + u64_at(at);
+        let name = std::str::from_utf8(&file[at + 8..name_end]).expect("UTF-8");
+        let dims: Vec<usize> = (0..u32_at(name_end) as usize).map(|i| u64_at(name_end + 4 + 8 * i)).collect();
+        at = name_end + 4 + 8 * dims.len() + 12;
+        let Some((stem, part)) = name.split_once("_exps.") else {
+            infos.extend_from_slice(&file[begin..at]);
+            made += 1;
+            continue;
+        };
+        assert_eq!(u32_at(at - 12), 0, "F32");
+        let (offset, bytes) = (u64_at(at - 8), dims[0] * dims[1] * 4);
+        for expert in 0..dims[2] {
+            let name = format!("{stem}.{expert}.{part}");
+            infos.extend_from_slice(&(name.len() as u64).to_le_bytes());
+            infos.extend_from_slice(name.as_bytes());
+            infos.extend_from_slice(&2u32.to_le_bytes());
+            for number in [dims[0], dims[1]] {
+                infos.extend_from_slice(&(number as u64).to_le_bytes());
+            }
+            infos.extend_from_slice(&0u32.to_le_bytes());
+            infos.extend_from_slice(&((offset + expert * bytes) as u64).to_le_bytes());
+            made += 1;
+        }
+    }
+    let mut out = [&file[..8], &(made as u64).to_le_bytes(), &file[16..pairs_end], &infos].concat();
+    out.resize(out.len().next_multiple_of(32), 0);
+    out.extend_from_slice(&file[at.next_multiple_of(32)..]);
+    out
+}
+
+#[test]
+fn a_tensor_an_expert_in_gguf_is_one_of_all() {
+    let whole = fixture("arch/mixtral/model-f32.gguf");
+    let old = with_tensors_of_experts(&std::fs::read(&whole).expect("reads"));
+    let path = std::env::temp_dir().join(format!("doran-experts-old-{}.gguf", std::process::id()));
+    std::fs::write(&path, old).expect("writes");
+    for (gpu, kernels) in backends() {
+        let mut wanted = load(&whole, gpu.clone(), kernels).expect("loads");
+        let mut engine = load(&path, gpu, kernels).expect("loads");
+        assert_eq!(logits(&mut engine), logits(&mut wanted), "{kernels:?}");
+    }
+}

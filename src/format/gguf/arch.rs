@@ -97,6 +97,13 @@ impl Arch {
             let name = find(&[self.bare_tensors], stem)?;
             return Some((format!("{layers}.{number}.{name}"), RowMap::Identity));
         };
+        // Files from before experts were one tensor have one for each: `ffn_up.3` and not `ffn_up_exps`.
+        if let Some((linear, expert)) = stem.split_once('.') {
+            let (experts, linear) = find(names, &format!("{linear}_exps"))?.rsplit_once('.')?;
+            let number: u32 = expert.parse().ok()?;
+            let name = format!("{layers}.{layer}.{experts}.{number}.{linear}.{part}");
+            return (number.to_string() == expert).then_some((name, RowMap::Identity));
+        }
         let name = find(names, stem)?;
         let row_map = match stem {
             "attn_q" | "attn_k" if self.rope_interleaved => RowMap::RopeInterleaved { head_dim: dims.head_dim },
