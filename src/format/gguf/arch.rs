@@ -98,9 +98,10 @@ impl Arch {
             return Some((format!("{layers}.{number}.{name}"), RowMap::Identity));
         };
         // Files from before experts were one tensor have one for each: `ffn_up.3` and not `ffn_up_exps`.
-        if let Some((linear, expert)) = stem.split_once('.') {
+        let of_expert =
+            stem.split_once('.').and_then(|(linear, expert)| Some((linear, expert, expert.parse::<u32>().ok()?)));
+        if let Some((linear, expert, number)) = of_expert {
             let (experts, linear) = find(names, &format!("{linear}_exps"))?.rsplit_once('.')?;
-            let number: u32 = expert.parse().ok()?;
             let name = format!("{layers}.{layer}.{experts}.{number}.{linear}.{part}");
             return (number.to_string() == expert).then_some((name, RowMap::Identity));
         }
