@@ -18,7 +18,7 @@ use crate::ops::KvFormat;
 use crate::session::Session;
 use crate::text::Text;
 use crate::tokenizer::Tokenizer;
-use crate::tune::{Kernels, Tuning, tune};
+use crate::tune::{Kernels, Precision, Tuning, Wanted, tune};
 use crate::weights::{ByteSource, Cancel, ChunkStore, Integrity, Millis, ModelFiles, Progress};
 
 /// Tokens that a sequence may have where the caller does not say: more costs memory that most chats never use.
@@ -35,6 +35,8 @@ pub struct EngineOptions {
     pub run_ahead: Option<usize>,
     /// The kernels to use whatever is faster, for debugging.
     pub kernels: Option<Kernels>,
+    /// How exactly linears of one row are computed; the references are exact.
+    pub precision: Precision,
     /// A Jinja chat template instead of the model's own.
     pub chat_template: Option<String>,
     /// How keys and values are kept; by default as [`kv_format`] decides.
@@ -116,7 +118,7 @@ pub struct Engine {
     pub text: Rc<Text>,
     /// Its sequence.
     pub session: Session,
-    /// The kernels that were chosen, and for which formats; none on the CPU references.
+    /// The kernels that were chosen, and for which formats and precision; none on the CPU references.
     pub tuning: Option<(String, Tuning)>,
 }
 
@@ -130,8 +132,8 @@ pub enum Stage {
 
 impl Engine {
     /// Loads a model: header, tokenizer, graph, then the weights chunk by chunk. `gpu: None` means the CPU references.
-    /// `known_tuning` gives the kernels that were chosen before on this device for matrices of these formats; they are not
-    /// checked again.
+    /// `known_tuning` gives the kernels that were chosen before on this device for matrices of these formats and this precision
+    /// (`"Q4_1,Q8_0"`, `"Q4_1,Q8_0;fast"`); they are not checked again.
     ///
     /// # Errors
     /// What the files, the network, the store or the GPU make of it; see [`crate::ErrorKind`].
@@ -168,11 +170,18 @@ impl Engine {
                 let preparing = async {
                     let formats = formats(&graph);
                     let names: Vec<_> = formats.iter().map(|format| format.spec().name).collect();
-                    let key = names.join(",");
+                    let mut key = names.join(",");
+                    if options.precision == Precision::Fast {
+                        key.push_str(";fast");
+                    }
                     let started = gpu.now_ms();
                     let tuning = match known_tuning(&key) {
                         Some(tuning) => tuning,
-                        None => tune(&gpu, &formats, graph.gate_function(), options.kernels).await?,
+                        None => {
+                            let EngineOptions { kernels, precision, .. } = options;
+                            let gate = graph.gate_function();
+                            tune(&gpu, &Wanted { formats: &formats, gate, kernels, precision }).await?
+                        }
                     };
                     let tuned = gpu.now_ms();
                     let planned = PlannedModel::new(&gpu, &graph, &weights, context, tuning.variants(kv)).await?;

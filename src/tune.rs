@@ -1,6 +1,7 @@
 //! Which kernels fit the device. Each variant that may be used is run on a small case and compared with the reference: some
 //! drivers compute wrongly. On GPUs those that are right are timed, for no longer than 300 ms; CPU adapters have a
-//! fixed order, measured beforehand (`docs/performance.md`).
+//! fixed order, measured beforehand (`docs/performance.md`). Kernels that round activations to bytes are looked at where the
+//! caller allows it, and may be no further from the exact result than they say.
 
 use std::rc::Rc;
 
@@ -10,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::upload::{GpuMatrix, RowTake, Slice, Uploader};
 use crate::gpu::{Copy, DispatchSpec, Gpu, GpuBuffer, Recording, StepShape, Usage};
 use crate::ops::elementwise::Function;
-use crate::ops::linear::{Linear, LinearWeights};
+use crate::ops::linear::{Linear, LinearWeights, int8};
 use crate::ops::rms_norm::RmsNorm;
 use crate::ops::{CpuMatrix, KvFormat, Lowering, Operand, Reduce, Rows, Variants, prepared_stride, row_stride};
 use crate::quant::Format;
@@ -51,6 +52,41 @@ impl Kernels {
     }
 }
 
+/// How exactly linears of one row are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// In f32.
+    #[default]
+    Exact,
+    /// With activations rounded to bytes, where that is right and faster ([`int8::TOLERANCE`]).
+    Fast,
+}
+
+impl Precision {
+    /// By name, as options spell it.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "exact" => Some(Self::Exact),
+            "fast" => Some(Self::Fast),
+            _ => None,
+        }
+    }
+}
+
+/// What is asked of a choice.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Formats of the model's matrices, the commonest first.
+    pub formats: &'a [Format],
+    /// The gate of the model.
+    pub gate: Function,
+    /// The kernels that the caller forces.
+    pub kernels: Option<Kernels>,
+    /// What the caller allows.
+    pub precision: Precision,
+}
+
 /// What was chosen, and why.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,6 +97,8 @@ pub struct Tuning {
     pub workgroup: u32,
     /// Loads are shared by broadcasts within subgroups of four.
     pub broadcast: bool,
+    /// Activations are rounded to bytes.
+    pub int8: bool,
     /// What was looked at, in order.
     pub tried: Vec<Trial>,
     /// Milliseconds that the choice took.
@@ -73,8 +111,10 @@ pub struct Tuning {
 pub struct Trial {
     /// Its name.
     pub variant: String,
-    /// Whether it agrees with the reference.
+    /// Whether it agrees with the reference, and is near enough to the exact result.
     pub right: bool,
+    /// How far it is from the exact result, relative to the largest value: of kernels that round.
+    pub error: Option<f32>,
     /// Microseconds of a dispatch, where it was timed.
     pub micros: Option<f64>,
 }
@@ -86,18 +126,22 @@ impl Tuning {
             Reduce::Workgroup => Kernels::Workgroup,
             Reduce::Subgroup => Kernels::Subgroup,
         };
-        let Variants { matvec_workgroup, broadcast, .. } = *variants;
-        Self { kernels, workgroup: matvec_workgroup, broadcast, tried: Vec::new(), ms: 0.0 }
+        let Variants { matvec_workgroup, broadcast, int8, .. } = *variants;
+        Self { kernels, workgroup: matvec_workgroup, broadcast, int8, tried: Vec::new(), ms: 0.0 }
     }
 
     fn name(&self) -> String {
-        let Self { kernels, workgroup, broadcast, .. } = self;
-        match kernels {
+        let Self { kernels, workgroup, broadcast, int8, .. } = self;
+        let mut name = match kernels {
             Kernels::Rows if *broadcast => "rows, with broadcasts".to_owned(),
             Kernels::Rows => "rows".to_owned(),
             Kernels::Workgroup => format!("workgroup {workgroup}"),
             Kernels::Subgroup => format!("subgroup {workgroup}"),
+        };
+        if *int8 {
+            name.push_str(", int8");
         }
+        name
     }
 
     /// The variants that a model lowers with.
@@ -107,18 +151,19 @@ impl Tuning {
             Kernels::Workgroup => Reduce::Workgroup,
             Kernels::Subgroup => Reduce::Subgroup,
         };
-        let Self { workgroup, broadcast, .. } = *self;
-        Variants { matvec: reduce, matvec_workgroup: workgroup, broadcast, norm: reduce, kv }
+        let Self { workgroup, broadcast, int8, .. } = *self;
+        Variants { matvec: reduce, matvec_workgroup: workgroup, broadcast, int8, norm: reduce, kv }
     }
 }
 
 /// What may be used on the device, the likeliest first.
-fn candidates(gpu: &Gpu, forced: Option<Kernels>) -> Vec<Tuning> {
+fn candidates(gpu: &Gpu, wanted: &Wanted<'_>) -> Vec<Tuning> {
     let capabilities = gpu.capabilities();
     let rows = Variants {
         matvec: Reduce::None,
         matvec_workgroup: 16,
         broadcast: false,
+        int8: false,
         norm: Reduce::None,
         kv: KvFormat::F32,
     };
@@ -133,26 +178,34 @@ fn candidates(gpu: &Gpu, forced: Option<Kernels>) -> Vec<Tuning> {
         }
         all.push(Tuning::of(&Variants { matvec: Reduce::Workgroup, matvec_workgroup, ..rows }));
     }
-    let fits = |tuning: &Tuning| match forced {
+    let fits = |tuning: &Tuning| match wanted.kernels {
         Some(kernels) => tuning.kernels == kernels,
         None => (tuning.kernels == Kernels::Rows) == capabilities.is_fallback,
     };
     all.retain(fits);
     all.dedup();
+    // CPU adapters take 45 cycles for a dot product of packed bytes, so there it is only for a caller who forces kernels.
+    let may_round = wanted.precision == Precision::Fast
+        && capabilities.packed_dot
+        && wanted.formats.iter().any(|format| format.int8_dot().is_some())
+        && (wanted.kernels.is_some() || !capabilities.is_fallback);
+    if may_round {
+        all = all.into_iter().flat_map(|exact| [Tuning { int8: true, ..exact.clone() }, exact]).collect();
+    }
     all
 }
 
-/// Chooses the kernels for matrices of `formats`, of which the first is the commonest, in a model of such gates.
+/// Chooses the kernels.
 ///
 /// # Errors
 /// `unsupported` if the caller forces kernels that the device has not; `gpu` if no variant computes what the reference does;
 /// `device_lost`.
-pub async fn tune(gpu: &Gpu, formats: &[Format], gate: Function, forced: Option<Kernels>) -> Result<Tuning> {
-    let candidates = candidates(gpu, forced);
+pub async fn tune(gpu: &Gpu, wanted: &Wanted<'_>) -> Result<Tuning> {
+    let candidates = candidates(gpu, wanted);
     if candidates.is_empty() {
         return Err(Error::unsupported("subgroups", "this GPU offers no subgroup operations"));
     }
-    choose(gpu, formats, gate, candidates).await
+    choose(gpu, wanted.formats, wanted.gate, candidates).await
 }
 
 /// Chooses among `candidates`, as [`tune`] does among those that may be used on the device.
@@ -170,15 +223,19 @@ pub async fn choose(gpu: &Gpu, formats: &[Format], gate: Function, candidates: V
         if best.is_some() && (!timed || out_of_time) {
             break;
         }
-        let mut right = true;
+        let (mut right, mut error) = (true, 0.0f32);
         for format in formats {
-            right = right && is_right(gpu, &candidate, *format, gate).await?;
+            if right {
+                let found = check(gpu, &candidate, *format, gate).await?;
+                (right, error) = (found.right, error.max(found.error));
+            }
         }
         let micros = match formats.first() {
             Some(format) if timed && right => Some(time(gpu, &candidate, *format, gate).await?),
             _ => None,
         };
-        tried.push(Trial { variant: candidate.name(), right, micros });
+        let error = candidate.int8.then_some(error);
+        tried.push(Trial { variant: candidate.name(), right, error, micros });
         let cost = micros.unwrap_or_default();
         if right && best.as_ref().is_none_or(|(least, _)| cost < *least) {
             best = Some((cost, candidate));
@@ -252,9 +309,24 @@ impl CpuMatrix for Case {
     }
 }
 
-/// A row of numbers in [-1, 1).
+/// A row whose products with [`norm_row`] are exact and, rounded to bytes, no ties: a quarter off whole steps, of which the largest
+/// of a sub-block is 127. So every device rounds them alike, whatever the last bit of its divisions.
 fn row(n: u32) -> Rows {
-    let value = |i: u32| ((i * 37 + 11) % 64) as f32 / 32.0 - 1.0;
+    let value = |(i, norm): (u32, &f32)| {
+        let block = i / 32;
+        let steps = match i % 32 == block * 5 % 32 {
+            true => 127.0,
+            false => ((i * 37 + 11) % 253) as f32 - 126.0 + [0.25, -0.25, 0.0][i as usize % 3],
+        };
+        steps / 64.0 * [1.0, 0.5, 4.0][block as usize % 3] / norm
+    };
+    let norms = norm_row(n);
+    Rows { data: (0..n).zip(&norms.data).map(value).collect(), width: n as usize }
+}
+
+/// Powers of two, some negative.
+fn norm_row(n: u32) -> Rows {
+    let value = |i: u32| [1.0, -0.5, 2.0, 0.25][i as usize / 3 % 4];
     Rows { data: (0..n).map(value).collect(), width: n as usize }
 }
 
@@ -291,7 +363,7 @@ fn lower(
 ) -> (Linear, Operand, Vec<DispatchSpec>) {
     let op = Linear { norm: Some(RmsNorm { weight: 0, eps: 1e-5 }), ..Linear::default() };
     let y = operand(gpu, &Rows::zeros(1, matrix.rows as usize));
-    let (x, norm) = (row(matrix.cols), row(matrix.cols));
+    let (x, norm) = (row(matrix.cols), norm_row(matrix.cols));
     let variants = tuning.variants(KvFormat::F32);
     let x = if variants.prepares_norms() { prepared_operand(gpu, &x, &norm) } else { operand(gpu, &x) };
     let norm = operand(gpu, &norm);
@@ -314,35 +386,52 @@ fn one_row() -> StepShape {
     StepShape { n_rows: 1, n_outputs: 1, kv_length: 1, ..StepShape::default() }
 }
 
-/// Whether a variant computes what the reference does.
-async fn is_right(gpu: &Gpu, tuning: &Tuning, format: Format, gate: Function) -> Result<bool> {
+/// What a check found.
+#[derive(Clone, Copy)]
+struct Found {
+    right: bool,
+    /// The largest distance from the exact result, relative to the largest value.
+    error: f32,
+}
+
+/// Whether a variant computes what its reference does, and how far that is from the exact result.
+async fn check(gpu: &Gpu, tuning: &Tuning, format: Format, gate: Function) -> Result<Found> {
     let (rows, cols) = (CHECK_SHAPE.0, CHECK_SHAPE.1 * format.block_weights().max(32) as u32);
     let case = Case::new(format, (rows, cols))?;
     let nothing = Rc::new(gpu.create_buffer("tune.nothing", 256, Usage::Storage));
     let matrix = case.upload(gpu, &nothing)?;
     let x = row(cols);
     let (op, y, specs) = lower(gpu, tuning, gate, &matrix, &nothing);
-    let norm = row(cols);
-    let wanted = op.reference(&x, LinearWeights { weight: &case, bias: None, norm: Some(&norm.data) }, None);
+    let norm = norm_row(cols);
+    let read = LinearWeights { weight: &case as &dyn CpuMatrix, bias: None, norm: Some(&norm.data[..]) };
+    let exact = op.reference(&x, read, None);
+    let rounds = tuning.int8 && format.int8_dot().is_some();
+    let wanted = if rounds { op.reference_int8(&x, read, None) } else { exact.clone() };
     let kernels: Vec<_> = specs.iter().map(|spec| spec.kernel.clone()).collect();
     gpu.compile(&kernels).await?;
     let recording = Recording::new(gpu, "tune", specs)?;
     let n_bytes = u64::from(rows) * 4;
     let readback = gpu.create_buffer("tune.readback", n_bytes, Usage::Readback);
+    let mut found = Found { right: true, error: 0.0 };
     // Twice: some drivers are right the first time only.
     for _ in 0..2 {
         let copy = Copy { source: &y.buffer, offset: 0, readback: &readback, n_bytes };
         gpu.submit(&recording, 0..recording.len(), &one_row(), Some(copy));
         let got = gpu.read(&readback, n_bytes).await?;
         let got: Vec<f32> = bytemuck::pod_collect_to_vec(&got);
-        let scale = wanted.data.iter().fold(0.0f32, |most, value| most.max(value.abs()));
-        let close = |(a, b): (&f32, &f32)| (a - b).abs() <= TOLERANCE * scale;
+        let error = distance(&got, &exact.data);
+        found.error = found.error.max(error);
         // NaN is not close.
-        if !got.iter().zip(&wanted.data).all(close) {
-            return Ok(false);
-        }
+        found.right &= distance(&got, &wanted.data) <= TOLERANCE && (!rounds || error <= int8::TOLERANCE);
     }
-    Ok(true)
+    Ok(found)
+}
+
+/// The largest difference, relative to the largest of `wanted`; infinite where there is NaN.
+fn distance(got: &[f32], wanted: &[f32]) -> f32 {
+    let scale = wanted.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+    let off = |(a, b): (&f32, &f32)| if a == b { 0.0 } else { (a - b).abs() / scale };
+    got.iter().zip(wanted).map(off).fold(0.0f32, |most, off| most.max(if off.is_nan() { f32::INFINITY } else { off }))
 }
 
 /// Microseconds of a dispatch.

@@ -23,7 +23,7 @@ use doran::ops::sample::{self, Sampling};
 use doran::ops::{KvFormat, StepRow};
 use doran::quant::Format;
 use doran::sampler::SamplerOptions;
-use doran::tune::{Kernels, tune};
+use doran::tune::{Kernels, Precision, Wanted, tune};
 use doran::weights::Cancel;
 use serde_json::json;
 
@@ -102,15 +102,15 @@ struct Measured {
 }
 
 /// What the eleventh token costs, and what the model takes on the GPU.
-fn measure(gpu: &Rc<Gpu>, checkpoint: &Checkpoint, kernels: Kernels) -> Measured {
+fn measure(gpu: &Rc<Gpu>, checkpoint: &Checkpoint, (kernels, precision): (Kernels, Precision)) -> Measured {
     let (mut graph, _) = models::record(checkpoint).expect("a known model");
     fuse(&mut graph);
     pollster::block_on(async {
         let before = gpu.counts().gpu_bytes;
         let weights = GpuWeights::allocate(gpu, &graph).await.expect("room");
         let formats = doran::graph::weights::formats(&graph);
-        let variants =
-            tune(gpu, &formats, Function::SiluMul, Some(kernels)).await.expect("a choice").variants(KvFormat::F16);
+        let wanted = Wanted { formats: &formats, gate: Function::SiluMul, kernels: Some(kernels), precision };
+        let variants = tune(gpu, &wanted).await.expect("a choice").variants(KvFormat::F16);
         let planned = PlannedModel::new(gpu, &graph, &weights, CONTEXT, variants).await.expect("room");
         let mut backend = Backend::on_gpu(Rc::clone(gpu), planned, weights, Some(0)).expect("made");
         let loaded = gpu.counts();
@@ -163,7 +163,11 @@ fn difference(after: &Counts, before: &Counts) -> Counts {
 fn a_token_of_a_model_with_a_large_vocabulary() {
     let gpu = gpu(GpuOptions::default());
     let checkpoint = checkpoint(&GEMMA_LIKE, |_| Format::Q8_0);
-    let Measured { graph, token, loaded, planned_bytes } = measure(&gpu, &checkpoint, Kernels::Workgroup);
+    let Measured { graph, token, loaded, planned_bytes } = measure(&gpu, &checkpoint, (Kernels::Workgroup, Precision::Exact));
+    // Rounding activations changes none of the counts.
+    let fast = measure(&gpu, &checkpoint, (Kernels::Workgroup, Precision::Fast));
+    assert_eq!((fast.token, fast.planned_bytes), (token, planned_bytes));
+    assert_eq!(fast.loaded.pipelines, 0);
     // The table of 188 MB lies in as many parts as bindings take; embedding and head have a dispatch for each.
     let table = GEMMA_LIKE.vocab_size * GEMMA_LIKE.hidden_size;
     let parts = table.div_ceil(gpu.max_bytes() / GEMMA_LIKE.hidden_size / 32 * 32 * GEMMA_LIKE.hidden_size);
@@ -208,7 +212,9 @@ fn a_mixed_group_costs_one_dispatch_a_format() {
     let count = |format_of: fn(&str) -> Format, kernels| {
         measure(&gpu, &checkpoint(&shape, format_of), kernels).token.dispatches
     };
-    for kernels in [Kernels::Rows, Kernels::Workgroup, Kernels::Subgroup] {
+    let fast = (Kernels::Workgroup, Precision::Fast);
+    let exact = [Kernels::Rows, Kernels::Workgroup, Kernels::Subgroup].map(|kernels| (kernels, Precision::Exact));
+    for kernels in exact.into_iter().chain([fast]) {
         let alike = count(|_| Format::Q8_0, kernels);
         assert_eq!(alike, 6 * 3 + 5);
         let values = |name: &str| if name.contains("v_proj") { Format::F16 } else { Format::Q8_0 };

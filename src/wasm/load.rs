@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::gpu::device::GpuOptions;
 use crate::ops::KvFormat;
-use crate::tune::Kernels;
+use crate::tune::{Kernels, Precision};
 use crate::turn::Turns;
 use crate::weights::indexed_db::WebStore;
 use crate::weights::manifest::unhex;
@@ -55,6 +55,12 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
                 .ok_or_else(|| Error::bad_argument("kernels", format!("there are no kernels {name:?}")))?,
         ),
     };
+    let precision = match options.precision.as_deref() {
+        None => Precision::Exact,
+        Some(name) => Precision::named(name).ok_or_else(|| {
+            Error::bad_argument("precision", format!("precision is \"exact\" or \"fast\", not {name:?}"))
+        })?,
+    };
     let store = if options.store == Some(false) {
         WebStore::memory("the model is not kept, as the caller asked")
     } else {
@@ -80,6 +86,7 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
         chat_template: options.chat_template,
         run_ahead: options.run_ahead,
         kernels,
+        precision,
         kv,
         chunk_bytes: DEFAULT_CHUNK_BYTES,
     };
