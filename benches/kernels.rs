@@ -14,7 +14,7 @@ use doran::ops::rms_norm::RmsNorm;
 use doran::ops::rope_attention::{RopeAttention, partial_bytes};
 use doran::ops::{GpuKvLayer, KvFormat, Lowering, Operand, Reduce, Variants, row_stride};
 use doran::quant::Format;
-use doran::tune::{Precision, Wanted, tune};
+use doran::tune::{Wanted, tune};
 
 const ROUNDS: usize = 7;
 /// Rows of a prompt's step.
@@ -191,8 +191,7 @@ fn main() {
     println!("ceilings: {:.0} M vec4 loads/s, {:.1} G multiply-adds/s", vec4_loads / 1e6, fma / 1e9);
     let gpu = pollster::block_on(Gpu::open(GpuOptions::default())).expect("natively install mesa-vulkan-drivers");
     let formats = [Format::Q4_1, Format::Q8_0];
-    let wanted = Wanted { formats: &formats, gate: Function::SiluMul, kernels: None, precision: Precision::Exact };
-    let tuning = pollster::block_on(tune(&gpu, &wanted)).expect("a choice");
+    let tuning = pollster::block_on(tune(&gpu, &Wanted::new(&formats, Function::SiluMul))).expect("a choice");
     println!("{} {}: {:?}", gpu.capabilities().device, gpu.capabilities().description, tuning.kernels);
     let nothing = Rc::new(gpu.create_buffer("nothing", 1 << 16, Usage::Storage));
     let partials = Rc::new(gpu.create_buffer("partials", partial_bytes(true, 9, 64, POSITIONS), Usage::Storage));

@@ -179,8 +179,8 @@ impl Engine {
                         Some(tuning) => tuning,
                         None => {
                             let EngineOptions { kernels, precision, .. } = options;
-                            let gate = graph.gate_function();
-                            tune(&gpu, &Wanted { formats: &formats, gate, kernels, precision }).await?
+                            let wanted = Wanted::new(&formats, graph.gate_function());
+                            tune(&gpu, &Wanted { kernels, precision, ..wanted }).await?
                         }
                     };
                     let tuned = gpu.now_ms();

@@ -85,6 +85,15 @@ pub struct Wanted<'a> {
     pub kernels: Option<Kernels>,
     /// What the caller allows.
     pub precision: Precision,
+    /// How far kernels that round activations may be from the exact result, relative to the largest value.
+    pub tolerance: f32,
+}
+
+impl<'a> Wanted<'a> {
+    /// What callers want who ask for nothing.
+    pub fn new(formats: &'a [Format], gate: Function) -> Self {
+        Self { formats, gate, kernels: None, precision: Precision::Exact, tolerance: int8::TOLERANCE }
+    }
 }
 
 /// What was chosen, and why.
@@ -205,14 +214,15 @@ pub async fn tune(gpu: &Gpu, wanted: &Wanted<'_>) -> Result<Tuning> {
     if candidates.is_empty() {
         return Err(Error::unsupported("subgroups", "this GPU offers no subgroup operations"));
     }
-    choose(gpu, wanted.formats, wanted.gate, candidates).await
+    choose(gpu, wanted, candidates).await
 }
 
 /// Chooses among `candidates`, as [`tune`] does among those that may be used on the device.
 ///
 /// # Errors
 /// As [`tune`].
-pub async fn choose(gpu: &Gpu, formats: &[Format], gate: Function, candidates: Vec<Tuning>) -> Result<Tuning> {
+pub async fn choose(gpu: &Gpu, wanted: &Wanted<'_>, candidates: Vec<Tuning>) -> Result<Tuning> {
+    let Wanted { formats, gate, tolerance, .. } = *wanted;
     let started = gpu.now_ms();
     let mut tried = Vec::new();
     let mut best: Option<(f64, Tuning)> = None;
@@ -227,7 +237,8 @@ pub async fn choose(gpu: &Gpu, formats: &[Format], gate: Function, candidates: V
         for format in formats {
             if right {
                 let found = check(gpu, &candidate, *format, gate).await?;
-                (right, error) = (found.right, error.max(found.error));
+                error = error.max(found.error);
+                right = found.right && (!candidate.int8 || error <= tolerance);
             }
         }
         let micros = match formats.first() {
@@ -419,10 +430,8 @@ async fn check(gpu: &Gpu, tuning: &Tuning, format: Format, gate: Function) -> Re
         gpu.submit(&recording, 0..recording.len(), &one_row(), Some(copy));
         let got = gpu.read(&readback, n_bytes).await?;
         let got: Vec<f32> = bytemuck::pod_collect_to_vec(&got);
-        let error = distance(&got, &exact.data);
-        found.error = found.error.max(error);
-        // NaN is not close.
-        found.right &= distance(&got, &wanted.data) <= TOLERANCE && (!rounds || error <= int8::TOLERANCE);
+        found.error = found.error.max(distance(&got, &exact.data));
+        found.right &= distance(&got, &wanted.data) <= TOLERANCE;
     }
     Ok(found)
 }

@@ -109,7 +109,7 @@ fn measure(gpu: &Rc<Gpu>, checkpoint: &Checkpoint, (kernels, precision): (Kernel
         let before = gpu.counts().gpu_bytes;
         let weights = GpuWeights::allocate(gpu, &graph).await.expect("room");
         let formats = doran::graph::weights::formats(&graph);
-        let wanted = Wanted { formats: &formats, gate: Function::SiluMul, kernels: Some(kernels), precision };
+        let wanted = Wanted { kernels: Some(kernels), precision, ..Wanted::new(&formats, Function::SiluMul) };
         let variants = tune(gpu, &wanted).await.expect("a choice").variants(KvFormat::F16);
         let planned = PlannedModel::new(gpu, &graph, &weights, CONTEXT, variants).await.expect("room");
         let mut backend = Backend::on_gpu(Rc::clone(gpu), planned, weights, Some(0)).expect("made");
@@ -163,7 +163,8 @@ fn difference(after: &Counts, before: &Counts) -> Counts {
 fn a_token_of_a_model_with_a_large_vocabulary() {
     let gpu = gpu(GpuOptions::default());
     let checkpoint = checkpoint(&GEMMA_LIKE, |_| Format::Q8_0);
-    let Measured { graph, token, loaded, planned_bytes } = measure(&gpu, &checkpoint, (Kernels::Workgroup, Precision::Exact));
+    let Measured { graph, token, loaded, planned_bytes } =
+        measure(&gpu, &checkpoint, (Kernels::Workgroup, Precision::Exact));
     // Rounding activations changes none of the counts.
     let fast = measure(&gpu, &checkpoint, (Kernels::Workgroup, Precision::Fast));
     assert_eq!((fast.token, fast.planned_bytes), (token, planned_bytes));

@@ -17,7 +17,7 @@ use doran::ops::elementwise::Function;
 use doran::quant::Format;
 use doran::sampler::{SamplerOptions, sample};
 use doran::session::{Next, Session};
-use doran::tune::{Kernels, Precision, Tuning, Wanted, choose, tune};
+use doran::tune::{Kernels, Tuning, Wanted, choose, tune};
 use doran::weights::Cancel;
 
 /// Largest absolute error of a logit of the tiny models, in f32 (the goldens' own noise is up to 5e-5).
@@ -269,7 +269,7 @@ fn text_is_the_same_however_far_the_gpu_runs_ahead() {
 }
 
 fn wanted(formats: &[Format], kernels: Option<Kernels>) -> Wanted<'_> {
-    Wanted { formats, gate: Function::SiluMul, kernels, precision: Precision::Exact }
+    Wanted { kernels, ..Wanted::new(formats, Function::SiluMul) }
 }
 
 /// Every kernel that can be chosen is right on this device, and gives the logits that transformers computed.
@@ -297,15 +297,17 @@ fn every_choice_of_kernels_is_right() {
 #[test]
 fn a_kernel_that_computes_wrongly_is_not_chosen() {
     let gpu = gpu(GpuOptions::default());
-    let right = Tuning { kernels: Kernels::Rows, workgroup: 16, broadcast: false, int8: false, tried: Vec::new(), ms: 0.0 };
+    let right =
+        Tuning { kernels: Kernels::Rows, workgroup: 16, broadcast: false, int8: false, tried: Vec::new(), ms: 0.0 };
     let wrong = Tuning { kernels: Kernels::Workgroup, workgroup: 3, ..right.clone() };
     for format in Format::ALL {
-        let chosen = pollster::block_on(choose(&gpu, &[format], Function::SiluMul, vec![wrong.clone(), right.clone()]))
-            .expect("one is right");
+        let formats = [format];
+        let wanted = wanted(&formats, None);
+        let chosen = pollster::block_on(choose(&gpu, &wanted, vec![wrong.clone(), right.clone()]));
+        let chosen = chosen.expect("one is right");
         let found: Vec<_> = chosen.tried.iter().map(|trial| trial.right).collect();
         assert_eq!((found, chosen.kernels), (vec![false, true], Kernels::Rows), "{format:?}");
-        let none = pollster::block_on(choose(&gpu, &[format], Function::SiluMul, vec![wrong.clone()]))
-            .expect_err("none is right");
+        let none = pollster::block_on(choose(&gpu, &wanted, vec![wrong.clone()])).expect_err("none is right");
         assert_eq!(none.kind(), ErrorKind::Gpu);
     }
 }

@@ -43,7 +43,13 @@ async fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), labe
 }
 
 /// How far kernels that round activations are from the exact results at most, relative to the largest.
-pub async fn check_by(bench: &Bench, all: &[Variants], format: Format, shape: (usize, usize, usize), label: &str) -> f32 {
+pub async fn check_by(
+    bench: &Bench,
+    all: &[Variants],
+    format: Format,
+    shape: (usize, usize, usize),
+    label: &str,
+) -> f32 {
     let mut furthest = 0.0f32;
     let (tokens, n, k) = shape;
     let k = k.next_multiple_of(format.block_weights() as usize);
