@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::rc::Rc;
 
 use common::{fixture, gpu, ids, json, load, max_difference, smollm2};
@@ -19,7 +19,7 @@ use doran::session::Next;
 use doran::tune::{Kernels, Precision, Tuning, Wanted, choose, tune};
 use doran::weights::Cancel;
 
-fn engine(path: &PathBuf, gpu: &Rc<Gpu>, kernels: Option<Kernels>, precision: Precision) -> Engine {
+fn engine(path: &Path, gpu: &Rc<Gpu>, kernels: Option<Kernels>, precision: Precision) -> Engine {
     let options = EngineOptions { kernels, precision, kv: Some(KvFormat::F32), ..EngineOptions::default() };
     load(path, Some(Rc::clone(gpu)), options).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -9,7 +9,7 @@ export type { ErrorCode, ErrorData } from "./errors.js";
 export type {
   AdapterInfo, AssetOptions, Backend, ChatTemplateOptions, Counters, EmbedOptions, EngineStats, Finish, FinishReason, Generation,
   GenerateInput, GenerateOptions, Kernels, KernelTime, KernelTrial, KvCache, LoadFacts, LoadOptions, LoadTimes, Logits, Message, ModelFile, ModelInfo, ModelKind,
-  ModelSource, Phase, Pooling,
+  ModelSource, Phase, Pooling, Precision,
   PrefillProgress, Progress, StorageEstimate, StoredModel, Support, Token, Tuning, Usage,
 } from "./types.js";
 export type { CatalogueEntry, CatalogueLicense, Fact, KnownFact, UnknownFact, UnverifiedSource } from "./catalogue.js";

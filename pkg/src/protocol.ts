@@ -8,14 +8,15 @@
  */
 import { isRecord, type WireError } from "./errors.js";
 import type {
-  Backend, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, Pooling, PrefillProgress, Progress, StorageEstimate, StoredModel, Token,
+  Backend, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, Pooling, Precision, PrefillProgress, Progress, StorageEstimate,
+  StoredModel, Token,
 } from "./types.js";
 
 /** How many tokens may lie unread in the page before the worker stops to wait. */
 export const UNREAD_LIMIT = 32;
 
 /** Changes with every message that changes. Page and worker of different builds refuse each other. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** Request or response headers. */
 export type WireHeaders = readonly (readonly [string, string])[];
@@ -43,6 +44,7 @@ export interface WireLoadOptions {
   readonly store?: boolean;
   readonly runAhead?: number;
   readonly kernels?: Kernels;
+  readonly precision?: Precision;
 }
 
 /** What of `GenerateOptions` the engine itself reads. */

@@ -70,8 +70,15 @@ export interface LoadOptions extends AssetOptions {
   readonly runAhead?: number;
   /** Fixes the kernels that the engine otherwise chooses by checking and timing them on the device; for debugging. */
   readonly kernels?: Kernels;
+  /**
+   * `"fast"` lets the engine round activations to bytes where a token is decoded, if that is faster on the device and within its
+   * stated tolerance there (see the package's README); the default is `"exact"`.
+   */
+  readonly precision?: Precision;
 }
 
+/** How exactly the kernels of a decoded token multiply. */
+export type Precision = "exact" | "fast";
 /** What computes. */
 export type Backend = "webgpu" | "reference";
 /** How keys and values are kept. */
@@ -217,6 +224,8 @@ export interface Tuning {
   /** Invocations of a workgroup. */
   readonly workgroup: number;
   readonly broadcast: boolean;
+  /** Activations are rounded to bytes: with `precision: "fast"` only. */
+  readonly int8: boolean;
   /** What was looked at, in order. A choice that is remembered from an earlier load says what was looked at then. */
   readonly tried: readonly KernelTrial[];
   /** What choosing took. */
@@ -226,8 +235,10 @@ export interface Tuning {
 /** A kernel that was looked at. */
 export interface KernelTrial {
   readonly variant: string;
-  /** Whether it agrees with the reference. */
+  /** Whether it agrees with the reference, and is near enough to the exact result. */
   readonly right: boolean;
+  /** Of a kernel that rounds activations: how far it is from the exact result, relative to the largest value. */
+  readonly error?: number | null | undefined;
   /** Microseconds of a dispatch, where it was timed: on GPUs, while there was time. */
   readonly micros?: number | null | undefined;
 }

@@ -126,7 +126,8 @@ export const test = base.extend<{ profile: BrowserContext; doran: Page }, { site
     mkdirSync(folder, { recursive: true });
     const faults = await serveFaults(folder);
     const server = await serveFiles({
-      mounts: { "/pkg/": join(ROOT, "pkg"), "/arch/": join(ROOT, "tests/fixtures/arch"), "/models/": process.env["DORAN_MODELS"] ?? join(CACHE, "models") },
+      mounts: { "/pkg/": join(ROOT, "pkg"), "/arch/": join(ROOT, "tests/fixtures/arch"), "/kquant/": join(ROOT, "tests/fixtures/kquant_models"),
+        "/models/": process.env["DORAN_MODELS"] ?? join(CACHE, "models") },
       csp: `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ${faults.url}`,
       handle: (request: IncomingMessage, response: ServerResponse) => {
         const { pathname } = new URL(request.url ?? "/", "http://localhost");
