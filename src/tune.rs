@@ -25,6 +25,8 @@ const CHECK_SHAPE: (u32, u32) = (72, 3);
 const TIMED_SHAPE: (u32, u32) = (2048, 2048);
 /// Dispatches of one timing.
 const TIMED_DISPATCHES: usize = 16;
+/// A kernel that rounds activations is chosen where it is so many times faster: less is within the noise, and not worth it.
+const WORTH_ROUNDING: f64 = 1.05;
 /// Rounding of f32 sums, relative to the largest result.
 const TOLERANCE: f32 = 1e-5;
 
@@ -87,12 +89,21 @@ pub struct Wanted<'a> {
     pub precision: Precision,
     /// How far kernels that round activations may be from the exact result, relative to the largest value.
     pub tolerance: f32,
+    /// Milliseconds after which no further variant is looked at.
+    pub budget_ms: f64,
 }
 
 impl<'a> Wanted<'a> {
     /// What callers want who ask for nothing.
     pub fn new(formats: &'a [Format], gate: Function) -> Self {
-        Self { formats, gate, kernels: None, precision: Precision::Exact, tolerance: int8::TOLERANCE }
+        Self {
+            formats,
+            gate,
+            kernels: None,
+            precision: Precision::Exact,
+            tolerance: int8::TOLERANCE,
+            budget_ms: BUDGET_MS,
+        }
     }
 }
 
@@ -198,10 +209,15 @@ fn candidates(gpu: &Gpu, wanted: &Wanted<'_>) -> Vec<Tuning> {
         && capabilities.packed_dot
         && wanted.formats.iter().any(|format| format.int8_dot().is_some())
         && (wanted.kernels.is_some() || !capabilities.is_fallback);
-    if may_round {
-        all = all.into_iter().flat_map(|exact| [Tuning { int8: true, ..exact.clone() }, exact]).collect();
+    if !may_round {
+        return all;
     }
-    all
+    // Where the order is the choice, what the caller asked for comes first; where time is, what it is compared with.
+    let both = |exact: Tuning| {
+        let rounding = Tuning { int8: true, ..exact.clone() };
+        if capabilities.is_fallback { [rounding, exact] } else { [exact, rounding] }
+    };
+    all.into_iter().flat_map(both).collect()
 }
 
 /// Chooses the kernels.
@@ -222,14 +238,14 @@ pub async fn tune(gpu: &Gpu, wanted: &Wanted<'_>) -> Result<Tuning> {
 /// # Errors
 /// As [`tune`].
 pub async fn choose(gpu: &Gpu, wanted: &Wanted<'_>, candidates: Vec<Tuning>) -> Result<Tuning> {
-    let Wanted { formats, gate, tolerance, .. } = *wanted;
+    let Wanted { formats, gate, tolerance, budget_ms, .. } = *wanted;
     let started = gpu.now_ms();
     let mut tried = Vec::new();
     let mut best: Option<(f64, Tuning)> = None;
     // On CPU adapters the order is the choice; where only one may be used there is none.
     let timed = !gpu.capabilities().is_fallback && candidates.len() > 1;
     for candidate in candidates {
-        let out_of_time = gpu.now_ms() - started > BUDGET_MS;
+        let out_of_time = gpu.now_ms() - started > budget_ms;
         if best.is_some() && (!timed || out_of_time) {
             break;
         }
@@ -247,7 +263,7 @@ pub async fn choose(gpu: &Gpu, wanted: &Wanted<'_>, candidates: Vec<Tuning>) -> 
         };
         let error = candidate.int8.then_some(error);
         tried.push(Trial { variant: candidate.name(), right, error, micros });
-        let cost = micros.unwrap_or_default();
+        let cost = micros.unwrap_or_default() * if candidate.int8 { WORTH_ROUNDING } else { 1.0 };
         if right && best.as_ref().is_none_or(|(least, _)| cost < *least) {
             best = Some((cost, candidate));
         }
