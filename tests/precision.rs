@@ -129,7 +129,7 @@ fn rounding_is_a_choice_of_callers_and_gpus() {
     }
 }
 
-/// A kernel that is too far from the exact result is refused, and so is one that computes wrongly.
+/// A kernel that is too far from the exact result is refused, and so is one that computes wrongly or does not compile.
 #[test]
 fn kernels_that_round_too_much_are_not_chosen() {
     let gpu = gpu(GpuOptions::default());
@@ -147,7 +147,10 @@ fn kernels_that_round_too_much_are_not_chosen() {
         };
         let int8 = Tuning { int8: true, ..exact.clone() };
         let wrong = Tuning { workgroup: 3, ..int8.clone() };
-        for (wanted, candidate, right) in [(allowed, &int8, true), (strict, &int8, false), (allowed, &wrong, false)] {
+        let too_large = Tuning { workgroup: 1 << 20, ..int8.clone() };
+        let cases =
+            [(allowed, &int8, true), (strict, &int8, false), (allowed, &wrong, false), (allowed, &too_large, false)];
+        for (wanted, candidate, right) in cases {
             let candidates = vec![candidate.clone(), exact.clone()];
             let chosen = pollster::block_on(choose(&gpu, &wanted, candidates)).expect("one is right");
             assert_eq!((chosen.tried[0].right, chosen.int8), (right, right), "{format:?} {wanted:?} {candidate:?}");
