@@ -87,7 +87,7 @@ pub async fn check_by(
                 norm: cpu_norm,
             };
             let exact = op.reference(&x, cpu, residual);
-            let rounds = variants.int8 && tokens == 1 && format.int8_dot().is_some();
+            let rounds = variants.int8 && format.int8_dot().is_some();
             let wanted = if rounds { op.reference_int8(&x, cpu, residual) } else { exact.clone() };
             let rows: Vec<StepRow> = (0..tokens as u32).map(|i| StepRow { token: 0, slot: 0, position: i }).collect();
             let step = bench.write_step(&rows, 1);

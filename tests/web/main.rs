@@ -54,7 +54,6 @@ tests![
     experts::routes,
     int8::activations_rounded_to_bytes,
     int8::rounding_takes_any_activation,
-    int8::several_rows_are_exact_whatever_one_row_is,
     linear::a_grid_of_several_rows,
     linear::a_matrix_larger_than_a_binding_is_split_by_rows,
     linear::embedding_in_every_format,
