@@ -12,9 +12,9 @@ use doran::ops::elementwise::Function;
 use doran::ops::linear::{Linear, LinearWeights};
 use doran::ops::rms_norm::RmsNorm;
 use doran::ops::rope_attention::{RopeAttention, partial_bytes};
-use doran::ops::{GpuKvLayer, KvFormat, Lowering, Operand, Variants, row_stride};
+use doran::ops::{GpuKvLayer, KvFormat, Lowering, Operand, Reduce, Variants, row_stride};
 use doran::quant::Format;
-use doran::tune::tune;
+use doran::tune::{Wanted, tune};
 
 const ROUNDS: usize = 7;
 /// Rows of a prompt's step.
@@ -190,12 +190,12 @@ fn main() {
     let Ceilings { vec4_loads, fma } = ceilings();
     println!("ceilings: {:.0} M vec4 loads/s, {:.1} G multiply-adds/s", vec4_loads / 1e6, fma / 1e9);
     let gpu = pollster::block_on(Gpu::open(GpuOptions::default())).expect("natively install mesa-vulkan-drivers");
-    let tuning =
-        pollster::block_on(tune(&gpu, &[Format::Q4_1, Format::Q8_0], Function::SiluMul, None)).expect("a choice");
+    let formats = [Format::Q4_1, Format::Q8_0];
+    let tuning = pollster::block_on(tune(&gpu, &Wanted::new(&formats, Function::SiluMul))).expect("a choice");
     println!("{} {}: {:?}", gpu.capabilities().device, gpu.capabilities().description, tuning.kernels);
     let nothing = Rc::new(gpu.create_buffer("nothing", 1 << 16, Usage::Storage));
     let partials = Rc::new(gpu.create_buffer("partials", partial_bytes(true, 9, 64, POSITIONS), Usage::Storage));
-    let bench = Bench { variants: tuning.variants(KvFormat::F32), gpu, nothing, partials };
+    let mut bench = Bench { variants: tuning.variants(KvFormat::F32), gpu, nothing, partials };
     let one = StepShape { n_rows: 1, n_outputs: 1, kv_length: POSITIONS, ..StepShape::default() };
     let many = StepShape { n_rows: PROMPT_ROWS, ..one };
     for (name, rows, cols, format) in MATRICES {
@@ -211,6 +211,15 @@ fn main() {
             macs / seconds / 1e9,
             loads / seconds / vec4_loads * 100.0
         );
+        let exact = bench.variants;
+        for (what, variants) in [("rows", exact), ("workgroup", Variants { matvec: Reduce::Workgroup, ..exact })] {
+            let times = [false, true].map(|int8| {
+                bench.variants = Variants { int8, ..variants };
+                bench.seconds(|| bench.linear(&matrix, 1), &one) * 1e3
+            });
+            println!("matvec {name:<12} by {what}: {:7.3} ms, with bytes {:7.3} ms", times[0], times[1]);
+        }
+        bench.variants = exact;
         if rows < 10_000 {
             let seconds = bench.seconds(|| bench.linear(&matrix, PROMPT_ROWS), &many);
             let rate = macs * f64::from(PROMPT_ROWS) / seconds;

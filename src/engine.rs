@@ -27,7 +27,7 @@ use crate::quant::Format;
 use crate::session::Session;
 use crate::text::Text;
 use crate::tokenizer::Tokenizer;
-use crate::tune::{Kernels, Tuning, likeliest, tune};
+use crate::tune::{Kernels, Precision, Tuning, Wanted, likeliest, tune};
 use crate::weights::{ByteSource, Cancel, ChunkStore, Integrity, Millis, ModelFiles, Progress};
 
 /// Tokens that a sequence may have where the caller does not say: more costs memory that most chats never use.
@@ -44,6 +44,8 @@ pub struct EngineOptions {
     pub run_ahead: Option<usize>,
     /// The kernels to use whatever is faster, for debugging.
     pub kernels: Option<Kernels>,
+    /// How exactly linears of one row are computed; the references are exact.
+    pub precision: Precision,
     /// A Jinja chat template instead of the model's own.
     pub chat_template: Option<String>,
     /// How keys and values are kept; by default as [`kv_format`] decides.
@@ -133,7 +135,7 @@ pub struct Engine {
     pub session: Session,
     /// What adapters are loaded by; a reason where they are not applied.
     pub adaptable: Result<Rc<AdapterBase>>,
-    /// The kernels that were chosen, and for which formats; none on the CPU references.
+    /// The kernels that were chosen, and for which formats and precision; none on the CPU references.
     pub tuning: Option<(String, Tuning)>,
 }
 
@@ -147,8 +149,9 @@ pub enum Stage {
 
 impl Engine {
     /// Loads a model: header, tokenizer, graph, then the weights chunk by chunk. `gpu: None` means the CPU references.
-    /// `known_tuning` gives the kernels that were chosen before on this device for matrices of these formats; they are not
-    /// checked again. What the GPU has no room for is refused before any weight is fetched.
+    /// `known_tuning` gives the kernels that were chosen before on this device for matrices of these formats and this precision
+    /// (`"Q4_1,Q8_0"`, `"Q4_1,Q8_0;fast"`); they are not checked again. What the GPU has no room for is refused before any weight is
+    /// fetched.
     ///
     /// # Errors
     /// `out_of_memory` with `needed_bytes` and, where it is a limit of the device, `available_bytes`. What the files, the network, the store or the GPU make of it; see [`crate::ErrorKind`].
@@ -184,11 +187,15 @@ impl Engine {
                     Ok(report)
                 };
                 let preparing = async {
-                    let (formats, key) = tuning_key(&graph);
+                    let (formats, key) = tuning_key(&graph, options.precision);
                     let started = gpu.now_ms();
                     let tuning = match known_tuning(&key) {
                         Some(tuning) => tuning,
-                        None => tune(&gpu, &formats, graph.gate_function(), options.kernels).await?,
+                        None => {
+                            let EngineOptions { kernels, precision, .. } = options;
+                            let wanted = Wanted::new(&formats, graph.gate_function());
+                            tune(&gpu, &Wanted { kernels, precision, ..wanted }).await?
+                        }
                     };
                     let tuned = gpu.now_ms();
                     let planned = PlannedModel::new(&gpu, &graph, &weights, context, tuning.variants(kv)).await?;
@@ -299,7 +306,7 @@ pub(crate) fn choices(
     options: &EngineOptions,
     known_tuning: &dyn Fn(&str) -> Option<Tuning>,
 ) -> Result<Vec<fit::Choice>> {
-    let known = known_tuning(&tuning_key(graph).1);
+    let known = known_tuning(&tuning_key(graph, options.precision).1);
     let tuning = known.map_or_else(|| likeliest(gpu.capabilities(), options.kernels), Ok)?;
     let kv = |context| options.kv.unwrap_or_else(|| kv_format(&graph.caches, context, Some(gpu)));
     let (contexts, device) = (fit::contexts(wanted, options.steps_down), Device::of(gpu.capabilities()));
@@ -307,10 +314,13 @@ pub(crate) fn choices(
 }
 
 /// The formats of a graph's matrices, and the name by which the kernels for them are remembered.
-fn tuning_key(graph: &Graph) -> (Vec<Format>, String) {
+fn tuning_key(graph: &Graph, precision: Precision) -> (Vec<Format>, String) {
     let formats = formats(graph);
     let names: Vec<_> = formats.iter().map(|format| format.spec().name).collect();
-    let key = names.join(",");
+    let mut key = names.join(",");
+    if precision == Precision::Fast {
+        key.push_str(";fast");
+    }
     (formats, key)
 }
 

@@ -121,6 +121,7 @@ where
                 matvec: Reduce::Workgroup,
                 matvec_workgroup: 64,
                 broadcast: false,
+                int8: false,
                 norm: Reduce::Workgroup,
                 kv,
             };

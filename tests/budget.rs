@@ -23,7 +23,7 @@ use doran::ops::sample::{self, Sampling};
 use doran::ops::{KvFormat, StepRow};
 use doran::quant::Format;
 use doran::sampler::SamplerOptions;
-use doran::tune::{Kernels, tune};
+use doran::tune::{Kernels, Precision, Wanted, tune};
 use doran::weights::Cancel;
 use serde_json::json;
 
@@ -95,23 +95,28 @@ fn checkpoint(shape: &Shape, format_of: impl Fn(&str) -> Format) -> Checkpoint {
     }
 }
 
+const SMALL: Shape =
+    Shape { vocab_size: 512, hidden_size: 64, intermediate_size: 96, layers: 3, heads: 4, kv_heads: 2, head_dim: 16 };
+
 struct Measured {
     graph: Graph,
     token: Counts,
     loaded: Counts,
     planned_bytes: u64,
+    /// Whether its kernels round activations.
+    rounds: bool,
 }
 
 /// What the eleventh token costs, and what the model takes on the GPU.
-fn measure(gpu: &Rc<Gpu>, checkpoint: &Checkpoint, kernels: Kernels) -> Measured {
+fn measure(gpu: &Rc<Gpu>, checkpoint: &Checkpoint, (kernels, precision): (Kernels, Precision)) -> Measured {
     let (mut graph, _) = models::record(checkpoint).expect("a known model");
     fuse(&mut graph);
     pollster::block_on(async {
         let before = gpu.counts().gpu_bytes;
         let weights = GpuWeights::allocate(gpu, &graph).await.expect("room");
         let formats = doran::graph::weights::formats(&graph);
-        let variants =
-            tune(gpu, &formats, Function::SiluMul, Some(kernels)).await.expect("a choice").variants(KvFormat::F16);
+        let wanted = Wanted { kernels: Some(kernels), precision, ..Wanted::new(&formats, Function::SiluMul) };
+        let variants = tune(gpu, &wanted).await.expect("a choice").variants(KvFormat::F16);
         let planned = PlannedModel::new(gpu, &graph, &weights, CONTEXT, variants).await.expect("room");
         let mut backend = Backend::on_gpu(Rc::clone(gpu), planned, weights, Some(0)).expect("made");
         let loaded = gpu.counts();
@@ -128,7 +133,8 @@ fn measure(gpu: &Rc<Gpu>, checkpoint: &Checkpoint, kernels: Kernels) -> Measured
             counts.push(gpu.counts());
         }
         let token = difference(&counts[10], &counts[9]);
-        Measured { graph, token, loaded, planned_bytes }
+        let rounds = backend.decode_labels().iter().any(|label| label.contains("int8/"));
+        Measured { graph, token, loaded, planned_bytes, rounds }
     })
 }
 
@@ -164,7 +170,8 @@ fn difference(after: &Counts, before: &Counts) -> Counts {
 fn a_token_of_a_model_with_a_large_vocabulary() {
     let gpu = gpu(GpuOptions::default());
     let checkpoint = checkpoint(&GEMMA_LIKE, |_| Format::Q8_0);
-    let Measured { graph, token, loaded, planned_bytes } = measure(&gpu, &checkpoint, Kernels::Workgroup);
+    let Measured { graph, token, loaded, planned_bytes, .. } =
+        measure(&gpu, &checkpoint, (Kernels::Workgroup, Precision::Exact));
     // The table of 188 MB lies in as many parts as bindings take; embedding and head have a dispatch for each.
     let table = GEMMA_LIKE.vocab_size * GEMMA_LIKE.hidden_size;
     let parts = table.div_ceil(gpu.max_bytes() / GEMMA_LIKE.hidden_size / 32 * 32 * GEMMA_LIKE.hidden_size);
@@ -193,23 +200,28 @@ fn a_token_of_a_model_with_a_large_vocabulary() {
     assert!(loaded.pipelines <= 40, "{} kernels", loaded.pipelines);
 }
 
+/// Rounding activations changes none of the counts.
+#[test]
+fn a_token_with_rounded_activations_costs_the_same() {
+    let checkpoint = checkpoint(&SMALL, |_| Format::Q8_0);
+    let of = |precision| measure(&gpu(GpuOptions::default()), &checkpoint, (Kernels::Workgroup, precision));
+    let (exact, fast) = (of(Precision::Exact), of(Precision::Fast));
+    assert_eq!([exact.rounds, fast.rounds], [false, true]);
+    assert_eq!(fast.token, exact.token);
+    assert_eq!((fast.token.dispatches, fast.token.submits, fast.token.created), (6 * SMALL.layers + 5, 1, 0));
+    assert_eq!((fast.loaded.pipelines, fast.loaded.gpu_bytes), (exact.loaded.pipelines, exact.loaded.gpu_bytes));
+}
+
 /// Where a fused group's weights have several formats, each takes a dispatch.
 #[test]
 fn a_mixed_group_costs_one_dispatch_a_format() {
     let gpu = gpu(GpuOptions::default());
-    let shape = Shape {
-        vocab_size: 512,
-        hidden_size: 64,
-        intermediate_size: 96,
-        layers: 3,
-        heads: 4,
-        kv_heads: 2,
-        head_dim: 16,
-    };
     let count = |format_of: fn(&str) -> Format, kernels| {
-        measure(&gpu, &checkpoint(&shape, format_of), kernels).token.dispatches
+        measure(&gpu, &checkpoint(&SMALL, format_of), kernels).token.dispatches
     };
-    for kernels in [Kernels::Rows, Kernels::Workgroup, Kernels::Subgroup] {
+    let fast = (Kernels::Workgroup, Precision::Fast);
+    let exact = [Kernels::Rows, Kernels::Workgroup, Kernels::Subgroup].map(|kernels| (kernels, Precision::Exact));
+    for kernels in exact.into_iter().chain([fast]) {
         let alike = count(|_| Format::Q8_0, kernels);
         assert_eq!(alike, 6 * 3 + 5);
         let values = |name: &str| if name.contains("v_proj") { Format::F16 } else { Format::Q8_0 };

@@ -17,7 +17,7 @@ use doran::ops::elementwise::Function;
 use doran::quant::Format;
 use doran::sampler::{SamplerOptions, sample};
 use doran::session::{Next, Session};
-use doran::tune::{Kernels, Tuning, choose, tune};
+use doran::tune::{Kernels, Tuning, Wanted, choose, tune};
 use doran::weights::Cancel;
 
 /// Largest absolute error of a logit of the tiny models, in f32 (the goldens' own noise is up to 5e-5).
@@ -268,12 +268,16 @@ fn text_is_the_same_however_far_the_gpu_runs_ahead() {
     }
 }
 
+fn wanted(formats: &[Format], kernels: Option<Kernels>) -> Wanted<'_> {
+    Wanted { kernels, ..Wanted::new(formats, Function::SiluMul) }
+}
+
 /// Every kernel that can be chosen is right on this device, and gives the logits that transformers computed.
 #[test]
 fn every_choice_of_kernels_is_right() {
     let gpu = gpu(GpuOptions::default());
     for kernels in [None, Some(Kernels::Rows), Some(Kernels::Workgroup), Some(Kernels::Subgroup)] {
-        let tuning = pollster::block_on(tune(&gpu, &Format::ALL, Function::SiluMul, kernels)).expect("a choice");
+        let tuning = pollster::block_on(tune(&gpu, &wanted(&Format::ALL, kernels))).expect("a choice");
         assert!(!tuning.tried.is_empty() && tuning.tried.iter().all(|trial| trial.right), "{tuning:?}");
         assert!(kernels.is_none_or(|kernels| tuning.kernels == kernels));
         for (name, file) in [("llama", "model-f32.gguf"), ("llama3", "")] {
@@ -284,8 +288,8 @@ fn every_choice_of_kernels_is_right() {
         }
     }
     let no_subgroups = common::gpu(GpuOptions { no_subgroups: true, ..GpuOptions::default() });
-    let refused = pollster::block_on(tune(&no_subgroups, &[Format::F32], Function::SiluMul, Some(Kernels::Subgroup)))
-        .expect_err("has none");
+    let refused = pollster::block_on(tune(&no_subgroups, &wanted(&[Format::F32], Some(Kernels::Subgroup))));
+    let refused = refused.expect_err("has none");
     assert_eq!(refused.kind(), ErrorKind::Unsupported);
 }
 
@@ -293,15 +297,17 @@ fn every_choice_of_kernels_is_right() {
 #[test]
 fn a_kernel_that_computes_wrongly_is_not_chosen() {
     let gpu = gpu(GpuOptions::default());
-    let right = Tuning { kernels: Kernels::Rows, workgroup: 16, broadcast: false, tried: Vec::new(), ms: 0.0 };
+    let right =
+        Tuning { kernels: Kernels::Rows, workgroup: 16, broadcast: false, int8: false, tried: Vec::new(), ms: 0.0 };
     let wrong = Tuning { kernels: Kernels::Workgroup, workgroup: 3, ..right.clone() };
     for format in Format::ALL {
-        let chosen = pollster::block_on(choose(&gpu, &[format], Function::SiluMul, vec![wrong.clone(), right.clone()]))
-            .expect("one is right");
+        let formats = [format];
+        let wanted = wanted(&formats, None);
+        let chosen = pollster::block_on(choose(&gpu, &wanted, vec![wrong.clone(), right.clone()]));
+        let chosen = chosen.expect("one is right");
         let found: Vec<_> = chosen.tried.iter().map(|trial| trial.right).collect();
         assert_eq!((found, chosen.kernels), (vec![false, true], Kernels::Rows), "{format:?}");
-        let none = pollster::block_on(choose(&gpu, &[format], Function::SiluMul, vec![wrong.clone()]))
-            .expect_err("none is right");
+        let none = pollster::block_on(choose(&gpu, &wanted, vec![wrong.clone()])).expect_err("none is right");
         assert_eq!(none.kind(), ErrorKind::Gpu);
     }
 }

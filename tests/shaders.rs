@@ -122,6 +122,11 @@ fn browsers_get_the_enable_line_first() {
     let (_, slots) = combinations().into_iter().find(with_subgroups).expect("a combination with subgroups");
     assert!(join("matvec", &slots, false).expect("joins").starts_with("enable subgroups;\n"));
     assert!(!join("matvec", &slots, true).expect("joins").contains("enable"));
+    let int8 = |(_, slots): &(&str, combinations::Slots)| slots.iter().any(|(_, file)| file == "int8/nibbles_dot");
+    let (name, slots) = combinations().into_iter().find(int8).expect("a combination with bytes");
+    let wgsl = join(name, &slots, false).expect("joins");
+    assert!(wgsl.starts_with("requires packed_4x8_integer_dot_product;\n") && wgsl.contains("dot4I8Packed"));
+    assert!(!wgsl.contains("LOW_SCALE, x.v1 * HIGH_SCALE"), "it takes the place of the other dot product");
 }
 
 #[test]

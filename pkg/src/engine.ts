@@ -282,7 +282,9 @@ function wireSource(source: ModelSource, options: LoadOptions): WireSource {
   throw new DoranError("bad_argument", "a model is a URL, a File or Blob, the name of a stored model, { stored } or { files }", { argument: "source" });
 }
 
-function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels, fit, quantize }: LoadOptions): WireLoadOptions {
+function wireOptions(
+  { name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels, precision, fit, quantize }: LoadOptions,
+): WireLoadOptions {
   return {
     ...(name === undefined ? {} : { name }),
     ...(sha256 === undefined ? {} : { sha256 }),
@@ -293,6 +295,7 @@ function wireOptions({ name, sha256, context, chatTemplate, backend, kvCache, st
     ...(store === undefined ? {} : { store }),
     ...(runAhead === undefined ? {} : { runAhead }),
     ...(kernels === undefined ? {} : { kernels }),
+    ...(precision === undefined ? {} : { precision }),
     ...(fit === undefined ? {} : { fit }),
     ...(quantize === undefined ? {} : { quantize }),
   };

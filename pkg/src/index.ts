@@ -10,7 +10,7 @@ export type { ErrorCode, ErrorData } from "./errors.js";
 export type {
   AdapterInfo, AdapterOptions, AdapterUse, AssetOptions, Backend, ChatTemplateOptions, Counters, EmbedOptions, EngineStats, Finish, FinishReason, Generation,
   GenerateInput, GenerateOptions, Kernels, KernelTime, KernelTrial, KvCache, LoadFacts, LoadOptions, LoadTimes, Logits, LogitsOptions, Message, ModelFile, ModelInfo, ModelKind,
-  ModelSource, NllOptions, Phase, Pooling,
+  ModelSource, NllOptions, Phase, Pooling, Precision,
   PrefillProgress, Progress, Quantize, StorageEstimate, StoredModel, Support, Token, Tuning, Usage,
 } from "./types.js";
 export type { Adjustment, Candidate, FormatShare, GpuNeeds, Inspection, Verdict } from "./inspection.js";

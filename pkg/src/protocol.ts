@@ -9,7 +9,8 @@
 import { isRecord, type WireError } from "./errors.js";
 import type { Inspection } from "./inspection.js";
 import type {
-  Backend, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, Pooling, PrefillProgress, Progress, Quantize, StorageEstimate, StoredModel, Token,
+  Backend, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, Pooling, Precision, PrefillProgress, Progress, Quantize,
+  StorageEstimate, StoredModel, Token,
 } from "./types.js";
 
 /** How many tokens may lie unread in the page before the worker stops to wait. */
@@ -50,6 +51,7 @@ export interface WireLoadOptions {
   readonly store?: boolean;
   readonly runAhead?: number;
   readonly kernels?: Kernels;
+  readonly precision?: Precision;
   readonly fit?: "auto";
   readonly quantize?: Quantize;
 }

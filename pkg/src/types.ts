@@ -116,6 +116,11 @@ export interface LoadOptions extends AssetOptions {
    * those who ask, do not load without it; of other sources nobody is asked.
    */
   readonly acceptLicense?: boolean;
+  /**
+   * `"fast"` lets the engine round activations to bytes where a token is decoded, if that is faster on the device and within its
+   * stated tolerance there (see the package's README); the default is `"exact"`.
+   */
+  readonly precision?: Precision;
 }
 
 /**
@@ -125,6 +130,8 @@ export interface LoadOptions extends AssetOptions {
  * convolutions, and matrices that are stored by columns (GPT-2's).
  */
 export type Quantize = "q8_0" | "q6_k" | "q4_0" | "q4_k";
+/** How exactly the kernels of a decoded token multiply. */
+export type Precision = "exact" | "fast";
 /** What computes. */
 export type Backend = "webgpu" | "reference";
 /** How keys and values are kept. */
@@ -273,6 +280,8 @@ export interface Tuning {
   /** Invocations of a workgroup. */
   readonly workgroup: number;
   readonly broadcast: boolean;
+  /** Activations are rounded to bytes: with `precision: "fast"` only. */
+  readonly int8: boolean;
   /** What was looked at, in order. A choice that is remembered from an earlier load says what was looked at then. */
   readonly tried: readonly KernelTrial[];
   /** What choosing took. */
@@ -282,8 +291,10 @@ export interface Tuning {
 /** A kernel that was looked at. */
 export interface KernelTrial {
   readonly variant: string;
-  /** Whether it agrees with the reference. */
+  /** Whether it agrees with the reference, and is near enough to the exact result. */
   readonly right: boolean;
+  /** Of a kernel that rounds activations: how far it is from the exact result, relative to the largest value. */
+  readonly error?: number | null | undefined;
   /** Microseconds of a dispatch, where it was timed: on GPUs, while there was time. */
   readonly micros?: number | null | undefined;
 }

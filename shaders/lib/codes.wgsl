@@ -3,6 +3,7 @@
 //   codes_of(i)         its 32 codes
 //   halves_of(i, d, m)  the scales of its two halves, of what scales_of gave for the row
 #import bytes
+#import codes_dot
 #import scales
 
 // Byte j of word w of `a` is weight 4 w + j, of `b` weight 16 + 4 w + j.
@@ -15,13 +16,6 @@ struct Codes {
 struct Halves {
     d: vec2<f32>,
     m: vec2<f32>,
-}
-
-struct Prepared {
-    // Activations, byte j of a word scaled by 256^−j.
-    y: Block,
-    // Σ x of the halves.
-    sums: vec2<f32>,
 }
 
 const NIBBLES: vec4<u32> = vec4<u32>(0x0f0f0f0fu);
@@ -40,15 +34,6 @@ fn twos(plane: u32) -> vec4<u32> {
     return (vec4<u32>(plane) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(0x03030303u);
 }
 
-fn prepare(x: Block) -> Prepared {
-    let y = Block(
-        x.v0 * BYTE_SCALE, x.v1 * BYTE_SCALE, x.v2 * BYTE_SCALE, x.v3 * BYTE_SCALE,
-        x.v4 * BYTE_SCALE, x.v5 * BYTE_SCALE, x.v6 * BYTE_SCALE, x.v7 * BYTE_SCALE,
-    );
-    let ones = vec4<f32>(1.0);
-    return Prepared(y, vec2<f32>(dot((x.v0 + x.v1) + (x.v2 + x.v3), ones), dot((x.v4 + x.v5) + (x.v6 + x.v7), ones)));
-}
-
 fn row_unpack(i: u32, d: f32, m: f32) -> Block {
     let q = codes_of(i);
     let h = halves_of(i, d, m);
@@ -58,12 +43,4 @@ fn row_unpack(i: u32, d: f32, m: f32) -> Block {
         bytes_of(q.a.x) * s + h.m.x, bytes_of(q.a.y) * s + h.m.x, bytes_of(q.a.z) * s + h.m.x, bytes_of(q.a.w) * s + h.m.x,
         bytes_of(q.b.x) * t + h.m.y, bytes_of(q.b.y) * t + h.m.y, bytes_of(q.b.z) * t + h.m.y, bytes_of(q.b.w) * t + h.m.y,
     );
-}
-
-fn row_dot(i: u32, d: f32, m: f32, x: Prepared) -> f32 {
-    let q = codes_of(i);
-    let h = halves_of(i, d, m);
-    let a = word_dot(q.a.x, x.y.v0) + word_dot(q.a.y, x.y.v1) + word_dot(q.a.z, x.y.v2) + word_dot(q.a.w, x.y.v3);
-    let b = word_dot(q.b.x, x.y.v4) + word_dot(q.b.y, x.y.v5) + word_dot(q.b.z, x.y.v6) + word_dot(q.b.w, x.y.v7);
-    return h.d.x * a + h.m.x * x.sums.x + (h.d.y * b + h.m.y * x.sums.y);
 }

@@ -37,6 +37,8 @@ pub struct Capabilities {
     pub subgroups: bool,
     /// Invocations of a subgroup, where subgroups may be used and all have the same size.
     pub subgroup_size: Option<u32>,
+    /// Dot products of packed bytes may be used (WGSL § 17.9.1, `packed_4x8_integer_dot_product`).
+    pub packed_dot: bool,
     /// Bytes that one binding may hold.
     pub max_binding_bytes: u64,
     /// Bytes that one buffer may hold.
@@ -54,6 +56,8 @@ pub struct GpuOptions {
     pub max_binding_bytes: Option<u64>,
     /// Do not use subgroups though the device has them.
     pub no_subgroups: bool,
+    /// Do not use dot products of packed bytes though the device has them.
+    pub no_packed_dot: bool,
     /// Take a software adapter for hardware: weights are laid out as GPUs have them.
     pub as_hardware: bool,
     /// Pretend that buffers find no room beyond so many bytes together.
@@ -90,6 +94,7 @@ impl Gpu {
             capabilities.subgroups = false;
             capabilities.subgroup_size = None;
         }
+        capabilities.packed_dot &= !options.no_packed_dot;
         capabilities.is_fallback &= !options.as_hardware;
         if let Some(bytes) = options.max_binding_bytes {
             capabilities.max_binding_bytes = capabilities.max_binding_bytes.min(bytes);
@@ -275,6 +280,8 @@ mod platform {
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             subgroup_size: (info.subgroup_min_size == info.subgroup_max_size && !features.is_empty())
                 .then_some(info.subgroup_min_size),
+            // naga writes them out where the driver has none.
+            packed_dot: true,
             max_binding_bytes: limits.max_storage_buffer_binding_size,
             max_buffer_bytes: limits.max_buffer_size,
         };
@@ -328,6 +335,12 @@ mod platform {
     async fn call(object: &JsValue, method: &str, argument: &JsValue) -> Result<JsValue, JsValue> {
         let function: Function = get(object, method).dyn_into()?;
         JsFuture::from(function.call1(object, argument)?.dyn_into::<Promise>()?).await
+    }
+
+    fn has_language_feature(gpu: &JsValue, name: &str) -> bool {
+        let features = get(gpu, "wgslLanguageFeatures");
+        let has: Result<Function, _> = get(&features, "has").dyn_into();
+        has.and_then(|has| has.call1(&features, &name.into())).is_ok_and(|value| value.is_truthy())
     }
 
     pub(super) async fn open() -> Result<(wgpu::Device, wgpu::Queue, Capabilities)> {
@@ -391,6 +404,7 @@ mod platform {
             } else {
                 None
             },
+            packed_dot: has_language_feature(&gpu, "packed_4x8_integer_dot_product"),
             max_binding_bytes: limit("maxStorageBufferBindingSize"),
             max_buffer_bytes: limit("maxBufferSize"),
         };

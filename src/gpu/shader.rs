@@ -1,6 +1,7 @@
 //! Joins WGSL. Declarations in WGSL are order-independent, so an import is concatenation: `#import name` brings
-//! `lib/name.wgsl` (or `dir/name.wgsl`) once; a capital name is a slot that the caller fills. Any other `#` line is an
-//! error. `enable` lines move to the top; naga takes subgroups without one, browsers demand it (gfx-rs/wgpu#8202).
+//! `lib/name.wgsl` (or `dir/name.wgsl`) once; a capital name is a slot that the caller must fill, and any other one that it may.
+//! Any other `#` line is an error. `enable` and `requires` lines move to the top; naga takes subgroups without one, browsers
+//! demand it (gfx-rs/wgpu#8202).
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -45,7 +46,7 @@ impl Joiner<'_> {
                 self.add(&self.resolve(name, import.trim())?)?;
             } else if line.starts_with('#') {
                 return Err(Error::new(ErrorKind::Gpu, format!("{name}.wgsl: unknown directive {line}")));
-            } else if line.starts_with("enable ") || line.starts_with("diagnostic(") {
+            } else if ["enable ", "requires ", "diagnostic("].iter().any(|start| line.starts_with(start)) {
                 if !self.for_naga && !self.enables.iter().any(|enable| enable == line) {
                     self.enables.push(line.to_owned());
                 }
@@ -58,11 +59,11 @@ impl Joiner<'_> {
     }
 
     fn resolve(&self, file: &str, import: &str) -> Result<String> {
+        if let Some((_, value)) = self.slots.iter().find(|(slot, _)| *slot == import) {
+            return Ok(value.clone());
+        }
         if import.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
-            let slot = self.slots.iter().find(|(slot, _)| *slot == import);
-            return slot
-                .map(|(_, value)| value.clone())
-                .ok_or_else(|| Error::new(ErrorKind::Gpu, format!("{file}.wgsl: nothing fills the slot {import}")));
+            return Err(Error::new(ErrorKind::Gpu, format!("{file}.wgsl: nothing fills the slot {import}")));
         }
         Ok(if import.contains('/') { import.to_owned() } else { format!("lib/{import}") })
     }

@@ -1,6 +1,7 @@
 //! `y[m, n] = x[m, k] · w[n, k]ᵀ (+ bias[n]) (+ residual[m, n])`: a matvec for few rows, a matmul for many. For one row a norm
 //! before it and the gate after it can be part of it.
 
+pub mod int8;
 mod kernels;
 
 use std::ops::Range;
@@ -142,7 +143,12 @@ impl Linear {
             let rows = || x.clone();
             let (grid_rows, weight_rows, work_rows) = (rows(), rows(), rows());
             let grid = Box::new(move |s: &StepShape| tiles.grid(n_groups, grid_rows.rows_of(s)));
-            let mut spec = dispatch(label, kernel.slot("QUANT", weight.format.shader()), &params, buffers, grid);
+            let kernel = kernel.slot("QUANT", weight.format.shader());
+            let kernel = match weight.format.int8_dot() {
+                Some((import, file)) if ctx.variants.int8 && ctx.max_rows == 1 => kernel.slot(import, file),
+                _ => kernel,
+            };
+            let mut spec = dispatch(label, kernel, &params, buffers, grid);
             // Rows of w that these workgroups have; the last one may reach past the end.
             let row_at = |group: u32| u64::from(part.rows).min(u64::from(group) * u64::from(choice.group_rows));
             let part_rows = row_at(groups.end) - row_at(groups.start);

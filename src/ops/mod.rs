@@ -241,6 +241,9 @@ pub struct Variants {
     pub matvec_workgroup: u32,
     /// Whether kernels without cooperation share loads by broadcasts within subgroups of exactly four.
     pub broadcast: bool,
+    /// Whether linears of one row multiply activations that are rounded to bytes ([`linear::int8`]), where the format of the
+    /// weights has dot products of such (`Format::int8_dot`).
+    pub int8: bool,
     /// How norms add up (`None` means one invocation a row).
     pub norm: Reduce,
     /// How keys and values are stored.

@@ -179,6 +179,19 @@ impl Format {
         }
     }
 
+    /// The import of [`Self::shader`] that has dot products, and what takes its place where activations are bytes; none where
+    /// the weights are not small integers.
+    pub fn int8_dot(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Q4_0 | Self::Q4_1 | Self::Q4_K => Some(("nibbles_dot", "int8/nibbles_dot")),
+            Self::Q5_0 | Self::Q5_1 | Self::Q5_K | Self::Q6_K => Some(("codes_dot", "int8/codes_dot")),
+            Self::Q2_K | Self::Q3_K | Self::TQ1_0 | Self::TQ2_0 => Some(("codes_dot", "int8/codes_dot")),
+            Self::Q8_0 => Some(("q8_0_dot", "int8/q8_0_dot")),
+            Self::F32 | Self::F16 | Self::BF16 | Self::IQ4_NL | Self::IQ4_XS => None,
+            Self::MXFP4 | Self::MXFP4_CODES | Self::MXFP4_SCALES => None,
+        }
+    }
+
     /// Weights in one stored block.
     pub fn block_weights(self) -> u64 {
         self.spec().block_weights

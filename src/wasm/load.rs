@@ -19,7 +19,7 @@ use crate::gpu::Gpu;
 use crate::gpu::device::GpuOptions;
 use crate::ops::KvFormat;
 use crate::quantize::{Quantize, QuantizedSource};
-use crate::tune::Kernels;
+use crate::tune::{Kernels, Precision};
 use crate::turn::Turns;
 use crate::weights::http::WebSource;
 use crate::weights::indexed_db::WebStore;
@@ -55,6 +55,12 @@ pub(super) fn engine_options(options: WireLoadOptions, paths: Vec<String>) -> Re
                 .ok_or_else(|| Error::bad_argument("kernels", format!("there are no kernels {name:?}")))?,
         ),
     };
+    let precision = match options.precision.as_deref() {
+        None => Precision::Exact,
+        Some(name) => Precision::named(name).ok_or_else(|| {
+            Error::bad_argument("precision", format!("precision is \"exact\" or \"fast\", not {name:?}"))
+        })?,
+    };
     let steps_down = match options.fit.as_deref() {
         None => false,
         Some("auto") => true,
@@ -66,6 +72,7 @@ pub(super) fn engine_options(options: WireLoadOptions, paths: Vec<String>) -> Re
         chat_template: options.chat_template,
         run_ahead: options.run_ahead,
         kernels,
+        precision,
         kv,
         chunk_bytes: DEFAULT_CHUNK_BYTES,
         steps_down,

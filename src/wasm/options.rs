@@ -22,6 +22,7 @@ pub(super) struct WireLoadOptions {
     pub(super) chat_template: Option<String>,
     pub(super) run_ahead: Option<usize>,
     pub(super) kernels: Option<String>,
+    pub(super) precision: Option<String>,
     pub(super) backend: Option<String>,
     pub(super) kv_cache: Option<String>,
     pub(super) fit: Option<String>,

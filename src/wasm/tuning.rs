@@ -11,10 +11,10 @@ use crate::tune::{Kernels, Tuning};
 
 const CACHE: &str = "doran.tuning";
 
-/// Choices by the formats of a model's matrices.
+/// Choices by the formats of a model's matrices, and the precision.
 pub(super) struct Tunings {
     address: String,
-    /// `{ [formats]: Tuning }`
+    /// `{ [formats and precision]: Tuning }`
     document: JsValue,
 }
 
@@ -36,9 +36,10 @@ impl Tunings {
         let kernels = Kernels::named(&field(&stored, "kernels")?.as_string()?)?;
         let workgroup = field(&stored, "workgroup")?.as_f64()? as u32;
         let broadcast = field(&stored, "broadcast")?.as_bool()?;
+        let int8 = field(&stored, "int8")?.as_bool()?;
         // No other sizes are ever chosen.
         let known = [16, 32, 64, 128].contains(&workgroup);
-        known.then_some(Tuning { kernels, workgroup, broadcast, tried: Vec::new(), ms: 0.0 })
+        known.then_some(Tuning { kernels, workgroup, broadcast, int8, tried: Vec::new(), ms: 0.0 })
     }
 
     /// Keeps a choice. A browser that refuses costs the next load the time to choose again, and nothing else.

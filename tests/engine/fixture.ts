@@ -173,6 +173,7 @@ export const test = base.extend<{ profile: BrowserContext; doran: Page }, { site
     const server = await serveFiles({
       mounts: {
         "/pkg/": join(ROOT, "pkg"), "/arch/": join(ROOT, "tests/fixtures/arch"), "/split/": join(ROOT, "tests/fixtures/split"),
+        "/kquant/": join(ROOT, "tests/fixtures/kquant_models"),
         "/adapters/": join(ROOT, "tests/fixtures/adapters"), "/models/": process.env["DORAN_MODELS"] ?? join(CACHE, "models"),
       },
       csp: `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ${faults.url} ${hub.url} ${hub.cdn}`,

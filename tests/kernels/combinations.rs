@@ -60,6 +60,15 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         for gate in [gate[1], gates[0][1], gates[1][1]] {
             all.push(("matvec_rows", with(&[&prepared, &[gate]])));
         }
+        if let Some(int8) = format.int8_dot() {
+            for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
+                let reduce = [("REDUCE", reduce.file()), ("ACT", "act/plain")];
+                all.push(("matvec", with(&[&reduce, &[("INPUT", "input/plain"), int8], &rows])));
+                all.push(("matvec", with(&[&reduce, &[("INPUT", "input/norm"), int8], &gate])));
+            }
+            all.push(("matvec_rows", with(&[&[("INPUT", "input/norm"), int8], &four])));
+            all.push(("matvec_rows", with(&[&prepared, &[gate[1], int8]])));
+        }
     }
     for reduce in reduces {
         all.push(("norm", vec![("REDUCE", reduce.file().into())]));

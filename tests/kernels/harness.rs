@@ -180,6 +180,7 @@ impl Bench {
             matvec: Reduce::None,
             matvec_workgroup: 64,
             broadcast: false,
+            int8: false,
             norm: Reduce::None,
             kv: KvFormat::F32,
         };

@@ -6,13 +6,13 @@ use doran::ops::elementwise::Function;
 use doran::ops::embedding::{Embedding, TableRow};
 use doran::ops::linear::{Gate, Linear, LinearWeights};
 use doran::ops::rms_norm::RmsNorm;
-use doran::ops::{CpuMatrix, Lowering, Operand, Reduce, Rows, StepRow, select_rows};
+use doran::ops::{CpuMatrix, Lowering, Operand, Reduce, Rows, StepRow, Variants, select_rows};
 use doran::quant::Format;
 
 use crate::harness::{Bench, Random, Stored, assert_close};
 
 /// Rounding of f32 sums of up to 2304 products, relative to the largest result.
-const TOLERANCE: f32 = 2e-6;
+pub const TOLERANCE: f32 = 2e-6;
 
 /// Kernels sum up Q6_K's codes as they are stored, 0 to 63, and take 32 times the sum of x off: the sums that are rounded are
 /// larger than the result (off by 5.9e-6 of a row of 256 on SwiftShader).
@@ -21,7 +21,7 @@ pub fn tolerance(format: Format) -> f32 {
 }
 
 /// (tokens, out_features, in_features before they are rounded up to whole blocks): one, odd, not a multiple of four, large, more sub-blocks than a workgroup has lanes.
-const SHAPES: [(usize, usize, usize); 11] = [
+pub const SHAPES: [(usize, usize, usize); 11] = [
     (1, 1, 32),
     (1, 5, 64),
     (1, 70, 96),
@@ -39,6 +39,18 @@ const SHAPES: [(usize, usize, usize); 11] = [
 const ODD_SHAPES: [(usize, usize, usize); 4] = [(1, 3, 1), (1, 9, 33), (3, 5, 50), (6, 17, 95)];
 
 async fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), label: &str) {
+    check_by(bench, &bench.variants(), format, shape, label).await;
+}
+
+/// How far kernels that round activations are from the exact results at most, relative to the largest.
+pub async fn check_by(
+    bench: &Bench,
+    all: &[Variants],
+    format: Format,
+    shape: (usize, usize, usize),
+    label: &str,
+) -> f32 {
+    let mut furthest = 0.0f32;
     let (tokens, n, k) = shape;
     let k = k.next_multiple_of(format.block_weights() as usize);
     let mut random = Random(n as u64 * 31 + k as u64);
@@ -53,7 +65,7 @@ async fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), labe
     // A gate takes two halves that start at multiples of 32, of the same width.
     let gate = Gate { function: Function::SiluMul, offset: (n / 2 / 32 * 32) as u32, width: (n / 2 / 32 * 32) as u32 };
     let gates = tokens == 1 && gate.offset > 0 && matrix.parts.len() == 1;
-    for variants in bench.variants() {
+    for variants in all.iter().copied() {
         for (has_bias, has_residual, has_norm, has_gate) in [
             (true, false, false, false),
             (false, true, false, false),
@@ -74,7 +86,9 @@ async fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), labe
                 bias: has_bias.then_some(&bias[..]),
                 norm: cpu_norm,
             };
-            let wanted = op.reference(&x, cpu, residual);
+            let exact = op.reference(&x, cpu, residual);
+            let rounds = variants.int8 && format.int8_dot().is_some();
+            let wanted = if rounds { op.reference_int8(&x, cpu, residual) } else { exact.clone() };
             let rows: Vec<StepRow> = (0..tokens as u32).map(|i| StepRow { token: 0, slot: 0, position: i }).collect();
             let step = bench.write_step(&rows, 1);
             let ctx = bench.lowering(variants, if tokens == 1 { 1 } else { 64 });
@@ -86,12 +100,24 @@ async fn check(bench: &Bench, format: Format, shape: (usize, usize, usize), labe
             let gpu = LinearWeights { weight: &matrix, bias: has_bias.then_some(&gpu_bias), norm };
             bench.run(op.lower(&ctx, "y", gpu, inputs, &gpu_y), &step);
             let label = format!("{label} {format:?} {shape:?} {variants:?} {op:?}");
-            assert_close(&label, &bench.read(&gpu_y, tokens).await, &wanted, tolerance(format));
+            let got = bench.read(&gpu_y, tokens).await;
+            assert_close(&label, &got, &wanted, tolerance(format));
+            // A gate multiplies two results.
+            if !has_gate {
+                furthest = furthest.max(difference(&got, &exact));
+            }
             if variants.matvec != Reduce::None {
                 bench.assert_untouched_after(&label, &gpu_y, tokens).await;
             }
         }
     }
+    furthest
+}
+
+/// The largest, relative to the largest value that is wanted.
+fn difference(got: &Rows, wanted: &Rows) -> f32 {
+    let scale = wanted.data.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+    got.data.iter().zip(&wanted.data).fold(0.0f32, |most, (a, b)| most.max((a - b).abs() / scale))
 }
 
 pub async fn linear_in_every_format() {

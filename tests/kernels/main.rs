@@ -10,6 +10,7 @@ mod all_positions;
 mod attention;
 mod experts;
 mod harness;
+mod int8;
 mod linear;
 mod repack;
 mod rows;
@@ -38,6 +39,8 @@ tests![
     experts::experts_in_every_format,
     experts::experts_in_parts,
     experts::routes,
+    int8::activations_rounded_to_bytes,
+    int8::rounding_takes_any_activation,
     linear::a_grid_of_several_rows,
     linear::a_matrix_larger_than_a_binding_is_split_by_rows,
     linear::embedding_in_every_format,

@@ -10,6 +10,8 @@ mod attention;
 mod experts;
 #[path = "../kernels/harness.rs"]
 mod harness;
+#[path = "../kernels/int8.rs"]
+mod int8;
 #[path = "../kernels/linear.rs"]
 mod linear;
 mod patterns;
@@ -50,6 +52,8 @@ tests![
     experts::experts_in_every_format,
     experts::experts_in_parts,
     experts::routes,
+    int8::activations_rounded_to_bytes,
+    int8::rounding_takes_any_activation,
     linear::a_grid_of_several_rows,
     linear::a_matrix_larger_than_a_binding_is_split_by_rows,
     linear::embedding_in_every_format,

@@ -1,0 +1,40 @@
+/** `precision`: what it asks for and what it refuses. Which kernels round, and by how much, is for tests/precision.rs. */
+import { expect, test } from "./fixture.js";
+
+const MODEL = "/kquant/kq-Q4_K.gguf";
+
+test("fast rounds activations where kernels are forced, and is no choice of a CPU adapter's own", async ({ doran }) => {
+  const seen = await doran.evaluate(async (model) => {
+    const logprobs = async (options: object) => {
+      const engine = await window.doran.Engine.load(model, { name: "kq", ...options });
+      const answer = await window.read(engine.generate(Uint32Array.of(3, 1, 4, 1, 5), { temperature: 0, maxTokens: 6, ignoreEos: true, logprobs: true }));
+      const { tuning, decodeDispatches } = await engine.stats();
+      await engine.unload();
+      return { logprobs: answer.logprobs, int8: tuning?.int8, error: tuning?.tried.find(({ variant }) => variant.endsWith("int8"))?.error, dispatches: decodeDispatches.length };
+    };
+    return {
+      exact: await logprobs({ kernels: "workgroup" }),
+      fast: await logprobs({ kernels: "workgroup", precision: "fast" }),
+      // Twice: the second load takes the choice that the first one kept.
+      first: await logprobs({ precision: "fast" }),
+      second: await logprobs({ precision: "fast" }),
+      plain: await logprobs({}),
+    };
+  }, MODEL);
+  expect([seen.exact.int8, seen.fast.int8, seen.first.int8, seen.second.int8]).toEqual([false, true, false, false]);
+  expect(seen.fast.error).toBeGreaterThan(1e-4);
+  expect(seen.fast.error).toBeLessThan(0.015);
+  expect(seen.fast.dispatches).toBe(seen.exact.dispatches);
+  expect(seen.fast.logprobs).not.toEqual(seen.exact.logprobs);
+  expect(seen.first.logprobs).toEqual(seen.plain.logprobs);
+  expect(seen.second.logprobs).toEqual(seen.plain.logprobs);
+});
+
+test("another precision is refused by name", async ({ doran }) => {
+  const seen = await doran.evaluate(async (model) => {
+    // What a caller without types may write.
+    const options: object = { precision: "quick" };
+    return window.failure(window.doran.Engine.load(model, options));
+  }, MODEL);
+  expect(seen).toMatchObject({ code: "bad_argument", data: { argument: "precision" } });
+});
