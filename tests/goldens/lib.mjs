@@ -23,6 +23,12 @@ export class Report {
     return ok;
   }
 
+  /** Counts what another has counted. */
+  add({ passed, failed }) {
+    this.passed += passed;
+    this.failed += failed;
+  }
+
   /** What came for a request: an error is a failed check. */
   result(name, result) {
     return this.check(name, result !== undefined && result.error === undefined, JSON.stringify(result?.error)) ? result : undefined;

@@ -32,12 +32,25 @@ const formsOf = (arch, golden) => [["folder", join(ZOO, "arch", arch)], ...(gold
 /** What was found of each model: `{ model_type, name, form, checks, failed, worst }`, the last its largest error. */
 const found = [];
 
-async function checkArchitecture(arch, report, loadOptions) {
+/** Browsers at once: a model's kernels compile on one core. */
+const AT_ONCE = 2;
+
+/** Checks all of `names`, some at a time. */
+async function checkArchitectures(names, report, loadOptions) {
+  const left = names.values();
+  const work = async () => {
+    for (const arch of left) await checkArchitecture(arch, report, loadOptions);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  found.sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
+}
+
+async function checkArchitecture(arch, all, loadOptions) {
   const { model_type } = readJson("arch", arch, "config.json");
   const golden = readJson("arch", arch, "golden.json");
   for (const [form, model] of formsOf(arch, golden)) {
     const name = `${arch} (${form})`;
-    const before = [report.passed, report.failed];
+    const report = new Report();
     let worst = 0;
     const requests = [
       ...golden.prompts.map(({ ids, decoder_ids }) => ({ kind: "logits", input_ids: ids, ...(decoder_ids === undefined ? {} : { decoder_input_ids: decoder_ids }) })),
@@ -47,7 +60,10 @@ async function checkArchitecture(arch, report, loadOptions) {
       ]),
     ];
     const out = await evaluate({ model, requests, loadOptions: { kvCache: "f32", ...loadOptions } });
-    if (!report.check(`${name}: load`, out.load_error === undefined, JSON.stringify(out.load_error))) continue;
+    if (!report.check(`${name}: load`, out.load_error === undefined, JSON.stringify(out.load_error))) {
+      all.add(report);
+      continue;
+    }
     const results = out.results.values();
     for (const { ids, first_logits, last_logits, top1, top1_margin, mean_pool, cls_pool } of golden.prompts) {
       const got = report.result(`${name}: logits of ${ids.length} tokens`, results.next().value);
@@ -76,9 +92,10 @@ async function checkArchitecture(arch, report, loadOptions) {
       report.check(`${name}: tokenize with special tokens ${shown}`, sameIds(special.ids, ids_special), `${special.ids} for ${ids_special}`);
       report.check(`${name}: detokenize ${shown}`, back.text === decoded, `${JSON.stringify(back.text)} for ${JSON.stringify(decoded)}`);
     }
-    const [passed, failed] = [report.passed - before[0], report.failed - before[1]];
+    const { passed, failed } = report;
+    all.add(report);
     found.push({ model_type, name: arch, form, checks: passed + failed, failed, worst: Number(worst.toPrecision(2)) });
-    console.log(`${name}: done (${report.failed} failed so far)`);
+    console.log(`${name}: done (${all.failed} failed so far)`);
   }
 }
 
@@ -143,7 +160,7 @@ entry(async () => {
   if (!opts["no-build"]) await build({ demo: false });
   const report = new Report();
   const loadOptions = opts.backend === undefined ? {} : { backend: opts.backend };
-  if (!opts["only-real"]) for (const arch of opts._.length > 0 ? opts._ : ARCHITECTURES) await checkArchitecture(arch, report, loadOptions);
+  if (!opts["only-real"]) await checkArchitectures(opts._.length > 0 ? opts._ : ARCHITECTURES, report, loadOptions);
   if (!opts["skip-real"] && opts._.length === 0) await checkReal(report, loadOptions);
   if (opts.record === true) {
     const record = { date: new Date().toISOString().slice(0, 10), models: found };

@@ -25,7 +25,9 @@ pub async fn rms_norm() {
                 let wanted = op.reference(&x, &weight);
                 let step = bench.write_step(&step_rows(rows), 1);
                 let (gpu_x, y) = (bench.operand(&x, 32), bench.room(rows, width));
-                let specs = op.lower(&bench.lowering(variants, 64), "y", &bench.vector(&weight), &gpu_x, &y);
+                // No more rows than there is room for: invocations work at four of them.
+                let ctx = bench.lowering(variants, rows as u32);
+                let specs = op.lower(&ctx, "y", &bench.vector(&weight), &gpu_x, &y);
                 bench.run(specs, &step);
                 // f32 sums of up to 2048 squares against f64.
                 let label = format!("{variants:?} [{rows}, {width}] × {scale}");
@@ -56,7 +58,7 @@ pub async fn norm() {
                 let step = bench.write_step(&step_rows(rows), 1);
                 let (gpu_x, y) = (bench.operand(&x, 32), bench.room(rows, x.width));
                 let [weight, bias] = [weight, bias].map(|vector| vector.map(|vector| bench.vector(&vector)));
-                let ctx = bench.lowering(variants, 64);
+                let ctx = bench.lowering(variants, rows as u32);
                 bench.run(op.lower(&ctx, "y", weight.as_ref(), bias.as_ref(), (&gpu_x, &y)), &step);
                 // f32 sums against f64; where the variance is a tenth of the mean's square, a mean off by an ulp shows tenfold.
                 let label = format!("{op:?} {variants:?} [{rows}, {heads} × {width}]");
