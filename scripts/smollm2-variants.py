@@ -1,4 +1,4 @@
-"""Makes files of SmolLM2-135M-Instruct in other formats out of the Q4_1 one, for `npm run test:long -- quantize` and `smollm2-quants`.
+"""Makes files of SmolLM2-135M-Instruct in other formats out of the Q4_1 one, for `npm run test:long -- quantize`.
 
 usage: python scripts/smollm2-variants.py <SmolLM2-135M-Instruct.Q4_1.gguf> <folder> <name>...
        (needs numpy, gguf and llama-cpp-python 0.3.36 from PyPI; the last brings llama.cpp 0c1e57098)
