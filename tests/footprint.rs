@@ -74,7 +74,9 @@ fn check_all(paths: &[PathBuf], device: GpuOptions, kernels: Option<Kernels>, co
 
 #[test]
 fn tiny_models_take_what_is_predicted_on_a_software_adapter() {
-    check_all(&tiny(), GpuOptions::default(), None, &[Some(24), None]);
+    // The GGUF of a folder has the same graph.
+    let folders: Vec<_> = tiny().into_iter().filter(|path| path.is_dir()).collect();
+    check_all(&folders, GpuOptions::default(), None, &[Some(24), None]);
 }
 
 #[test]
@@ -89,7 +91,7 @@ fn tiny_models_take_what_is_predicted_with_kernels_of_gpus() {
 fn tiny_models_take_what_is_predicted_where_matrices_are_split() {
     let device = GpuOptions { max_binding_bytes: Some(64 << 10), ..GpuOptions::default() };
     let folders: Vec<_> = tiny().into_iter().filter(|path| path.is_dir()).collect();
-    check_all(&folders, device, None, &[Some(24), Some(40)]);
+    check_all(&folders, device, None, &[Some(40)]);
 }
 
 #[test]
