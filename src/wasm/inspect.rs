@@ -10,6 +10,7 @@ use super::load::{engine_options, read_options, store_for};
 use super::source::{Opened, open_source};
 use super::store::stored_paths;
 use super::tuning::Tunings;
+use crate::engine::EngineOptions;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::gpu::device::GpuOptions;
@@ -30,6 +31,7 @@ pub fn inspect_model(source: JsValue, options: JsValue, signal: Option<AbortSign
 
 async fn look(source: &JsValue, options: JsValue, cancel: &Cancel) -> Result<Inspection> {
     let options = read_options(options)?;
+    let engine_options = engine_options(&options)?;
     let quantize = options.quantize()?;
     let Opened { source, name, paths } = open_source(source, options.name.clone(), quantize)?;
     let store = store_for(options.store).await;
@@ -42,5 +44,5 @@ async fn look(source: &JsValue, options: JsValue, cancel: &Cancel) -> Result<Ins
     let known_tuning = |formats: &str| tunings.as_ref()?.get(formats);
     let files = ModelFiles::peek(source, store, &name, LoadOptions::default(), cancel).await?;
     let gpu = gpu.as_ref().map_err(Clone::clone);
-    inspect(files, gpu, &engine_options(options, paths)?, &known_tuning).await
+    inspect(files, gpu, &EngineOptions { paths, ..engine_options }, &known_tuning).await
 }

@@ -40,8 +40,8 @@ pub(super) async fn store_for(store: Option<bool>) -> WebStore {
     web_store().await
 }
 
-/// What the engine reads of them.
-pub(super) fn engine_options(options: WireLoadOptions, paths: Vec<String>) -> Result<EngineOptions> {
+/// What the engine reads of them; the paths come with the source.
+pub(super) fn engine_options(options: &WireLoadOptions) -> Result<EngineOptions> {
     let kv = match options.kv_cache.as_deref() {
         None | Some("auto") => None,
         Some("f32") => Some(KvFormat::F32),
@@ -67,9 +67,9 @@ pub(super) fn engine_options(options: WireLoadOptions, paths: Vec<String>) -> Re
         Some(other) => return Err(Error::bad_argument("fit", format!("there is no way to fit {other:?}"))),
     };
     Ok(EngineOptions {
-        paths,
+        paths: Vec::new(),
         context: options.context,
-        chat_template: options.chat_template,
+        chat_template: options.chat_template.clone(),
         run_ahead: options.run_ahead,
         kernels,
         precision,
@@ -82,6 +82,7 @@ pub(super) fn engine_options(options: WireLoadOptions, paths: Vec<String>) -> Re
 pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, cancel: &Cancel) -> Result<Inner> {
     speed.tell("header");
     let options = read_options(options)?;
+    let engine_options = engine_options(&options)?;
     let quantize = options.quantize()?;
     if quantize.is_some() && options.sha256.is_some() {
         let message = "what is stored of a quantised model is no published file; leave out `sha256` or `quantize`";
@@ -105,7 +106,7 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
         _ => None,
     };
     let known_tuning = |formats: &str| tunings.as_ref()?.get(formats);
-    let engine_options = engine_options(options, paths)?;
+    let engine_options = EngineOptions { paths, ..engine_options };
     let Engine { info, text, session, adaptable, tuning } =
         Engine::load(files, gpu.clone(), engine_options, &known_tuning, &on_stage, cancel).await?;
     if let (Some(tunings), Some((formats, tuning))) = (&tunings, &tuning)
