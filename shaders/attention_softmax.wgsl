@@ -27,7 +27,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let end = end_position(position, step.source_length);
     let begin = first_position(position);
     let base = (id.y * params.heads + id.x) * params.score_quads;
-    let pair = pair_of(id.y & ~1u, select(0u, (id.y & 1u), pairs_of(id.y & ~1u) == 2u));
+    let pair = pair_with(id.y);
     let first = pair.begin / 4u;
     let last = (pair.end + 3u) / 4u;
     var maximum = vec4<f32>(LOWEST);

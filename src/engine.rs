@@ -154,7 +154,8 @@ impl Engine {
     /// fetched.
     ///
     /// # Errors
-    /// `out_of_memory` with `needed_bytes` and, where it is a limit of the device, `available_bytes`. What the files, the network, the store or the GPU make of it; see [`crate::ErrorKind`].
+    /// `out_of_memory` with `needed_bytes` and, where it is a limit of the device, `available_bytes`. What the files, the network,
+    /// the store or the GPU make of it; see [`crate::ErrorKind`].
     pub async fn load<S, T>(
         mut files: ModelFiles<S, T>,
         gpu: Option<Rc<Gpu>>,

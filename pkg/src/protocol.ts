@@ -6,6 +6,7 @@
  * `token`s in between, and no more of these than `UNREAD_LIMIT` beyond what the page has said it `read`. `cancel` is a request:
  * the call still ends with its own reply.
  */
+import type { Adapter } from "./adapter.js";
 import { isRecord, type WireError } from "./errors.js";
 import type { Inspection } from "./inspection.js";
 import type {
@@ -64,18 +65,9 @@ export interface WireAdapterOptions {
 }
 
 /** A loaded adapter: its number, and what it is. */
-export interface WireAdapter {
+export interface WireAdapter extends Omit<Adapter, "title" | "unload" | typeof Symbol.asyncDispose> {
   readonly id: number;
-  readonly name: string;
   readonly title?: string | null;
-  readonly rank: number;
-  readonly bytes: number;
-  readonly targets: readonly string[];
-  readonly modules: number;
-  readonly integrity: string;
-  readonly bytesDownloaded: number;
-  readonly bytesFromStore: number;
-  readonly warnings: readonly string[];
 }
 
 /** An adapter of a request, by its number. */

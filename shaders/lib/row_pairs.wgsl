@@ -30,3 +30,9 @@ fn pair_of(first: u32, i: u32) -> Pair {
         max(end_position(row_a.z, step.source_length), end_position(position_b, step.source_length)),
     );
 }
+
+// The pair that a row is in.
+fn pair_with(row: u32) -> Pair {
+    let first = row & ~1u;
+    return pair_of(first, select(0u, row & 1u, pairs_of(first) == 2u));
+}

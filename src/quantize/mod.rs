@@ -261,27 +261,8 @@ impl<S: ByteSource> ByteSource for QuantizedSource<S> {
 
     async fn read(&self, file: usize, range: Option<Range<u64>>) -> Result<Reply<Self::Body>> {
         let Some(layout) = self.layout(file).await? else {
-            let Reply {
-                status,
-                content_range,
-                content_length,
-                content_encoding,
-                etag,
-                last_modified,
-                retry_after,
-                body,
-            } = self.upstream.source().read(file, range).await?;
-            let body = QuantizedBody::Plain(body, Rc::clone(&self.passed_bytes));
-            return Ok(Reply {
-                status,
-                content_range,
-                content_length,
-                content_encoding,
-                etag,
-                last_modified,
-                retry_after,
-                body,
-            });
+            let reply = self.upstream.source().read(file, range).await?;
+            return Ok(reply.map(|body| QuantizedBody::Plain(body, Rc::clone(&self.passed_bytes))));
         };
         let size = layout.size();
         // Where the server gives whole files only, so does this: then one connection is made, and kept.

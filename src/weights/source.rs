@@ -75,6 +75,24 @@ pub struct Reply<B> {
     pub body: B,
 }
 
+impl<B> Reply<B> {
+    /// The same answer with another body.
+    pub fn map<C>(self, body: impl FnOnce(B) -> C) -> Reply<C> {
+        let Self {
+            status,
+            content_range,
+            content_length,
+            content_encoding,
+            etag,
+            last_modified,
+            retry_after,
+            body: own,
+        } = self;
+        let body = body(own);
+        Reply { status, content_range, content_length, content_encoding, etag, last_modified, retry_after, body }
+    }
+}
+
 /// A body that is pulled piece by piece; not pulling it is what holds the sender back.
 #[allow(async_fn_in_trait, reason = "everything here runs on one thread, so no future needs Send")]
 pub trait Body {
