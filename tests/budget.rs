@@ -1,13 +1,9 @@
 //! The counted budget of a token and of a load, at the shapes of real models, without their weights: what a graph of these
 //! shapes asks of the GPU does not depend on the numbers in it.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod common;
-
 use std::rc::Rc;
 
-use common::{gpu, smollm2};
+use crate::common::{self, gpu, smollm2};
 use doran::backend::{Backend, PlannedModel, kv_bytes};
 use doran::engine::EngineOptions;
 use doran::format::{Checkpoint, GenerationConfig, RowMap, TensorInfo, TokenizerSource};

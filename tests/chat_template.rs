@@ -1,12 +1,8 @@
 //! Chat templates against what transformers renders, and against templates that mean harm.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod files;
-
+use crate::files::{bytes, json, parse_gguf, parse_gguf_model};
 use doran::ErrorKind;
 use doran::chat_template::{ChatInput, ChatTemplate};
-use files::{bytes, json, parse_gguf, parse_gguf_model};
 use serde_json::{Value, json};
 
 /// Friday, 2 January 2026, 13:04:05.

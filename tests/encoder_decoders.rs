@@ -1,13 +1,9 @@
 //! Models that read a text and answer it, against what Hugging Face transformers computed: on the references, and on lavapipe by
 //! each family of kernels.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod common;
-
 use std::path::PathBuf;
 
-use common::{argmax, fixture, floats, gpu, ids, json, load, max_difference};
+use crate::common::{argmax, fixture, floats, gpu, ids, json, load, max_difference};
 use doran::ErrorKind;
 use doran::engine::{Engine, EngineOptions};
 use doran::generate::{GenerateOptions, Generation, Input, Item, Usage};

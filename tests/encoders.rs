@@ -1,13 +1,9 @@
 //! Models that read a text at once, against what Hugging Face transformers computed: on the references, and on lavapipe by each
 //! family of kernels.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod common;
-
 use std::path::PathBuf;
 
-use common::{fixture, floats, gpu, ids, json, load, max_difference};
+use crate::common::{fixture, floats, gpu, ids, json, load, max_difference};
 use doran::ErrorKind;
 use doran::embed::{EmbedOptions, Pooling, Source, embed};
 use doran::engine::{Engine, EngineOptions};

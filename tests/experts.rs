@@ -1,13 +1,9 @@
 //! Mixtures of experts as files may have them otherwise than the goldens: MXFP4 in safetensors, plain layers between.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use common::{Tensors, fixture, gpu, max_difference, safetensors as read};
+use crate::common::{self, Tensors, fixture, gpu, max_difference, safetensors as read};
 use doran::ErrorKind;
 use doran::engine::{Engine, EngineOptions};
 use doran::gpu::Gpu;

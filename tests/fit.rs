@@ -1,15 +1,11 @@
 //! Looking at headers only, refusing before the download, stepping down, and models that are split over several files.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod common;
-
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use common::{fixture, gpu, inspect_on, json, load, smollm2, source};
+use crate::common::{self, fixture, gpu, inspect_on, json, load, smollm2, source};
 use doran::ErrorKind;
 use doran::engine::{Engine, EngineOptions};
 use doran::fit::{Adjustment, Verdict};

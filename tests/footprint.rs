@@ -1,13 +1,9 @@
 //! What a model is predicted to take on the GPU, against the bytes that the device counts after it is loaded.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use common::{fixture, gpu, inspect_on, load, smollm2};
+use crate::common::{fixture, gpu, inspect_on, load, smollm2};
 use doran::engine::EngineOptions;
 use doran::gpu::Gpu;
 use doran::gpu::device::GpuOptions;

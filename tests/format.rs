@@ -1,9 +1,6 @@
 //! Model files: what is read from good ones, and that bad ones end in errors.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod files;
-
+use crate::files::{bytes, json, parse_gguf, parse_gguf_model, text};
 use doran::ErrorKind;
 use doran::format::gguf::{self, Parsed};
 use doran::format::hf_config::{self, Folder};
@@ -11,7 +8,6 @@ use doran::format::safetensors;
 use doran::format::{RowMap, TokenizerSource};
 use doran::quant::Format;
 use doran::tokenizer::Tokenizer;
-use files::{bytes, json, parse_gguf, parse_gguf_model, text};
 use serde_json::{Value, json};
 
 /// How a malformed GGUF file ends. The model file's own checks (shapes, missing tensors) come later than these.

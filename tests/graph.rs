@@ -1,13 +1,9 @@
 //! The graph room: fusion keeps every value, memory never mixes two that live at once, a token's calls are counted.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod common;
-
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use common::{fixture, gpu, max_difference, smollm2};
+use crate::common::{self, fixture, gpu, max_difference, smollm2};
 use doran::ErrorKind;
 use doran::checkpoint;
 use doran::format::Checkpoint;

@@ -1,14 +1,9 @@
 //! What kernels really load: the bytes that their ops declare are held against counters that each load of weights, keys and
 //! values adds to. The WGSL is rewritten for it: `quants[i]` becomes a call that counts.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-#[path = "kernels/harness.rs"]
-#[allow(dead_code, reason = "the kernels' tests use the rest")]
-mod harness;
-
 use std::rc::Rc;
 
+use crate::kernels::harness::{Bench, Random, Stored};
 use doran::gpu::shader::{Access, bindings, join};
 use doran::gpu::{DispatchSpec, StepShape, Usage};
 use doran::ops::attention::{Around, Attention, Mask, score_bytes};
@@ -17,7 +12,6 @@ use doran::ops::linear::{Linear, LinearWeights};
 use doran::ops::rope_attention::{RopeAttention, partial_bytes};
 use doran::ops::{GpuKvLayer, KvFormat, Lowering, Reduce, StepRow, Variants};
 use doran::quant::Format;
-use harness::{Bench, Random, Stored};
 use wgpu::util::DeviceExt;
 
 /// The arrays whose loads are counted.

@@ -1,13 +1,9 @@
 //! Architectures against logits that Hugging Face transformers computed: on the references and on lavapipe.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod common;
-
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use common::{argmax, fixture, floats, gpu, ids, json, load, max_difference, smollm2};
+use crate::common::{self, argmax, fixture, floats, gpu, ids, json, load, max_difference, smollm2};
 use doran::ErrorKind;
 use doran::engine::{Engine, EngineOptions};
 use doran::generate::{GenerateOptions, Generation, Input, Item};

@@ -1,13 +1,9 @@
 //! Encoders and models that answer, of dimensions that nothing divides and with switches that no golden has: every family of
 //! kernels against the references. Weights are random, and written as a Hugging Face folder would have them.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod common;
-
 use std::path::PathBuf;
 
-use common::{fixture, gpu, load, max_difference};
+use crate::common::{fixture, gpu, load, max_difference};
 use doran::engine::{Engine, EngineOptions};
 use doran::generate::{GenerateOptions, Generation, Input, Item};
 use doran::gpu::device::GpuOptions;

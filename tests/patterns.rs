@@ -1,9 +1,8 @@
 //! Where patterns match: the native engine against the recorded matches that a browser is held to (`tests/web/patterns.rs`).
 
-#[path = "patterns/cases.rs"]
 mod cases;
 
-/// `UPDATE=1 cargo test --test patterns` records anew.
+/// `UPDATE=1 cargo test patterns` records anew.
 #[test]
 fn the_native_engine_agrees_with_the_record() {
     let found = serde_json::to_string(&cases::found()).expect("plain JSON");
@@ -11,5 +10,5 @@ fn the_native_engine_agrees_with_the_record() {
     if std::env::var_os("UPDATE").is_some() {
         return std::fs::write(path, &found).expect("writable");
     }
-    assert!(found == cases::RECORD, "run: UPDATE=1 cargo test --test patterns");
+    assert!(found == cases::RECORD, "run: UPDATE=1 cargo test patterns");
 }

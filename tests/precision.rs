@@ -1,13 +1,9 @@
 //! `precision: "fast"`: kernels that round activations to bytes, where they are chosen and what they cost.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod common;
-
 use std::path::Path;
 use std::rc::Rc;
 
-use common::{fixture, gpu, ids, json, load, max_difference, smollm2};
+use crate::common::{fixture, gpu, ids, json, load, max_difference, smollm2};
 use doran::engine::{Engine, EngineOptions};
 use doran::gpu::Gpu;
 use doran::gpu::device::GpuOptions;

@@ -1,15 +1,9 @@
 //! Quantising: blocks against others' blocks, and folders that are quantised while they stream.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod common;
-#[path = "weights/faulty.rs"]
-#[allow(dead_code, reason = "the tests of loading use the rest")]
-mod faulty;
-
 use std::rc::Rc;
 
-use common::{fixture, gpu};
+use crate::common::{self, fixture, gpu};
+use crate::weights::faulty::{FaultyStore, RangeMode, Server};
 use doran::engine::{Engine, EngineOptions, roles};
 use doran::format::safetensors::{self, Parsed};
 use doran::gpu::Gpu;
@@ -19,7 +13,6 @@ use doran::quant::Format;
 use doran::quantize::{Quantize, QuantizedSource};
 use doran::weights::{Cancel, ChunkStore, LoadOptions, MemoryStore, ModelFiles, VecBytes};
 use doran::{ErrorKind, Result};
-use faulty::{FaultyStore, RangeMode, Server};
 use pollster::block_on;
 
 const ALL: [Quantize; 4] = [Quantize::Q8_0, Quantize::Q4_0, Quantize::Q4K, Quantize::Q6K];
@@ -149,7 +142,7 @@ fn large() -> (Vec<String>, Vec<Vec<u8>>) {
     let mut state = 5;
     for (name, (_, shape, bytes)) in tensors.iter_mut().filter(|(name, _)| name.contains(".mlp.")) {
         *shape = if name.contains("down_proj") { vec![32, 4096] } else { vec![4096, 32] };
-        let mut weight = || (faulty::random(&mut state) >> 40) as f32 / 2f32.powi(24) * 0.1 - 0.05;
+        let mut weight = || (crate::weights::faulty::random(&mut state) >> 40) as f32 / 2f32.powi(24) * 0.1 - 0.05;
         *bytes = (0..4096 * 32).flat_map(|_| weight().to_le_bytes()).collect();
     }
     files[at("model.safetensors")] = safetensors_file(&tensors);

@@ -1,7 +1,5 @@
 //! Dequantisation, bit by bit against ggml's (tests/fixtures/quants).
 
-#![cfg(not(target_arch = "wasm32"))]
-
 use std::path::Path;
 
 use doran::quant::Format;

@@ -1,18 +1,14 @@
 //! The sampler against naive references, and the two filters behind it: streaming text and stop strings.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod files;
-
 use std::collections::BTreeMap;
 
+use crate::files::{json, parse_gguf_model, text};
 use doran::ErrorKind;
 use doran::detokenize::Detokenizer;
 use doran::format::TokenizerSource;
 use doran::sampler::{SamplerOptions, sample};
 use doran::stop::StopStrings;
 use doran::tokenizer::Tokenizer;
-use files::{json, parse_gguf_model, text};
 
 const LOGITS: [f32; 10] = [0.3, 2.0, -1.0, 1.4, 0.0, 2.0, -4.0, 0.9, 1.39, -0.2];
 

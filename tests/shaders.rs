@@ -1,7 +1,5 @@
 //! Every shader combination is valid WGSL for naga, and the parameters that Rust writes are those that WGSL reads.
 
-#![cfg(not(target_arch = "wasm32"))]
-
 #[path = "kernels/combinations.rs"]
 mod combinations;
 

@@ -1,13 +1,9 @@
 //! Models that go from token to token by a state, which cannot be cut back: what a sequence answers does not depend on what it
 //! was before.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod common;
-
 use std::rc::Rc;
 
-use common::{argmax, fixture, gpu, load};
+use crate::common::{self, argmax, fixture, gpu, load};
 use doran::ErrorKind;
 use doran::engine::{Engine, EngineOptions};
 use doran::gpu::Gpu;

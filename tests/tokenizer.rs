@@ -1,13 +1,9 @@
 //! Token ids and texts against references by Hugging Face's tokenizers and by llama.cpp.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod files;
-
+use crate::files::{bytes, json, parse_gguf, parse_gguf_model, text};
 use doran::ErrorKind;
 use doran::format::{GgufTokenizer, TokenizerSource};
 use doran::tokenizer::Tokenizer;
-use files::{bytes, json, parse_gguf, parse_gguf_model, text};
 use serde_json::Value;
 
 const ARCHS: [&str; 18] = [

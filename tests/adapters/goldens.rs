@@ -9,8 +9,8 @@ use doran::gpu::device::GpuOptions;
 use doran::tune::Kernels;
 use serde_json::json as object;
 
+use super::{adapter, answer, load_adapter, logits, pair, uses, write_peft};
 use crate::common::{fixture, floats, gpu, ids, json, load, max_difference};
-use crate::{adapter, answer, load_adapter, logits, pair, uses, write_peft};
 
 /// Largest absolute error of a logit, in f32: that of the tiny models themselves (`tests/models.rs`).
 const TOLERANCE: f32 = 1e-4;

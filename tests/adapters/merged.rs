@@ -10,8 +10,8 @@ use doran::gpu::device::GpuOptions;
 use doran::ops::Op;
 use serde_json::{Value, json};
 
+use super::{Shapes, load_adapter, logits, pair, uses, write_peft};
 use crate::common::{self, Tensors, fixture, gpu, load, max_difference, safetensors};
-use crate::{Shapes, load_adapter, logits, pair, uses, write_peft};
 
 /// Checkpoints in one F32 safetensors file each.
 const NAMES: [&str; 24] = [

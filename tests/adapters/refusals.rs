@@ -8,8 +8,8 @@ use doran::format::gguf::adapter::{AdaptedModel, ParsedAdapter, parse_adapter};
 use doran::gpu::device::GpuOptions;
 use serde_json::{Value, json};
 
+use super::{Shapes, adapter, load_adapter, pair, write_peft};
 use crate::common::{fixture, gpu, load};
-use crate::{Shapes, adapter, load_adapter, pair, write_peft};
 
 fn llama() -> Engine {
     load(&fixture("arch/llama/model-f32.gguf"), None, EngineOptions::default()).expect("loads")
@@ -139,7 +139,7 @@ fn files_that_contradict_themselves_are_refused() {
     let files = vec![folder.join("adapter_config.json")];
     let paths = ["adapter_config.json".to_owned()];
     let error =
-        crate::load_files(&engine, files, &paths, &doran::weights::Cancel::new()).err().expect("has no tensors");
+        super::load_files(&engine, files, &paths, &doran::weights::Cancel::new()).err().expect("has no tensors");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 

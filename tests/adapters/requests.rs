@@ -6,8 +6,8 @@ use doran::engine::EngineOptions;
 use doran::gpu::device::GpuOptions;
 use doran::weights::Cancel;
 
+use super::{adapter, answer, load_files, logits, uses};
 use crate::common::{fixture, gpu, ids, json, load};
-use crate::{adapter, answer, load_files, logits, uses};
 
 fn prompt() -> Vec<u32> {
     ids(&json("adapters/llama/golden.json")["ids"])

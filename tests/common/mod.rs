@@ -1,7 +1,5 @@
 //! What the model tests share: loading a file natively, on lavapipe or on the references.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
-
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 

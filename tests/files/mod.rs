@@ -1,6 +1,4 @@
 //! Where tests find their files.
-#![allow(dead_code, reason = "each test file uses some of these")]
-
 use std::path::{Path, PathBuf};
 
 use doran::format::Checkpoint;

@@ -7,7 +7,7 @@ use doran::ops::attention::{Around, Attention, Mask, PositionBias, score_bytes};
 use doran::ops::kv_write::{CpuKvLayer, KvWrite};
 use doran::ops::{GpuKvLayer, KvFormat, Lowering, Operand, Rows, StepRow, Variants, pool};
 
-use crate::harness::{Bench, Random, assert_close};
+use super::harness::{Bench, Random, assert_close};
 
 const CAPACITY: u32 = 140;
 

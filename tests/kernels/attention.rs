@@ -8,7 +8,7 @@ use doran::ops::kv_write::{CpuKvLayer, KvWrite};
 use doran::ops::rope_attention::{RopeAttention, partial_bytes};
 use doran::ops::{GpuKvLayer, KvFormat, Lowering, Reduce, Rows, StepRow, Variants};
 
-use crate::harness::{Bench, Random, assert_close};
+use super::harness::{Bench, Random, assert_close};
 
 /// Which kernels compute it.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,8 +8,8 @@ use doran::ops::route::{MAX_CHOSEN, ROUTE_WIDTH, Route};
 use doran::ops::{Rows, StepRow, row_stride};
 use doran::quant::Format;
 
-use crate::harness::{Bench, Random, SENTINEL, Stored, assert_close};
-use crate::linear::tolerance;
+use super::harness::{Bench, Random, SENTINEL, Stored, assert_close};
+use super::linear::tolerance;
 
 fn step_rows(n: usize) -> Vec<StepRow> {
     (0..n as u32).map(|i| StepRow { token: 0, slot: 0, position: i }).collect()

@@ -4,8 +4,8 @@ use doran::ops::linear::{Linear, LinearWeights, int8};
 use doran::ops::{CpuMatrix, Rows, StepRow, Variants};
 use doran::quant::Format;
 
-use crate::harness::{Bench, Random, Stored, assert_close};
-use crate::linear::{SHAPES, TOLERANCE, check_by, tolerance};
+use super::harness::{Bench, Random, Stored, assert_close};
+use super::linear::{SHAPES, TOLERANCE, check_by, tolerance};
 
 /// The device's variants for one row with activations rounded to bytes.
 fn int8_variants(bench: &Bench) -> Vec<Variants> {

@@ -9,7 +9,7 @@ use doran::ops::rms_norm::RmsNorm;
 use doran::ops::{CpuMatrix, Lowering, Operand, Reduce, Rows, StepRow, Variants, select_rows};
 use doran::quant::Format;
 
-use crate::harness::{Bench, Random, Stored, assert_close};
+use super::harness::{Bench, Random, Stored, assert_close};
 
 /// Rounding of f32 sums of up to 2304 products, relative to the largest result.
 pub const TOLERANCE: f32 = 2e-6;

@@ -7,7 +7,7 @@ use doran::ops::embedding::{Embedding, TableRow};
 use doran::ops::{CpuMatrix, Rows};
 use doran::quant::Format;
 
-use crate::harness::{Bench, Place, Random, Stored, assert_close, upload};
+use super::harness::{Bench, Place, Random, Stored, assert_close, upload};
 
 /// Rows of the first tensor: heads of six, one of which lies across row 32, where a part of a split matrix ends.
 const FIRST_ROWS: usize = 42;

@@ -6,7 +6,7 @@ use doran::ops::rms_norm::RmsNorm;
 use doran::ops::rope::Rope;
 use doran::ops::{Operand, StepRow, select_rows};
 
-use crate::harness::{Bench, Random, assert_close};
+use super::harness::{Bench, Random, assert_close};
 
 fn step_rows(n: usize) -> Vec<StepRow> {
     (0..n as u32).map(|i| StepRow { token: i, slot: 0, position: i * 3 }).collect()

@@ -5,7 +5,7 @@ use doran::ops::sample::{Drawn, RESULT_BYTES, RING, Sampling, draw_of};
 use doran::ops::{Operand, Rows, StepRow};
 use doran::sampler::{SamplerOptions, sample};
 
-use crate::harness::{Bench, Random};
+use super::harness::{Bench, Random};
 
 /// Runs one draw after the last of `n_rows` rows at `position`; gives the ring's place and the next step.
 async fn draw(

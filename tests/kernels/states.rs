@@ -9,7 +9,7 @@ use doran::ops::short_conv::ShortConv;
 use doran::ops::wkv::Wkv;
 use doran::ops::{CpuState, GpuState, Lowering, Operand, Rows, STATE_POSITIONS, StepRow};
 
-use crate::harness::{Bench, Random, assert_close};
+use super::harness::{Bench, Random, assert_close};
 
 const SLOTS: usize = 2;
 

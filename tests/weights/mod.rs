@@ -1,10 +1,9 @@
 //! Loading under every fault that a network, a disk or a caller can produce, with exact byte counts.
-#![cfg(not(target_arch = "wasm32"))]
-
-mod faulty;
+pub mod faulty;
 
 use std::cell::RefCell;
 
+use self::faulty::{Collected, FaultyStore, RangeMode, Server, random, random_file};
 use doran::weights::directory::DirectoryStore;
 use doran::weights::file::FileSource;
 use doran::weights::manifest::hex;
@@ -13,7 +12,6 @@ use doran::weights::{
     VecBytes, delete_model,
 };
 use doran::{Error, ErrorKind, Result};
-use faulty::{Collected, FaultyStore, RangeMode, Server, random, random_file};
 use pollster::block_on;
 use sha2::{Digest, Sha256};
 

@@ -2,10 +2,6 @@
 //! them in (`merged.rs`), how requests use them (`requests.rs`), and what is refused
 //! (`refusals.rs`).
 
-#![cfg(not(target_arch = "wasm32"))]
-
-#[path = "../common/mod.rs"]
-mod common;
 mod goldens;
 mod merged;
 mod refusals;
@@ -14,7 +10,7 @@ mod requests;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use common::{argmax, fixture};
+use crate::common::{argmax, fixture};
 use doran::Result;
 use doran::adapter::AdapterInfo;
 use doran::backend::Adapter;

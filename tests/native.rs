@@ -1,0 +1,30 @@
+//! The native tests, on lavapipe: `cargo test --test native graph::` runs those of a file.
+
+#![cfg(not(target_arch = "wasm32"))]
+
+mod adapters;
+mod architecture;
+mod budget;
+mod chat_template;
+mod common;
+mod encoder_decoders;
+mod encoders;
+mod experts;
+mod files;
+mod fit;
+mod footprint;
+mod format;
+mod graph;
+mod kernels;
+mod loads;
+mod models;
+mod odd_dims;
+mod patterns;
+mod precision;
+mod quantize;
+mod quants;
+mod sampler;
+mod shaders;
+mod states;
+mod tokenizer;
+mod weights;
