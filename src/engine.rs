@@ -2,6 +2,7 @@
 //! and in wasm alike.
 
 mod roles;
+mod room;
 
 use std::rc::Rc;
 
@@ -9,25 +10,23 @@ use futures_util::future::try_join;
 use serde::Serialize;
 
 pub use roles::roles;
+pub(crate) use room::{choices, expected, tuning_key};
 
 use crate::adapter::{AdapterBase, AdapterInfo};
 use crate::backend::{Adapter, Backend, Kind, PlannedModel, kv_format};
 use crate::checkpoint;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::fit::{self, Adjustment};
-use crate::footprint::Device;
 use crate::gpu::{Capabilities, Gpu};
-use crate::graph::Graph;
 use crate::graph::fuse::fuse;
 use crate::graph::reference::ReferenceModel;
-use crate::graph::weights::{CpuSink, CpuWeights, GpuSink, GpuWeights, formats, spans};
+use crate::graph::weights::{CpuSink, CpuWeights, GpuSink, spans};
 use crate::models;
 use crate::ops::KvFormat;
-use crate::quant::Format;
 use crate::session::Session;
 use crate::text::Text;
 use crate::tokenizer::Tokenizer;
-use crate::tune::{Kernels, Precision, Tuning, Wanted, likeliest, tune};
+use crate::tune::{Kernels, Precision, Tuning, Wanted, tune};
 use crate::weights::{ByteSource, Cancel, ChunkStore, Integrity, Millis, ModelFiles, Progress};
 
 /// Tokens that a sequence may have where the caller does not say: more costs memory that most chats never use.
@@ -169,18 +168,23 @@ impl Engine {
         T: ChunkStore<Bytes = S::Bytes>,
     {
         let checkpoint = checkpoint::read(&mut files, &options.paths).await?;
-        let tokenizer = Tokenizer::new(&checkpoint.tokenizer)?;
         let (mut graph, limits) = models::record(&checkpoint)?;
         let wanted = context(&options, limits.max_position_embeddings)?;
         let spans = spans(&checkpoint);
         let on_bytes = |bytes| progress(Stage::Bytes(bytes));
-        let mut load = LoadInfo { tokenizer_bytes: tokenizer.approx_bytes() as u64, ..LoadInfo::default() };
+        let mut load = LoadInfo::default();
         let gpu_of_adapters = gpu.clone();
-        let (backend, report, adapter, tuning, context, kv) = match gpu {
+        let (backend, tokenizer, report, adapter, tuning, context, kv) = match gpu {
             Some(gpu) => {
                 fuse(&mut graph);
-                let (weights, fit::Choice { context, kv, .. }) =
-                    make_room(&gpu, &graph, wanted, &options, known_tuning).await?;
+                let (formats, key) = tuning_key(&graph, options.precision);
+                let known = known_tuning(&key);
+                let expected = expected(&gpu, known.as_ref(), options.kernels)?;
+                let (weights, planned, choice) = room::make(&gpu, &graph, wanted, &options, &expected).await?;
+                let fit::Choice { context, kv, .. } = choice;
+                // The browser compiles these while the tokenizer is made, bytes come and the choice of them is checked.
+                gpu.start_compiling(&planned.kernels())?;
+                let tokenizer = Tokenizer::new(&checkpoint.tokenizer)?;
                 let mut sink = GpuSink::new(&gpu, &graph, &checkpoint, &weights, options.chunk_bytes);
                 let streaming = async {
                     let report = files.stream(&spans, &mut sink, &on_bytes, cancel).await?;
@@ -188,9 +192,8 @@ impl Engine {
                     Ok(report)
                 };
                 let preparing = async {
-                    let (formats, key) = tuning_key(&graph, options.precision);
                     let started = gpu.now_ms();
-                    let tuning = match known_tuning(&key) {
+                    let tuning = match known {
                         Some(tuning) => tuning,
                         None => {
                             let EngineOptions { kernels, precision, .. } = options;
@@ -199,10 +202,15 @@ impl Engine {
                         }
                     };
                     let tuned = gpu.now_ms();
-                    let planned = PlannedModel::new(&gpu, &graph, &weights, context, tuning.variants(kv)).await?;
-                    let compiling = gpu.now_ms();
+                    let planned = match tuning.variants(kv) {
+                        variants if variants == expected.variants(kv) => planned,
+                        variants => {
+                            drop(planned);
+                            PlannedModel::new(&gpu, &graph, &weights, context, variants).await?
+                        }
+                    };
                     gpu.compile(&planned.kernels()).await?;
-                    Ok((planned, (key, tuning), [tuned - started, gpu.now_ms() - compiling]))
+                    Ok((planned, (key, tuning), [tuned - started, gpu.now_ms() - tuned]))
                 };
                 let (report, (planned, tuning, [tune, compile])) = try_join(streaming, preparing).await?;
                 drop(sink);
@@ -211,18 +219,20 @@ impl Engine {
                 let backend = Backend::on_gpu(Rc::clone(&gpu), planned, weights, options.run_ahead)?;
                 (load.times.tune, load.times.compile) = (tune, compile);
                 load.gpu_bytes = gpu.counts().gpu_bytes;
-                (backend, report, Some(adapter), Some(tuning), context, kv)
+                (backend, tokenizer, report, Some(adapter), Some(tuning), context, kv)
             }
             None => {
+                let tokenizer = Tokenizer::new(&checkpoint.tokenizer)?;
                 let kv = options.kv.unwrap_or_else(|| kv_format(&graph.caches, wanted, None));
                 let mut weights = CpuWeights::new(&graph, &checkpoint)?;
                 let mut sink = CpuSink { graph: &graph, weights: &mut weights };
                 let report = files.stream(&spans, &mut sink, &on_bytes, cancel).await?;
                 let model = ReferenceModel::new(graph.clone(), weights, wanted, kv)?;
-                (Backend::Reference(Box::new(model)), report, None, None, wanted, kv)
+                (Backend::Reference(Box::new(model)), tokenizer, report, None, None, wanted, kv)
             }
         };
         cancel.check()?;
+        load.tokenizer_bytes = tokenizer.approx_bytes() as u64;
         load.bytes_downloaded = report.downloaded_bytes;
         load.bytes_from_store = report.from_store_bytes;
         load.chunks_refetched = report.refetched_chunks;
@@ -278,51 +288,6 @@ impl Engine {
     {
         self.adaptable.clone()?.load(files, paths, progress, cancel).await
     }
-}
-
-/// Allocates the weights, and finds a context for which there is room beside them. Weights are not yet fetched.
-async fn make_room(
-    gpu: &Gpu,
-    graph: &Graph,
-    wanted: u32,
-    options: &EngineOptions,
-    known_tuning: &dyn Fn(&str) -> Option<Tuning>,
-) -> Result<(GpuWeights, fit::Choice)> {
-    let choices = fit::bindable(choices(gpu, graph, wanted, options, known_tuning)?, Device::of(gpu.capabilities()))?;
-    let before = gpu.counts().gpu_bytes;
-    let weights = GpuWeights::allocate(gpu, graph).await.map_err(|error| match error.kind() {
-        ErrorKind::OutOfMemory => fit::no_room(&choices),
-        _ => error,
-    })?;
-    let allocated = gpu.counts().gpu_bytes - before;
-    let choice = fit::with_room(gpu, &choices, allocated, options.chunk_bytes).await?;
-    Ok((weights, choice))
-}
-
-/// The contexts to try for a fused graph, and what each takes on the device.
-pub(crate) fn choices(
-    gpu: &Gpu,
-    graph: &Graph,
-    wanted: u32,
-    options: &EngineOptions,
-    known_tuning: &dyn Fn(&str) -> Option<Tuning>,
-) -> Result<Vec<fit::Choice>> {
-    let known = known_tuning(&tuning_key(graph, options.precision).1);
-    let tuning = known.map_or_else(|| likeliest(gpu.capabilities(), options.kernels), Ok)?;
-    let kv = |context| options.kv.unwrap_or_else(|| kv_format(&graph.caches, context, Some(gpu)));
-    let (contexts, device) = (fit::contexts(wanted, options.steps_down), Device::of(gpu.capabilities()));
-    Ok(fit::choices(graph, &contexts, device, kv, |kv| tuning.variants(kv)))
-}
-
-/// The formats of a graph's matrices, and the name by which the kernels for them are remembered.
-fn tuning_key(graph: &Graph, precision: Precision) -> (Vec<Format>, String) {
-    let formats = formats(graph);
-    let names: Vec<_> = formats.iter().map(|format| format.spec().name).collect();
-    let mut key = names.join(",");
-    if precision == Precision::Fast {
-        key.push_str(";fast");
-    }
-    (formats, key)
 }
 
 /// What a model can be asked for.

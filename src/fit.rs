@@ -70,15 +70,25 @@ pub fn bindable(all: Vec<Choice>, device: Device) -> Result<Vec<Choice>> {
     if left.is_empty() { Err(refused) } else { Ok(left) }
 }
 
-/// The first of `choices` for which the GPU has room beside `reserved_bytes` of it that are allocated already.
+/// The first of `choices` that `make` finds room for, and for which `more_bytes` find room beside it. The footprint's bytes count
+/// as room: what `make` has not allocated of them, beyond what there was `before`, is tried.
 ///
 /// # Errors
-/// `out_of_memory` with `needed_bytes` if there is none; `gpu`, `device_lost`.
-pub async fn with_room(gpu: &Gpu, choices: &[Choice], reserved_bytes: u64, more_bytes: u64) -> Result<Choice> {
+/// `out_of_memory` with `needed_bytes` if there is none; what `make` returns otherwise; `gpu`, `device_lost`.
+pub async fn with_room<M>(
+    gpu: &Gpu,
+    choices: &[Choice],
+    (before, more_bytes): (u64, u64),
+    make: impl AsyncFn(&Choice) -> Result<M>,
+) -> Result<(Choice, M)> {
     for choice in choices {
-        let total = choice.footprint.total().saturating_add(more_bytes);
-        if gpu.has_room(total.saturating_sub(reserved_bytes)).await? {
-            return Ok(choice.clone());
+        let made = match make(choice).await {
+            Err(error) if error.kind() == ErrorKind::OutOfMemory => continue,
+            made => made?,
+        };
+        let rest = choice.footprint.total().saturating_sub(gpu.counts().gpu_bytes - before);
+        if gpu.has_room(rest.saturating_add(more_bytes)).await? {
+            return Ok((choice.clone(), made));
         }
     }
     Err(no_room(choices))

@@ -113,7 +113,9 @@ where
     let wanted = engine::context(options, limits.max_position_embeddings)?;
     let (choice, mut verdict, mut reason) = match &gpu {
         Ok(gpu) => {
-            let choices = engine::choices(gpu, &graph, wanted, options, known_tuning)?;
+            let known = known_tuning(&engine::tuning_key(&graph, options.precision).1);
+            let expected = engine::expected(gpu, known.as_ref(), options.kernels)?;
+            let choices = engine::choices(gpu, &graph, wanted, options, &expected);
             first_that_fits(gpu, &choices, options.chunk_bytes).await?
         }
         Err(error) => {

@@ -10,6 +10,7 @@ mod platform {
     use crate::error::Result;
 
     /// A pipeline that is being compiled; natively, one that is.
+    #[derive(Debug)]
     pub(in crate::gpu) struct Compiling(wgpu::ComputePipeline);
 
     /// Creates a pipeline.
@@ -22,11 +23,11 @@ mod platform {
 
     impl Compiling {
         pub(in crate::gpu) async fn finish(
-            self,
+            &self,
             _device: &wgpu::Device,
             _create: &dyn Fn() -> wgpu::ComputePipeline,
         ) -> Result<wgpu::ComputePipeline> {
-            Ok(self.0)
+            Ok(self.0.clone())
         }
     }
 }
@@ -60,6 +61,7 @@ mod platform {
     }
 
     /// A pipeline that is being compiled, or none where the browser cannot beside its other work.
+    #[derive(Debug)]
     pub(in crate::gpu) struct Compiling(Option<Promise>);
 
     fn failed(error: JsValue) -> Error {
@@ -89,19 +91,23 @@ mod platform {
         if intercepted(&raw, capture, create).is_none() {
             return Ok(Compiling(None));
         }
-        let promise = method.call1(&raw, &descriptor.borrow()).map_err(failed)?;
-        Ok(Compiling(promise.dyn_into().ok()))
+        let promise: Option<Promise> = method.call1(&raw, &descriptor.borrow()).map_err(failed)?.dyn_into().ok();
+        if let Some(promise) = &promise {
+            // Nobody may come to wait for it; then its failure is no unhandled rejection.
+            let _ = Promise::all_settled(&js_sys::Array::of1(promise));
+        }
+        Ok(Compiling(promise))
     }
 
     impl Compiling {
         /// The pipeline, once it is compiled; `create` is what it was started with.
         pub(in crate::gpu) async fn finish(
-            self,
+            &self,
             device: &wgpu::Device,
             create: &dyn Fn() -> wgpu::ComputePipeline,
         ) -> Result<wgpu::ComputePipeline> {
-            let (Some(promise), Some(raw)) = (self.0, raw(device)) else { return Ok(create()) };
-            let compiled = JsFuture::from(promise).await.map_err(failed)?;
+            let (Some(promise), Some(raw)) = (&self.0, raw(device)) else { return Ok(create()) };
+            let compiled = JsFuture::from(promise.clone()).await.map_err(failed)?;
             Ok(intercepted(&raw, move |_| compiled.clone(), create).unwrap_or_else(create))
         }
     }

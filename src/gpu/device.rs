@@ -162,7 +162,15 @@ impl Gpu {
         self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(label), layout, entries })
     }
 
-    /// Compiles kernels, all at once and beside other work where the platform can.
+    /// Starts compiling kernels, all at once and beside other work where the platform can; [`Gpu::compile`] waits for them.
+    ///
+    /// # Errors
+    /// `internal` if a kernel's text is not there.
+    pub fn start_compiling(&self, kernels: &[KernelSpec]) -> Result<()> {
+        self.pipelines.start(&self.device, kernels)
+    }
+
+    /// Compiles kernels, those that were started among them.
     ///
     /// # Errors
     /// `gpu` if one does not compile.

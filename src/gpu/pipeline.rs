@@ -57,28 +57,40 @@ pub(super) struct Pipeline {
     pub(super) n_bindings: usize,
 }
 
-/// The kernels compiled so far on one device.
+/// The kernels compiled so far on one device, and those that are being compiled.
 #[derive(Debug, Default)]
 pub(super) struct PipelineCache {
     pipelines: RefCell<HashMap<String, Rc<Pipeline>>>,
+    started: RefCell<HashMap<String, Rc<(Parts, Compiling)>>>,
 }
 
 impl PipelineCache {
-    /// Compiles those of `specs` that are not there yet, all at once.
-    pub(super) async fn prepare(&self, device: &wgpu::Device, counters: &Counters, specs: &[KernelSpec]) -> Result<()> {
-        let mut started: Vec<(String, &KernelSpec, Parts, Compiling)> = Vec::new();
+    /// Starts compiling those of `specs` that are neither there nor being compiled, all at once.
+    pub(super) fn start(&self, device: &wgpu::Device, specs: &[KernelSpec]) -> Result<()> {
         for spec in specs {
             let label = spec.label();
-            if self.pipelines.borrow().contains_key(&label) || started.iter().any(|(other, ..)| *other == label) {
+            if self.pipelines.borrow().contains_key(&label) || self.started.borrow().contains_key(&label) {
                 continue;
             }
             let parts = Parts::new(device, spec, &label)?;
             let compiling = compile::start(device, &|| parts.create(device, spec, &label))?;
-            started.push((label, spec, parts, compiling));
+            self.started.borrow_mut().insert(label, Rc::new((parts, compiling)));
         }
-        for (label, spec, parts, compiling) in started {
+        Ok(())
+    }
+
+    /// Compiles those of `specs` that are not there yet, all at once.
+    pub(super) async fn prepare(&self, device: &wgpu::Device, counters: &Counters, specs: &[KernelSpec]) -> Result<()> {
+        self.start(device, specs)?;
+        for spec in specs {
+            let label = spec.label();
+            let Some(started) = self.started.borrow().get(&label).cloned() else { continue };
+            let (parts, compiling) = &*started;
             let raw = compiling.finish(device, &|| parts.create(device, spec, &label)).await?;
-            self.keep(counters, label, parts.finish(raw));
+            // Another caller may have waited for the same.
+            if self.started.borrow_mut().remove(&label).is_some() {
+                self.keep(counters, label, parts.with(raw));
+            }
         }
         Ok(())
     }
@@ -91,7 +103,7 @@ impl PipelineCache {
         }
         let parts = Parts::new(device, spec, &label)?;
         let raw = parts.create(device, spec, &label);
-        Ok(self.keep(counters, label, parts.finish(raw)))
+        Ok(self.keep(counters, label, parts.with(raw)))
     }
 
     fn keep(&self, counters: &Counters, label: String, pipeline: Pipeline) -> Rc<Pipeline> {
@@ -106,6 +118,7 @@ impl PipelineCache {
 }
 
 /// What a pipeline is made of.
+#[derive(Debug)]
 struct Parts {
     module: wgpu::ShaderModule,
     layout: wgpu::BindGroupLayout,
@@ -141,8 +154,8 @@ impl Parts {
         })
     }
 
-    fn finish(self, raw: wgpu::ComputePipeline) -> Pipeline {
-        Pipeline { raw, layout: self.layout, n_bindings: self.n_bindings }
+    fn with(&self, raw: wgpu::ComputePipeline) -> Pipeline {
+        Pipeline { raw, layout: self.layout.clone(), n_bindings: self.n_bindings }
     }
 }
 
