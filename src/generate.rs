@@ -75,7 +75,7 @@ pub enum Item {
     Prefill {
         /// Of the prompt, those included that were there before.
         done: usize,
-        /// The prompt's.
+        /// The prompt's; after a loss of the GPU, with the answer's so far.
         total: usize,
     },
     /// A token, with the text that is certain after it (which may be empty).
@@ -110,7 +110,8 @@ pub struct Generation {
     options: GenerateOptions,
     detokenizer: Detokenizer,
     stop: StopStrings,
-    cached_tokens: usize,
+    /// When it first began.
+    cached_tokens: Option<usize>,
     /// Whether the session knows of this answer.
     begun: bool,
     finished: Option<FinishReason>,
@@ -161,11 +162,18 @@ impl Generation {
             ids,
             options,
             detokenizer,
-            cached_tokens: 0,
+            cached_tokens: None,
             begun: false,
             finished: None,
             ended: false,
         })
+    }
+
+    /// Begins anew on a session that knows nothing of this answer: what was said stands. `adapters` are those of the options, as
+    /// that session has them.
+    pub fn begin_again(&mut self, adapters: Vec<AdapterUse>) {
+        self.options.adapters = adapters;
+        self.begun = false;
     }
 
     /// The next item; `None` after the end.
@@ -186,18 +194,19 @@ impl Generation {
         if !self.begun {
             session.use_adapters(&std::mem::take(&mut self.options.adapters)).await?;
             let options = (!self.options.logprobs).then_some(&self.options.sampler);
-            if self.source.is_empty() {
-                self.cached_tokens = session.begin(&self.ids, options)?;
+            let cached_tokens = if self.source.is_empty() {
+                session.begin(&self.ids, options)?
             } else {
                 let was_read = session.read_source(&self.source, cancel).await?;
-                self.cached_tokens = if was_read { self.source.len() } else { 0 };
                 session.begin(&self.ids, options)?;
-            }
+                if was_read { self.source.len() } else { 0 }
+            };
+            self.cached_tokens.get_or_insert(cached_tokens);
             self.begun = true;
         }
         if session.has_to_feed(&self.ids) {
             let done = session.feed(&self.ids, cancel).await?;
-            return Ok(Some(Item::Prefill { done, total: self.given }));
+            return Ok(Some(Item::Prefill { done, total: self.ids.len() }));
         }
         let ahead = self.given.saturating_add(self.max_tokens) - self.ids.len() - 1;
         let (id, logprob) = match session.next(&self.ids, ahead, cancel).await? {
@@ -241,7 +250,7 @@ impl Generation {
             prompt_tokens,
             completion_tokens,
             total_tokens: prompt_tokens + completion_tokens,
-            cached_tokens: self.cached_tokens,
+            cached_tokens: self.cached_tokens.unwrap_or(0),
         };
         Item::End { text, finish_reason, usage }
     }

@@ -35,6 +35,8 @@ export class Connection {
   readonly #watch = new AbortController();
   #nextId = 1;
   #started = false;
+  /** Who looks at the load that replaces a lost GPU. */
+  #onReload: ((progress: Progress) => void) | undefined;
   /** Why nothing works any more. */
   #dead: DoranError | undefined;
 
@@ -126,14 +128,18 @@ export class Connection {
       case "dead":
         this.close(fromWire(message.error));
         return;
-      case "reply":
-        this.#take(message.id)?.settle(message);
+      case "reply": {
+        const pending = this.#take(message.id);
+        // A model loads again where its GPU is lost; nobody calls for that.
+        if (message.kind === "load") this.#onReload = pending?.onProgress;
+        pending?.settle(message);
         return;
+      }
       case "failed":
         this.#take(message.id)?.fail(fromWire(message.error));
         return;
       case "progress":
-        this.#pending.get(message.id)?.onProgress?.(message.progress);
+        (this.#pending.get(message.id)?.onProgress ?? this.#onReload)?.(message.progress);
         return;
       case "prefill":
         this.#pending.get(message.id)?.onPrefill?.(message.progress);

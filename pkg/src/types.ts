@@ -67,7 +67,10 @@ export interface AssetOptions {
 
 /** Options of `Engine.load`. All are optional. */
 export interface LoadOptions extends AssetOptions {
-  /** Called on every step; a few times a second while downloading. */
+  /**
+   * Called on every step; a few times a second while downloading. Called again where the GPU is lost later and the model loads
+   * onto another.
+   */
   readonly onProgress?: (progress: Progress) => void;
   /** Ends the load; what was stored stays and is not fetched again. */
   readonly signal?: AbortSignal;
@@ -257,6 +260,8 @@ export interface EngineStats {
   readonly decodeDispatches: readonly string[];
   /** Which kernels were chosen for this device; absent on the CPU references. */
   readonly tuning?: Tuning | undefined;
+  /** Times that the GPU was lost and the model loaded onto another. Counters are those of the last. */
+  readonly recoveries: number;
 }
 
 /** What the dispatches of one kernel take in a step, measured apart from the others. */

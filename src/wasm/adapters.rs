@@ -24,9 +24,16 @@ use crate::weights::Cancel;
 
 /// The adapters that are loaded.
 pub(super) struct Adapters {
-    base: Result<Rc<AdapterBase>>,
-    loaded: RefCell<BTreeMap<u32, Rc<Adapter>>>,
+    base: RefCell<Result<Rc<AdapterBase>>>,
+    loaded: RefCell<BTreeMap<u32, Loaded>>,
     last: Cell<u32>,
+}
+
+/// An adapter, and how it came.
+struct Loaded {
+    adapter: Rc<Adapter>,
+    source: JsValue,
+    options: WireAdapterOptions,
 }
 
 #[derive(Serialize)]
@@ -39,7 +46,7 @@ struct WireAdapter {
 
 impl Adapters {
     pub(super) fn new(base: Result<Rc<AdapterBase>>) -> Self {
-        Self { base, loaded: RefCell::default(), last: Cell::new(0) }
+        Self { base: RefCell::new(base), loaded: RefCell::default(), last: Cell::new(0) }
     }
 
     /// Those that a request names; one without a scale counts as it was trained.
@@ -47,24 +54,34 @@ impl Adapters {
         let loaded = self.loaded.borrow();
         let gone = || Error::new(ErrorKind::Unloaded, "the adapter was unloaded; load it again");
         let named = |wire: &WireAdapterUse| {
-            let adapter = Rc::clone(loaded.get(&wire.id).ok_or_else(gone)?);
+            let adapter = Rc::clone(&loaded.get(&wire.id).ok_or_else(gone)?.adapter);
             Ok(AdapterUse { adapter, scale: wire.scale.unwrap_or(1.0) })
         };
         uses.iter().map(named).collect()
     }
 
-    /// The same, as JavaScript has them; nothing is none.
-    pub(super) fn read(&self, uses: JsValue) -> Result<Vec<AdapterUse>> {
-        if uses.is_undefined() {
-            return Ok(Vec::new());
+    /// Loads them again, for the same model on another GPU.
+    pub(super) async fn rebuild(&self, base: Result<Rc<AdapterBase>>, cancel: &Cancel) -> Result<()> {
+        let ids: Vec<u32> = self.loaded.borrow().keys().copied().collect();
+        for id in ids {
+            let base = base.clone()?;
+            let origin = self.loaded.borrow().get(&id).map(|one| (one.source.clone(), one.options.clone()));
+            let Some((source, options)) = origin else { continue };
+            let (adapter, ..) = open(&base, &source, &options, &Speed::silent(), cancel).await?;
+            // It may have been unloaded meanwhile.
+            match self.loaded.borrow_mut().get_mut(&id) {
+                Some(one) => one.adapter = adapter,
+                None => adapter.unload(),
+            }
         }
-        self.named(&from_js::<Vec<WireAdapterUse>>("adapters", uses)?)
+        *self.base.borrow_mut() = base;
+        Ok(())
     }
 
     /// Frees all.
     pub(super) fn unload(&self) {
-        for adapter in std::mem::take(&mut *self.loaded.borrow_mut()).values() {
-            adapter.unload();
+        for one in std::mem::take(&mut *self.loaded.borrow_mut()).values() {
+            one.adapter.unload();
         }
     }
 }
@@ -85,7 +102,7 @@ impl WasmEngine {
             let speed = Speed::new(on_progress);
             let cancel = Cancel::new();
             let link = AbortLink::new(signal, &cancel);
-            let loaded = load(&inner, &source, options, &speed, &cancel).await;
+            let loaded = load(&inner, source, options, &speed, &cancel).await;
             drop(link);
             Ok(to_js(&loaded?)?)
         })
@@ -97,14 +114,14 @@ impl WasmEngine {
         let inner = Rc::clone(&self.0);
         future_to_promise(async move {
             let adapter = inner.adapters.loaded.borrow_mut().remove(&id);
-            if let Some(adapter) = adapter {
+            if let Some(Loaded { adapter, .. }) = adapter {
                 let _turn = inner.turns.take().await;
                 if inner.session.borrow().is_some() {
                     let forget = async |session: &mut Session| {
                         session.forget_adapter(&adapter);
                         Ok(())
                     };
-                    inner.with_session(forget).await?;
+                    inner.with_session(&Cancel::new(), forget).await?;
                 }
                 adapter.unload();
             }
@@ -113,28 +130,39 @@ impl WasmEngine {
     }
 }
 
-async fn load(
-    inner: &Inner,
-    source: &JsValue,
-    options: JsValue,
-    speed: &Speed,
-    cancel: &Cancel,
-) -> Result<WireAdapter> {
-    let base = inner.adapters.base.clone()?;
-    speed.tell("header");
+/// Those that a request names, as JavaScript has them; nothing is none.
+pub(super) fn wire_uses(uses: JsValue) -> Result<Vec<WireAdapterUse>> {
+    if uses.is_undefined() { Ok(Vec::new()) } else { from_js("adapters", uses) }
+}
+
+async fn load(inner: &Inner, source: JsValue, options: JsValue, speed: &Speed, cancel: &Cancel) -> Result<WireAdapter> {
+    let base = inner.adapters.base.borrow().clone()?;
     let options: WireAdapterOptions =
         if options.is_undefined() { WireAdapterOptions::default() } else { from_js("options", options)? };
-    let opened = open_source(source, options.name, None)?;
-    let sha256 = hash_of(options.sha256.as_deref())?;
-    let (files, name, paths) = open_files(opened, (sha256, None), options.store, speed, cancel).await?;
-    let (adapter, info) = base.load(files, &paths, &|progress| speed.bytes(progress), cancel).await?;
+    let (adapter, info, name) = open(&base, &source, &options, speed, cancel).await?;
     if inner.is_unloaded.get() {
         adapter.unload();
         return Err(unloaded());
     }
     let id = inner.adapters.last.get() + 1;
     inner.adapters.last.set(id);
-    inner.adapters.loaded.borrow_mut().insert(id, adapter);
+    inner.adapters.loaded.borrow_mut().insert(id, Loaded { adapter, source, options });
     speed.tell("ready");
     Ok(WireAdapter { id, name, info })
+}
+
+/// Opens an adapter's files and loads it, with the name that it is stored by.
+async fn open(
+    base: &AdapterBase,
+    source: &JsValue,
+    options: &WireAdapterOptions,
+    speed: &Speed,
+    cancel: &Cancel,
+) -> Result<(Rc<Adapter>, AdapterInfo, String)> {
+    speed.tell("header");
+    let opened = open_source(source, options.name.clone(), None)?;
+    let sha256 = hash_of(options.sha256.as_deref())?;
+    let (files, name, paths) = open_files(opened, (sha256, None), options.store, speed, cancel).await?;
+    let (adapter, info) = base.load(files, &paths, &|progress| speed.bytes(progress), cancel).await?;
+    Ok((adapter, info, name))
 }

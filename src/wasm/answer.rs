@@ -9,6 +9,7 @@ use wasm_bindgen_futures::future_to_promise;
 
 use super::engine::{Inner, Speeds};
 use super::js::{AbortLink, now_ms, to_js};
+use super::options::WireAdapterUse;
 use crate::error::{Error, Result};
 use crate::generate::{Generation, Item};
 use crate::session::Session;
@@ -20,6 +21,7 @@ pub(super) struct Answer {
     pub(super) inner: Rc<Inner>,
     /// Taken while a `next` works on it.
     pub(super) generation: RefCell<Option<Generation>>,
+    pub(super) adapters: Vec<WireAdapterUse>,
     /// Held from the first `next` to the end.
     pub(super) turn: RefCell<Option<Turn>>,
     pub(super) link: RefCell<Option<AbortLink>>,
@@ -62,8 +64,14 @@ impl Answer {
         }
         let started_ms = now_ms();
         let text = Rc::clone(&self.inner.text);
-        let work = async |session: &mut Session| generation.next(&text, session, &self.cancel).await;
-        let result = self.inner.with_session(work).await;
+        let mut is_again = false;
+        let work = async |session: &mut Session| {
+            if std::mem::replace(&mut is_again, true) {
+                generation.begin_again(self.inner.adapters.named(&self.adapters)?);
+            }
+            generation.next(&text, session, &self.cancel).await
+        };
+        let result = self.inner.with_session(&self.cancel, work).await;
         let time = if self.n_tokens.get() == 0 { &self.prefill_ms } else { &self.decode_ms };
         time.set(time.get() + now_ms() - started_ms);
         if matches!(&result, Ok(Some(Item::Token { .. }))) {

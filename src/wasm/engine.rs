@@ -9,12 +9,13 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::AbortSignal;
 
-use super::adapters::Adapters;
+use super::adapters::{Adapters, wire_uses};
 use super::answer::{Answer, WasmGeneration};
 use super::js::{AbortLink, field, from_js, local_secs, to_js};
 use super::load::load;
 use super::options::{WireEmbedOptions, WireGenerateOptions};
 use super::progress::Speed;
+use super::recovery::{Losses, Origin};
 use crate::embed::{Source, embed};
 use crate::engine::ModelInfo;
 use crate::error::{Error, ErrorKind, Result};
@@ -55,6 +56,7 @@ pub(super) struct WireStats {
     speeds: Speeds,
     decode_dispatches: Vec<String>,
     tuning: Option<Tuning>,
+    recoveries: u32,
 }
 
 pub(super) struct Inner {
@@ -63,10 +65,12 @@ pub(super) struct Inner {
     pub(super) load_ms: f64,
     pub(super) text: Rc<Text>,
     pub(super) capacity: usize,
-    pub(super) gpu: Option<Rc<Gpu>>,
+    pub(super) gpu: RefCell<Option<Rc<Gpu>>>,
     pub(super) decode_labels: Vec<String>,
     pub(super) tuning: Option<Tuning>,
-    /// Taken by whoever has the turn while it works.
+    pub(super) origin: Origin,
+    pub(super) losses: Losses,
+    /// Taken by whoever has the turn while it works; none where the GPU was lost, until there is another.
     pub(super) session: RefCell<Option<Session>>,
     pub(super) turns: Turns,
     pub(super) running: RefCell<Vec<Weak<Answer>>>,
@@ -77,16 +81,6 @@ pub(super) struct Inner {
 
 pub(super) fn unloaded() -> Error {
     Error::new(ErrorKind::Unloaded, "the engine was unloaded; load the model again")
-}
-
-impl Inner {
-    /// Runs `work` on the session, which must be this turn's.
-    pub(super) async fn with_session<R>(&self, work: impl AsyncFnOnce(&mut Session) -> Result<R>) -> Result<R> {
-        let mut session = self.session.borrow_mut().take().ok_or_else(unloaded)?;
-        let result = work(&mut session).await;
-        self.session.replace(Some(session));
-        result
-    }
 }
 
 /// A loaded model.
@@ -101,7 +95,7 @@ impl WasmEngine {
             let speed = Speed::new(on_progress);
             let cancel = Cancel::new();
             let link = AbortLink::new(signal, &cancel);
-            let inner = load(&source, options, &speed, &cancel).await;
+            let inner = load(source, options, speed, &cancel).await;
             drop(link);
             Ok(WasmEngine(Rc::new(inner?)).into())
         })
@@ -126,13 +120,14 @@ impl WasmEngine {
 
     /// What the GPU was asked for, and how fast answers were.
     pub fn stats(&self) -> Result<JsValue, JsValue> {
-        let counters = self.0.gpu.as_ref().map(|gpu| gpu.counts()).unwrap_or_default();
+        let counters = self.0.gpu.borrow().as_ref().map(|gpu| gpu.counts()).unwrap_or_default();
         let decode_dispatches = self.0.decode_labels.clone();
         Ok(to_js(&WireStats {
             counters,
             speeds: self.0.speeds.get(),
             decode_dispatches,
             tuning: self.0.tuning.clone(),
+            recoveries: self.0.losses.recoveries(),
         })?)
     }
 
@@ -168,14 +163,16 @@ impl WasmEngine {
         } else {
             Input::Messages(from_js("input", input)?)
         };
-        let options =
+        let mut options =
             if options.is_undefined() { WireGenerateOptions::default() } else { from_js("options", options)? };
-        let adapters = self.0.adapters.named(&options.adapters)?;
+        let uses = std::mem::take(&mut options.adapters);
+        let adapters = self.0.adapters.named(&uses)?;
         let generation = Generation::new(&self.0.text, self.0.capacity, &input, options.read(adapters)?)?;
         let cancel = Cancel::new();
         let answer = Rc::new(Answer {
             inner: Rc::clone(&self.0),
             generation: RefCell::new(Some(generation)),
+            adapters: uses,
             turn: RefCell::new(None),
             link: RefCell::new(AbortLink::new(signal, &cancel)),
             cancel,
@@ -194,10 +191,12 @@ impl WasmEngine {
     pub fn logits(&self, ids: Vec<u32>, answer: Option<Vec<u32>>, adapters: JsValue) -> Promise {
         let inner = Rc::clone(&self.0);
         future_to_promise(async move {
-            let adapters = inner.adapters.read(adapters)?;
+            let uses = wire_uses(adapters)?;
+            inner.adapters.named(&uses)?;
             let _turn = inner.turns.take().await;
             let (mut top1, mut last) = (Vec::new(), Vec::new());
-            let visit = |_: usize, logits: &[f32]| {
+            let mut visit = |position: usize, logits: &[f32]| {
+                top1.truncate(position);
                 let best = (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
                 top1.push(best as u32);
                 last.clear();
@@ -206,13 +205,13 @@ impl WasmEngine {
             let start = inner.text.generation_config().decoder_start_token_id;
             let answer = answer.or(start.map(|start| vec![start]));
             let work = async |session: &mut Session| {
-                session.use_adapters(&adapters).await?;
+                session.use_adapters(&inner.adapters.named(&uses)?).await?;
                 match &answer {
-                    Some(answer) => session.answer_logits(&ids, answer, &Cancel::new(), visit).await,
-                    None => session.all_logits(&ids, &Cancel::new(), visit).await,
+                    Some(answer) => session.answer_logits(&ids, answer, &Cancel::new(), &mut visit).await,
+                    None => session.all_logits(&ids, &Cancel::new(), &mut visit).await,
                 }
             };
-            inner.with_session(work).await?;
+            inner.with_session(&Cancel::new(), work).await?;
             let result = Object::new();
             Reflect::set(&result, &"lastLogits".into(), &Float32Array::from(last.as_slice()))?;
             Reflect::set(&result, &"top1".into(), &Uint32Array::from(top1.as_slice()))?;
@@ -224,10 +223,12 @@ impl WasmEngine {
     pub fn nll(&self, ids: Vec<u32>, adapters: JsValue) -> Promise {
         let inner = Rc::clone(&self.0);
         future_to_promise(async move {
-            let adapters = inner.adapters.read(adapters)?;
+            let uses = wire_uses(adapters)?;
+            inner.adapters.named(&uses)?;
             let _turn = inner.turns.take().await;
             let mut nll = Vec::new();
-            let visit = |position: usize, logits: &[f32]| {
+            let mut visit = |position: usize, logits: &[f32]| {
+                nll.truncate(position);
                 if let Some(id) = ids.get(position + 1) {
                     let maximum = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                     let sum: f64 = logits.iter().map(|logit| f64::from(logit - maximum).exp()).sum();
@@ -235,10 +236,10 @@ impl WasmEngine {
                 }
             };
             let work = async |session: &mut Session| {
-                session.use_adapters(&adapters).await?;
-                session.all_logits(&ids, &Cancel::new(), visit).await
+                session.use_adapters(&inner.adapters.named(&uses)?).await?;
+                session.all_logits(&ids, &Cancel::new(), &mut visit).await
             };
-            inner.with_session(work).await?;
+            inner.with_session(&Cancel::new(), work).await?;
             Ok(Float32Array::from(nll.as_slice()).into())
         })
     }
@@ -248,7 +249,8 @@ impl WasmEngine {
         let inner = Rc::clone(&self.0);
         future_to_promise(async move {
             let _turn = inner.turns.take().await;
-            Ok(to_js(&inner.with_session(async |session| session.profile(context).await).await?)?)
+            let profile = async |session: &mut Session| session.profile(context).await;
+            Ok(to_js(&inner.with_session(&Cancel::new(), profile).await?)?)
         })
     }
 
@@ -270,7 +272,7 @@ impl WasmEngine {
             let _turn = cancel.race(async { Ok(inner.turns.take().await) }).await?;
             let text = Rc::clone(&inner.text);
             let work = async |session: &mut Session| embed(&text, session, &sources, options, &cancel).await;
-            let rows = inner.with_session(work).await?;
+            let rows = inner.with_session(&cancel, work).await?;
             drop(link);
             let rows: js_sys::Array = rows.iter().map(|row| Float32Array::from(row.as_slice())).collect();
             Ok(rows.into())

@@ -10,6 +10,7 @@ use super::engine::Inner;
 use super::js::{from_js, now_ms};
 use super::options::WireLoadOptions;
 use super::progress::Speed;
+use super::recovery::{Losses, Origin, blame, none_left};
 use super::source::{Opened, open_source};
 use super::store::{stored_paths, web_store};
 use super::tuning::Tunings;
@@ -79,10 +80,56 @@ pub(super) fn engine_options(options: &WireLoadOptions) -> Result<EngineOptions>
     })
 }
 
-pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, cancel: &Cancel) -> Result<Inner> {
-    speed.tell("header");
+/// A model as it was loaded, with where it is.
+pub(super) struct Loaded {
+    pub(super) engine: Engine,
+    pub(super) gpu: Option<Rc<Gpu>>,
+    pub(super) name: String,
+}
+
+pub(super) async fn load(source: JsValue, options: JsValue, speed: Speed, cancel: &Cancel) -> Result<Inner> {
     let options = read_options(options)?;
-    let engine_options = engine_options(&options)?;
+    let losses = Losses::default();
+    let loaded = loop {
+        losses.pause().await;
+        match open_engine(&source, &options, |options| options, &speed, cancel).await {
+            Ok(loaded) => break loaded,
+            Err(error) if losses.are_none() => losses.note(error)?,
+            Err(error) => losses.note(none_left(error))?,
+        }
+    };
+    speed.tell("ready");
+    let Loaded { engine: Engine { info, text, session, adaptable, tuning }, gpu, name } = loaded;
+    Ok(Inner {
+        name,
+        info,
+        load_ms: now_ms() - speed.started_ms,
+        text,
+        capacity: session.capacity(),
+        gpu: RefCell::new(gpu),
+        decode_labels: session.backend().decode_labels(),
+        tuning: tuning.map(|(_, tuning)| tuning),
+        adapters: Adapters::new(adaptable),
+        is_unloaded: Cell::new(false),
+        session: RefCell::new(Some(session)),
+        origin: Origin { source, options, on_progress: speed.on_progress },
+        losses,
+        turns: Turns::default(),
+        running: RefCell::default(),
+        speeds: Cell::default(),
+    })
+}
+
+/// Loads a model as `options` say, and `changed` changes them.
+pub(super) async fn open_engine(
+    source: &JsValue,
+    options: &WireLoadOptions,
+    changed: impl FnOnce(EngineOptions) -> EngineOptions,
+    speed: &Speed,
+    cancel: &Cancel,
+) -> Result<Loaded> {
+    speed.tell("header");
+    let engine_options = engine_options(options)?;
     let quantize = options.quantize()?;
     if quantize.is_some() && options.sha256.is_some() {
         let message = "what is stored of a quantised model is no published file; leave out `sha256` or `quantize`";
@@ -106,31 +153,18 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
         _ => None,
     };
     let known_tuning = |formats: &str| tunings.as_ref()?.get(formats);
-    let engine_options = EngineOptions { paths, ..engine_options };
-    let Engine { info, text, session, adaptable, tuning } =
-        Engine::load(files, gpu.clone(), engine_options, &known_tuning, &on_stage, cancel).await?;
-    if let (Some(tunings), Some((formats, tuning))) = (&tunings, &tuning)
+    let engine_options = changed(EngineOptions { paths, ..engine_options });
+    let loaded = Engine::load(files, gpu.clone(), engine_options, &known_tuning, &on_stage, cancel).await;
+    let engine = match (loaded, &gpu) {
+        (Err(error), Some(gpu)) => return Err(blame(gpu, error).await),
+        (loaded, _) => loaded?,
+    };
+    if let (Some(tunings), Some((formats, tuning))) = (&tunings, &engine.tuning)
         && !tuning.tried.is_empty()
     {
         tunings.keep(formats, tuning).await;
     }
-    speed.tell("ready");
-    Ok(Inner {
-        name,
-        info,
-        load_ms: now_ms() - speed.started_ms,
-        text,
-        capacity: session.capacity(),
-        gpu,
-        decode_labels: session.backend().decode_labels(),
-        tuning: tuning.map(|(_, tuning)| tuning),
-        adapters: Adapters::new(adaptable),
-        is_unloaded: Cell::new(false),
-        session: RefCell::new(Some(session)),
-        turns: Turns::default(),
-        running: RefCell::default(),
-        speeds: Cell::default(),
-    })
+    Ok(Loaded { engine, gpu, name })
 }
 
 /// A stated hash.

@@ -11,6 +11,7 @@ mod js;
 mod load;
 mod options;
 mod progress;
+mod recovery;
 mod source;
 mod store;
 mod tuning;

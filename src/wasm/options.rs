@@ -37,7 +37,7 @@ impl WireLoadOptions {
 }
 
 /// How an adapter's files are kept and checked.
-#[derive(Deserialize, Default)]
+#[derive(Clone, Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct WireAdapterOptions {
     pub(super) name: Option<String>,

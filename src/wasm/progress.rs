@@ -14,7 +14,7 @@ const SPEED_SECS: f64 = 5.0;
 
 /// Turns what a load reports into what the page sees, with a speed.
 pub(super) struct Speed {
-    pub(super) on_progress: Function,
+    pub(super) on_progress: Option<Function>,
     pub(super) last: Cell<Option<Progress>>,
     pub(super) started_ms: f64,
     pub(super) bytes_per_second: Cell<f64>,
@@ -35,9 +35,18 @@ pub(super) struct WireProgress {
 
 impl Speed {
     pub(super) fn new(on_progress: Function) -> Self {
+        Self::to(Some(on_progress))
+    }
+
+    pub(super) fn to(on_progress: Option<Function>) -> Self {
         let started_ms = now_ms();
         let (last, bytes_per_second) = (Cell::new(None), Cell::new(0.0));
         Self { on_progress, last, started_ms, bytes_per_second, seen: Cell::new((started_ms, 0)) }
+    }
+
+    /// For what nobody looks at.
+    pub(super) fn silent() -> Self {
+        Self::to(None)
     }
 
     pub(super) fn bytes(&self, progress: Progress) {
@@ -73,9 +82,9 @@ impl Speed {
             bytes_per_second: speed,
             seconds_left: left,
         };
-        if let Ok(progress) = to_js(&progress) {
+        if let (Some(on_progress), Ok(progress)) = (&self.on_progress, to_js(&progress)) {
             // What the page's callback throws is the page's business.
-            let _ = self.on_progress.call1(&JsValue::UNDEFINED, &progress);
+            let _ = on_progress.call1(&JsValue::UNDEFINED, &progress);
         }
     }
 }

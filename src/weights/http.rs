@@ -46,7 +46,7 @@ pub(super) fn set(object: &Object, key: &str, value: impl Into<JsValue>) {
 }
 
 /// Waits, by `setTimeout`.
-pub(super) async fn sleep(millis: u64) {
+pub(crate) async fn sleep(millis: u64) {
     let promise = Promise::new(&mut |resolve, _| {
         set_timeout(&resolve, millis as f64);
     });

@@ -291,23 +291,3 @@ test("the references give the same text", async ({ doran }) => {
   }, { model: MODEL, prompt });
   expect(ids).toEqual(greedyIds);
 });
-
-test("a lost GPU is a typed error, and the model loads again", async ({ doran, profile }) => {
-  await doran.evaluate(async (model) => {
-    window.engine = await window.doran.Engine.load(model);
-    await window.read(window.engine.generate(Uint32Array.of(1, 2, 3), { maxTokens: 2 }));
-  }, MODEL);
-  const session = await profile.newCDPSession(doran);
-  await session.send("Browser.crashGpuProcess");
-  const seen = await doran.evaluate(async ({ model, prompt }) => {
-    const input = Uint32Array.from(prompt);
-    const lost = await window.failure(window.read(window.engine.generate(input, { maxTokens: 8 })));
-    await window.engine.unload();
-    const engine = await window.doran.Engine.load(model);
-    const { ids } = await window.read(engine.generate(input, { temperature: 0, maxTokens: 16, ignoreEos: true }));
-    await engine.unload();
-    return { code: lost.code, ids };
-  }, { model: MODEL, prompt });
-  expect(seen.code).toBe("device_lost");
-  expect(seen.ids).toEqual(greedyIds);
-});
