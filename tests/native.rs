@@ -7,6 +7,7 @@ mod architecture;
 mod budget;
 mod chat_template;
 mod common;
+mod documents;
 mod encoder_decoders;
 mod encoders;
 mod experts;

@@ -283,7 +283,7 @@ function wireSource(source: ModelSource, options: LoadOptions): WireSource {
 }
 
 function wireOptions(
-  { name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels, precision, fit, quantize }: LoadOptions,
+  { name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels, precision, fit, evict, quantize }: LoadOptions,
 ): WireLoadOptions {
   return {
     ...(name === undefined ? {} : { name }),
@@ -296,6 +296,7 @@ function wireOptions(
     ...(runAhead === undefined ? {} : { runAhead }),
     ...(kernels === undefined ? {} : { kernels }),
     ...(precision === undefined ? {} : { precision }),
+    ...(evict === undefined ? {} : { evict }),
     ...(fit === undefined ? {} : { fit }),
     ...(quantize === undefined ? {} : { quantize }),
   };

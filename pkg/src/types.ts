@@ -115,6 +115,11 @@ export interface LoadOptions extends AssetOptions {
    */
   readonly fit?: "auto";
   /**
+   * `true`: where there is no more room in the browser's storage, models that were not used for the longest time are deleted from
+   * it until this one is stored. `info.warnings` names them. Otherwise the load rejects with `quota`.
+   */
+  readonly evict?: boolean;
+  /**
    * The reader has agreed to the licence. Entries of the catalogue whose licence forbids commerce, or which the hub gives only to
    * those who ask, do not load without it; of other sources nobody is asked.
    */
@@ -435,6 +440,23 @@ export interface StoredModel {
   readonly complete: boolean;
   readonly url?: string | undefined;
   readonly lastUsed?: number | undefined;
+}
+
+/** What `Engine.storage.verify` found. */
+export interface StoredCheck {
+  /** Chunks that were there, and their bytes. */
+  readonly chunks: number;
+  readonly bytes: number;
+  /** How many are missing or not what was written. The next load fetches these again, and only these. */
+  readonly damaged: number;
+}
+
+/** Options of `Engine.storage.verify`. */
+export interface VerifyOptions extends AssetOptions {
+  /** Called with each chunk that was read. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Ends the check. */
+  readonly signal?: AbortSignal;
 }
 
 /** What the browser says of its storage. Its quota is a hint, not a promise. */

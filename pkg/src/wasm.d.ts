@@ -1,5 +1,5 @@
 /** What the WebAssembly module exports (`src/wasm.rs`), as the worker sees it. Errors it throws are `{ code, message, data }`. */
-import type { EngineStats, Finish, KernelTime, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredModel, Token } from "./types.js";
+import type { EngineStats, Finish, KernelTime, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredCheck, StoredModel, Token } from "./types.js";
 import type { Inspected } from "./fit.js";
 import type { WireAdapter, WireAdapterOptions, WireAdapterUse, WireEmbedOptions, WireGenerateOptions, WireLoadOptions } from "./protocol.js";
 
@@ -61,5 +61,6 @@ export class WasmGeneration {
 /** What a model is and whether it fits, from its headers; nothing is stored. */
 export function inspectModel(source: WasmSource, options: WireLoadOptions, signal: AbortSignal | undefined): Promise<Inspected>;
 export function listModels(): Promise<StoredModel[]>;
+export function verifyModel(name: string, onProgress: (progress: Progress) => void, signal: AbortSignal): Promise<StoredCheck>;
 export function deleteModel(name: string): Promise<void>;
 export function storageEstimate(): Promise<StorageEstimate>;

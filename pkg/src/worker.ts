@@ -2,7 +2,7 @@
  * The worker: the one place that imports the WebAssembly module. It turns messages into calls and results into messages;
  * it decides nothing.
  */
-import init, { deleteModel, inspectModel, listModels, storageEstimate, WasmEngine, type WasmGeneration, type WasmSource } from "./wasm.js";
+import init, { deleteModel, inspectModel, listModels, storageEstimate, verifyModel, WasmEngine, type WasmGeneration, type WasmSource } from "./wasm.js";
 import { DoranError, toWire } from "./errors.js";
 import { compile } from "./wasm-compile.js";
 import { FetchProxy } from "./fetch-proxy.js";
@@ -206,6 +206,7 @@ const handlers: { readonly [K in CallKind]: (id: number, args: Args<K>) => Resul
   profile: (_, { context }) => theEngine().profile(context),
   listModels: () => listModels(),
   deleteModel: (_, { name }) => deleteModel(name).then(() => null),
+  verifyModel: (id, { name }) => abortable(id, (signal) => verifyModel(name, (progress) => post({ type: "progress", id, progress }), signal)),
   storageEstimate: async () => ({ ...await storageEstimate(), persisted: await navigator.storage.persisted() }),
 };
 
@@ -242,6 +243,7 @@ function dispatch(call: AnyCall): Promise<void> {
     case "profile": return answer(call, (result) => ({ type: "reply", id, kind: "profile", result }));
     case "unload": return answer(call, (result) => ({ type: "reply", id, kind: "unload", result }));
     case "listModels": return answer(call, (result) => ({ type: "reply", id, kind: "listModels", result }));
+    case "verifyModel": return answer(call, (result) => ({ type: "reply", id, kind: "verifyModel", result }));
     case "deleteModel": return answer(call, (result) => ({ type: "reply", id, kind: "deleteModel", result }));
     case "storageEstimate": return answer(call, (result) => ({ type: "reply", id, kind: "storageEstimate", result }));
   }

@@ -15,7 +15,7 @@ use super::source::{Opened, open_source};
 use super::store::{stored_paths, web_store};
 use super::tuning::Tunings;
 use crate::engine::{Engine, EngineOptions, Stage};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
 use crate::gpu::device::GpuOptions;
 use crate::ops::KvFormat;
@@ -26,7 +26,7 @@ use crate::weights::http::WebSource;
 use crate::weights::indexed_db::WebStore;
 use crate::weights::manifest::unhex;
 use crate::weights::plan::DEFAULT_CHUNK_BYTES;
-use crate::weights::{Cancel, LoadOptions, ModelFiles};
+use crate::weights::{Cancel, LoadOptions, ModelFiles, evict_oldest};
 
 /// Options as they came.
 pub(super) fn read_options(options: JsValue) -> Result<WireLoadOptions> {
@@ -90,14 +90,26 @@ pub(super) struct Loaded {
 pub(super) async fn load(source: JsValue, options: JsValue, speed: Speed, cancel: &Cancel) -> Result<Inner> {
     let options = read_options(options)?;
     let losses = Losses::default();
-    let loaded = loop {
+    let mut evicted = Vec::new();
+    let mut loaded = loop {
         losses.pause().await;
         match open_engine(&source, &options, |options| options, &speed, cancel).await {
             Ok(loaded) => break loaded,
+            Err(error) if error.kind() == ErrorKind::Quota && options.evict == Some(true) => {
+                let name = open_source(&source, options.name.clone(), options.quantize()?)?.name;
+                match evict_oldest(&web_store().await, &name, cancel).await? {
+                    Some(name) => evicted.push(name),
+                    None => return Err(error),
+                }
+            }
             Err(error) if losses.are_none() => losses.note(error)?,
             Err(error) => losses.note(none_left(error))?,
         }
     };
+    for name in evicted {
+        let warning = format!("there was no room: {name} was deleted from the browser's storage");
+        loaded.engine.info.warnings.push(warning);
+    }
     speed.tell("ready");
     let Loaded { engine: Engine { info, text, session, adaptable, tuning }, gpu, name } = loaded;
     Ok(Inner {

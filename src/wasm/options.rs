@@ -26,6 +26,8 @@ pub(super) struct WireLoadOptions {
     pub(super) backend: Option<String>,
     pub(super) kv_cache: Option<String>,
     pub(super) fit: Option<String>,
+    /// Models that were not used for long may be given up for this one.
+    pub(super) evict: Option<bool>,
     quantize: Option<String>,
 }
 

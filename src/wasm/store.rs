@@ -2,16 +2,18 @@
 
 use std::cell::RefCell;
 
-use js_sys::{Array, Object, Promise, Reflect};
+use js_sys::{Array, Function, Object, Promise, Reflect};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
+use web_sys::AbortSignal;
 
-use super::js::to_js;
+use super::js::{AbortLink, to_js};
+use super::progress::Speed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::quantize::Quantize;
 use crate::weights::indexed_db::{DATABASE, WebStore};
-use crate::weights::{Cancel, ChunkStore, delete_model};
+use crate::weights::{Cancel, ChunkStore, check_model, delete_model};
 
 /// The lasting store, opened once; or, where the browser gives none, one that lasts as long as a load.
 pub(super) async fn web_store() -> WebStore {
@@ -91,6 +93,24 @@ pub fn delete_stored_model(name: String) -> Promise {
         }
         delete_model(&store, &name, &Cancel::new()).await?;
         Ok(JsValue::UNDEFINED)
+    })
+}
+
+/// Reads a stored model and holds it against its hashes. `on_progress` is told how far it is.
+#[wasm_bindgen(js_name = verifyModel)]
+pub fn verify_stored_model(name: String, on_progress: Function, signal: Option<AbortSignal>) -> Promise {
+    future_to_promise(async move {
+        let cancel = Cancel::new();
+        let link = AbortLink::new(signal, &cancel);
+        let speed = Speed::new(on_progress);
+        let checked = check_model(&web_store().await, &name, &|progress| speed.bytes(progress), &cancel).await;
+        drop(link);
+        let checked = checked?;
+        let result = Object::new();
+        Reflect::set(&result, &"chunks".into(), &JsValue::from(checked.chunks as f64))?;
+        Reflect::set(&result, &"bytes".into(), &JsValue::from(checked.bytes as f64))?;
+        Reflect::set(&result, &"damaged".into(), &JsValue::from(checked.damaged as f64))?;
+        Ok(result.into())
     })
 }
 

@@ -14,6 +14,7 @@
 //! - weights stay [`Bytes`] (JavaScript buffers on the web) on their way and do not pass through the wasm heap.
 
 pub mod cancel;
+pub mod check;
 pub mod directory;
 pub mod download;
 pub mod file;
@@ -34,6 +35,7 @@ pub mod vec_bytes;
 pub mod verify;
 
 pub use cancel::Cancel;
+pub use check::{Checked, check_model, evict_oldest};
 pub use load::{LoadOptions, ModelFiles, Sink};
 pub use manifest::{Integrity, Manifest};
 pub use memory::MemoryStore;

@@ -113,6 +113,14 @@ test("a bit that flips in IndexedDB is found, and only its chunk is fetched agai
     return buffer.byteLength;
   });
   site.faults.reset();
+  const checked = await doran.evaluate(async () => {
+    const seen: number[] = [];
+    const first = await window.doran.Engine.storage.verify("flip", { onProgress: ({ loadedBytes }) => { seen.push(loadedBytes); } });
+    const complete = (await window.doran.Engine.storage.list()).find(({ name }) => name === "flip")?.complete;
+    return { first, seen, complete };
+  });
+  expect(checked).toMatchObject({ first: { damaged: 1, bytes: size }, complete: false });
+  expect(checked.seen.length).toBe(checked.first.chunks);
   const { logits, info } = await doran.evaluate(({ url }) => window.probe(url, { name: "flip" }), { url });
   expect(logits).toEqual(truth);
   expect(site.faults.bytes()).toBe(bytes);
@@ -170,6 +178,29 @@ test("a full store is a typed error that keeps what is there; with room again th
   const { logits, info } = await doran.evaluate(({ url }) => window.probe(url, { name: "quota" }), { url });
   expect(logits).toEqual(truth);
   expect(info.load.bytesDownloaded).toBe(size - kept);
+});
+
+test("where there is no room, the model that was used last of all goes, if the caller agrees", async ({ doran, profile, site }) => {
+  const session = await profile.newCDPSession(doran);
+  const url = `${site.faults.url}/${model.name}`;
+  await doran.evaluate(async ({ url }) => {
+    await window.probe(url, { name: "older" });
+    await window.probe("/arch/llama/model-f32.gguf", { name: "newer" });
+  }, { url });
+  await session.send("Storage.overrideQuotaForOrigin", { origin: site.address, quotaSize: 100 * MIB });
+  const seen = await doran.evaluate(async ({ url }) => {
+    const names = async () => (await window.doran.Engine.storage.list()).map(({ name }) => name).sort();
+    const refused = await window.failure(window.probe(url, { name: "third" }));
+    const before = await names();
+    const { logits, info } = await window.probe(url, { name: "third", evict: true });
+    return { refused: refused.code, before, logits, warnings: info.warnings, after: await names(), persisted: await window.doran.Engine.storage.persist() };
+  }, { url });
+  expect(seen.refused).toBe("quota");
+  expect(seen.before).toEqual(["newer", "older", "third"]);
+  expect(seen.logits).toEqual(truth);
+  expect(seen.after).toEqual(["newer", "third"]);
+  expect(seen.warnings.join(" ")).toContain("older was deleted");
+  expect(typeof seen.persisted).toBe("boolean");
 });
 
 test("without IndexedDB a model runs from memory, with a warning", async ({ doran, site }) => {

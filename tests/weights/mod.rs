@@ -1,4 +1,5 @@
 //! Loading under every fault that a network, a disk or a caller can produce, with exact byte counts.
+mod check;
 pub mod faulty;
 
 use std::cell::RefCell;
