@@ -48,7 +48,8 @@ Copied by `scripts/fixtures.sh`, never edited. None of the reference values was 
 - `quants/`: rows of 512 weights in each format, half of them random bits (`<TYPE>.bin`), and what ggml's own
   dequantisation makes of them (`<TYPE>.f32`; libggml-base of llama.cpp 0c1e57098, checked against gguf-py).
 - `quantize/`: weights (`weights.f32`), and what gguf-py (Q8_0, Q4_0, Q5_0) and ggml (Q4_K, Q6_K; llama-cpp-python 0.3.36) quantise them
-  to, by `scripts/quantize-fixtures.py`.
+  to, by `scripts/quantize-fixtures.py`; `text.txt`, prose of this project, and `smollm2-variants.json` for `npm run test:long -- quantize`
+  and `smollm2-quants`.
 - `patterns.json`: where patterns of tokenizers match, by the crate `fancy-regex` (`UPDATE=1 cargo test patterns`).
 - `kquant_models/`: random Llamas of one layer and 256 columns with all matrices in one format, and `golden.json`: logits by
   llama.cpp 0c1e57098 in f32 on the dequantised weights (`f32`; `native` is with quantised activations).
