@@ -13,7 +13,7 @@ use super::adapters::Adapters;
 use super::answer::{Answer, WasmGeneration};
 use super::js::{AbortLink, field, from_js, local_secs, to_js};
 use super::load::load;
-use super::options::{WireEmbedOptions, WireGenerateOptions};
+use super::options::{Surroundings, WireEmbedOptions, WireGenerateOptions};
 use super::progress::Speed;
 use crate::embed::{Source, embed};
 use crate::engine::ModelInfo;
@@ -171,7 +171,8 @@ impl WasmEngine {
         let options =
             if options.is_undefined() { WireGenerateOptions::default() } else { from_js("options", options)? };
         let adapters = self.0.adapters.named(&options.adapters)?;
-        let generation = Generation::new(&self.0.text, self.0.capacity, &input, options.read(adapters)?)?;
+        let generation =
+            Generation::new(&self.0.text, self.0.capacity, &input, options.read(adapters, Surroundings::now())?)?;
         let cancel = Cancel::new();
         let answer = Rc::new(Answer {
             inner: Rc::clone(&self.0),
