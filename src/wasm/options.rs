@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::embed::{EmbedOptions, Pooling};
 use crate::engine::EngineOptions;
 use crate::error::{Error, Result};
-use crate::generate::GenerateOptions;
+use crate::generate::{ContextPolicy, GenerateOptions};
 use crate::ops::KvFormat;
 use crate::quantize::Quantize;
 use crate::sampler::SamplerOptions;
@@ -154,6 +154,7 @@ pub struct WireGenerateOptions {
     max_tokens: Option<f64>,
     ignore_eos: bool,
     logprobs: bool,
+    context_policy: Option<String>,
     /// Adapters, by number.
     pub adapters: Vec<WireAdapterUse>,
 }
@@ -219,6 +220,7 @@ impl WireGenerateOptions {
                 .map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             ignore_eos: self.ignore_eos,
             logprobs: self.logprobs,
+            context_policy: self.context_policy.as_deref().map_or(Ok(ContextPolicy::Error), ContextPolicy::named)?,
             adapters,
             now_secs: Some(surroundings.local_secs),
         })

@@ -253,7 +253,7 @@ fn messages() -> Vec<Seed> {
         }),
         json!({
             "input": crate::texts::messages(),
-            "generate": {"repetitionPenalty": 1.1, "frequencyPenalty": 0.2, "presencePenalty": -0.2, "logitBias": {"5": 2.5, "17": -100}, "stop": ["\n\n", "User:"], "ignoreEos": true, "logprobs": true}
+            "generate": {"repetitionPenalty": 1.1, "frequencyPenalty": 0.2, "presencePenalty": -0.2, "logitBias": {"5": 2.5, "17": -100}, "stop": ["\n\n", "User:"], "ignoreEos": true, "logprobs": true, "contextPolicy": "slide"}
         }),
         json!({
             "input": [1, 2, 3, 250],
