@@ -28,7 +28,8 @@ for (const name of ["llama", "gpt2"]) {
       const wanted = [await after(3), await after(4), await after(slides.ids.length - 1)];
       const tight = await window.doran.Engine.load(model, { chatTemplate, context: kept });
       const refused = await window.failure(window.read(tight.generate(chat, { ...options, contextPolicy: "slide" })));
-      const wrong = await window.failure(window.read(engine.generate(chat, { ...options, contextPolicy: "forget" as "slide" })));
+      const unknown: object = { contextPolicy: "forget" };
+      const wrong = await window.failure(window.read(engine.generate(chat, { ...options, ...unknown })));
       await Promise.all([probe.unload(), engine.unload(), tight.unload()]);
       return { ends, slides, wanted, refused, wrong, prompt, kept, context };
     }, { model: `/arch/${name}/model-f32.gguf`, chatTemplate });
