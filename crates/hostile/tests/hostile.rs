@@ -141,3 +141,54 @@ fn tokenizer() {
 fn template() {
     bounded("template", 20_000);
 }
+
+/// Templates that grow, patterns that backtrack or repeat, values without end: 64 MiB and two seconds.
+#[test]
+fn what_grows_ends() {
+    let target = |name: &str| Target { memory: (0, 64 << 20), ..Target::named(name).expect("a target") };
+    let work = move || {
+        for (before, step) in [
+            ("'xxxxxxxx'", "ns.x ~ ns.x"),
+            ("'xxxxxxxx'", "ns.x * 9"),
+            ("'xxxxxxxx'", "ns.x.replace('', ns.x)"),
+            ("'xxxxxxxx'", "ns.x|join(ns.x)"),
+            ("'xxxxxxxx'", "(ns.x ~ ns.x).split('')|join"),
+            ("'xxxxxxxx'", "f(ns.x)"),
+            ("[1, 2]", "ns.x + ns.x"),
+            ("[1, 2]", "[ns.x, ns.x]"),
+            ("[1, 2]", "[ns.x]"),
+            ("[1, 2]", "(ns.x + ns.x)|list"),
+            ("{'a': 1}", "{'a': ns.x, 'b': ns.x}"),
+        ] {
+            let f = "{% macro f(x) %}{{ x }}{{ x }}{% endmacro %}";
+            let grow = format!(
+                "{f}{{% set ns = namespace(x={before}) %}}{{% for i in range(99999) %}}{{% set ns.x = {step} %}}{{% endfor %}}"
+            );
+            let (reach, _) = run(target("template"), grow.as_bytes(), step);
+            assert_eq!(reach, Reach::Inside, "{step} ends in an error");
+        }
+        for loops in [
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+            "{% if 6 in [5] * 1000000000000 %}{% endif %}",
+        ] {
+            assert_eq!(run(target("template"), loops.as_bytes(), loops).0, Reach::Inside, "{loops}");
+        }
+        for pattern in [
+            "(a+)+$",
+            "(a|aa)+$",
+            "(.*)*x",
+            "(?:a{1000}){1000}",
+            "(?:\\\\p{L}{500}){9}",
+            "((((a*)*)*)*)*b",
+            "(?=(a+))\\\\1+b",
+        ] {
+            let split = format!(
+                r#"{{"pre_tokenizer":{{"type":"Split","pattern":{{"Regex":"{pattern}"}},"behavior":"Isolated","invert":false}},"decoder":{{"type":"ByteLevel"}},"model":{{"type":"BPE","vocab":{{"a":0}},"merges":[]}}}}"#
+            );
+            run(target("tokenizer"), split.as_bytes(), pattern);
+        }
+        let deep = format!("{{\"input\":{}1{}}}", "[".repeat(120), "]".repeat(120));
+        run(target("messages"), deep.as_bytes(), "deep messages");
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(work).expect("a thread").join().expect("no panic");
+}
