@@ -3,19 +3,19 @@
 //! Templates are Jinja as `transformers` runs it (`utils/chat_template_utils.py`): blocks trimmed, loop controls,
 //! `raise_exception`, `strftime_now`, `tojson` that writes what Python's `json.dumps` writes, and the methods of Python's
 //! strings and dictionaries. A template comes with the model and is not trusted: its length, nesting, number of steps,
-//! depth of calls and length of output are limited, and every excess is [`ErrorKind::Template`]. The engine counts steps,
-//! not bytes: a template can still double a string, multiply a list or nest one in itself until memory, time or the stack
-//! runs out, so it is rendered where a page can end it.
+//! depth of calls, length of output and what it makes on the way are limited (`budget.rs`), and every excess is
+//! [`ErrorKind::Template`].
 
+mod budget;
 mod repr;
 mod scan;
 mod time;
 mod to_json;
 
-use std::io;
-
+use budget::Budget;
+use minijinja::machinery::{Vm, get_compiled_template, make_string_output};
 use minijinja::value::{Kwargs, Value};
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde_json::Map;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -31,12 +31,16 @@ const RECURSION_MAX: usize = 64;
 /// Longest rendered chat, in bytes: some four million tokens.
 const OUTPUT_BYTES_MAX: usize = 16 << 20;
 
+/// What a value that is no text takes when it is printed, in bytes.
+const VALUE_BYTES: usize = 32;
+
 const NAME: &str = "chat";
 
 /// A template, parsed.
 #[derive(Debug)]
 pub struct ChatTemplate {
     env: Environment<'static>,
+    budget: Budget,
 }
 
 /// What a template is rendered with.
@@ -72,15 +76,27 @@ impl ChatTemplate {
         env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         env.set_recursion_limit(RECURSION_MAX);
         env.set_fuel(Some(FUEL));
-        env.set_unknown_method_callback(method);
-        env.set_formatter(|out, state, value| match repr::of_container(value)? {
-            Some(text) => out.write_str(&text).map_err(minijinja::Error::from),
-            None => minijinja::escape_formatter(out, state, value),
+        let budget = Budget::default();
+        let (methods, printed) = (budget.clone(), budget.clone());
+        env.set_unknown_method_callback(move |state, value, name, args| method(&methods, state, value, name, args));
+        env.set_formatter(move |out, state, value| match repr::of_container(value)? {
+            Some(text) => {
+                printed.take(text.len())?;
+                out.write_str(&text).map_err(minijinja::Error::from)
+            }
+            None => {
+                printed.take(value.as_str().map_or(VALUE_BYTES, str::len))?;
+                minijinja::escape_formatter(out, state, value)
+            }
         });
         env.add_filter("tojson", to_json::tojson);
         env.add_filter("indent", indent);
-        // Its widths are not limited, and no known chat template uses it.
-        env.remove_filter("format");
+        // Their widths are not limited, and no known chat template uses them.
+        for name in ["format", "batch", "slice"] {
+            env.remove_filter(name);
+        }
+        env.add_global(scan::ONE, 1);
+        budget.install(&mut env);
         // Python's `None` cannot be iterated over; the engine's can, as if it were empty.
         env.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
         env.add_filter(scan::ITERATED, |value: Value| match value.is_none() {
@@ -91,7 +107,7 @@ impl ChatTemplate {
             Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message))
         });
         env.add_template_owned(NAME, source).map_err(failed)?;
-        Ok(Self { env })
+        Ok(Self { env, budget })
     }
 
     /// Renders a chat.
@@ -112,6 +128,7 @@ impl ChatTemplate {
             }
         }
         variables.extend(input.extra.clone());
+        let input_bytes = variables.values().map(bytes_of).sum();
         let now_secs = input.now_secs;
         let strftime_now = Value::from_function(move |format: String| match now_secs {
             Some(now_secs) => time::strftime(&format, now_secs)
@@ -123,14 +140,25 @@ impl ChatTemplate {
         });
         let context = minijinja::context! { strftime_now, ..Value::from_serialize(variables) };
         let template = self.env.get_template(NAME).map_err(failed)?;
-        let mut output = Output(Vec::new());
-        template.render_captured_to(context, &mut output).map_err(failed)?;
-        String::from_utf8(output.0).map_err(|e| Error::internal(format!("a template rendered to no UTF-8: {e}")))
+        let compiled = get_compiled_template(&template);
+        let (instructions, blocks) =
+            (budget::counted(&compiled.instructions), budget::counted_blocks(&compiled.blocks));
+        self.budget.begin(input_bytes);
+        let mut text = String::new();
+        let mut output = make_string_output(&mut text);
+        let rendered = Vm::new(&self.env).eval(&instructions, context, &blocks, &mut output, AutoEscape::None);
+        rendered.map_err(failed)?;
+        if text.len() > OUTPUT_BYTES_MAX {
+            let message = format!("the template renders to more than {OUTPUT_BYTES_MAX} bytes");
+            return Err(Error::new(ErrorKind::Template, message));
+        }
+        Ok(text)
     }
 }
 
 /// Methods of Python's strings, lists and dictionaries.
 fn method(
+    budget: &Budget,
     state: &minijinja::State<'_, '_>,
     value: &Value,
     name: &str,
@@ -138,6 +166,15 @@ fn method(
 ) -> std::result::Result<Value, minijinja::Error> {
     if let ("format", Some(text)) = (name, value.as_str()) {
         return format(text, args);
+    }
+    // Those that can make more than they are given.
+    if let (Some(text), "replace", [from, to]) = (value.as_str(), name, args)
+        && let (Some(from), Some(to)) = (from.as_str(), to.as_str())
+    {
+        return budget.replace(text, from, to).map(Value::from);
+    }
+    if let (Some(glue), "join", [list]) = (value.as_str(), name, args) {
+        return budget.join(list, glue).map(Value::from);
     }
     minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)
 }
@@ -200,20 +237,13 @@ fn indent(
     Ok(out)
 }
 
-/// Collects output up to the limit.
-struct Output(Vec<u8>);
-
-impl io::Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > OUTPUT_BYTES_MAX {
-            return Err(io::Error::other(format!("the template renders to more than {OUTPUT_BYTES_MAX} bytes")));
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+/// Bytes of the texts of a value, and of what stands around them.
+fn bytes_of(value: &serde_json::Value) -> usize {
+    16 + match value {
+        serde_json::Value::String(text) => text.len(),
+        serde_json::Value::Array(list) => list.iter().map(bytes_of).sum(),
+        serde_json::Value::Object(map) => map.iter().map(|(key, value)| key.len() + bytes_of(value)).sum(),
+        _ => 0,
     }
 }
 

@@ -1,15 +1,19 @@
 //! One answer: prompt in, tokens out, one at a time. The only place that waits for the GPU while decoding.
 
+mod window;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::detokenize::Detokenizer;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::sampler::{SamplerOptions, sample};
 use crate::session::{AdapterUse, Next, Session};
 use crate::stop::StopStrings;
 use crate::text::Text;
 use crate::weights::Cancel;
+pub use window::ContextPolicy;
+use window::{Droppable, overflow, prompt_ids};
 
 /// Tokens of an answer where the caller does not say.
 const DEFAULT_MAX_TOKENS: usize = 1024;
@@ -38,6 +42,8 @@ pub struct GenerateOptions {
     pub ignore_eos: bool,
     /// Tell each token's log-probability.
     pub logprobs: bool,
+    /// What becomes of an answer for which the context has no room.
+    pub context_policy: ContextPolicy,
     /// What the model runs with besides its own weights.
     pub adapters: Vec<AdapterUse>,
     /// Local time, for chat templates that state the date.
@@ -66,6 +72,9 @@ pub struct Usage {
     pub total_tokens: usize,
     /// Tokens of the prompt whose keys and values were still there from the turn before.
     pub cached_tokens: usize,
+    /// Tokens of prompt and answer that had to leave the context ([`ContextPolicy::Slide`]). Those of the prompt that went before the
+    /// answer began are not among `prompt_tokens`.
+    pub dropped_tokens: usize,
 }
 
 /// What comes out: progress of the prompt where it is long, tokens, and an end.
@@ -102,10 +111,15 @@ pub enum Item {
 pub struct Generation {
     /// What an encoder reads; empty where the answer goes on with the prompt.
     source: Vec<u32>,
-    /// Prompt and answer so far, or what answers start with and the answer.
+    /// What is in the context: prompt and answer so far, or what answers start with and the answer.
     ids: Vec<u32>,
-    /// How many of them are not the answer's.
+    /// How many of them were given when the answer began.
     given: usize,
+    /// Tokens of the answer.
+    answered: usize,
+    /// What may leave the context.
+    droppable: Droppable,
+    dropped_tokens: usize,
     max_tokens: usize,
     options: GenerateOptions,
     detokenizer: Detokenizer,
@@ -122,32 +136,37 @@ impl Generation {
     /// An answer to `input` in a context of `capacity` tokens.
     ///
     /// # Errors
-    /// `template`, `tokenizer`, `bad_argument`; `context_overflow` if the prompt leaves no room.
+    /// `template`, `tokenizer`, `bad_argument`; `context_overflow` if the prompt leaves no room, and nothing of it may be dropped;
+    /// `unsupported` for dropping where an encoder reads the input.
     pub fn new(text: &Text, capacity: usize, input: &Input, options: GenerateOptions) -> Result<Self> {
         options.sampler.validate()?;
         let ids = match input {
-            Input::Messages(messages) => {
-                let prompt = text.apply_chat_template(messages, true, options.now_secs)?;
-                text.tokenizer().encode(&prompt, false)?
-            }
+            Input::Messages(messages) => prompt_ids(text, messages, options.now_secs)?,
             Input::Text(prompt) => text.tokenizer().encode(prompt, true)?,
             Input::Ids(ids) => ids.clone(),
         };
         if ids.is_empty() {
             return Err(Error::bad_argument("input", "the input has no tokens"));
         }
-        // An encoder's text may fill its context; what a decoder goes on with must leave room.
         let start = text.generation_config().decoder_start_token_id;
-        let needed = ids.len() + usize::from(start.is_none());
-        if needed > capacity {
-            let message = format!(
-                "the input has {} tokens and the context is {capacity}: no room is left for an answer",
-                ids.len()
-            );
-            return Err(Error::new(ErrorKind::ContextOverflow, message)
-                .with("needed", needed)
-                .with("context", capacity));
-        }
+        let mut droppable = match (options.context_policy, input) {
+            (ContextPolicy::Error, _) => Droppable::Nothing,
+            (ContextPolicy::Slide, _) if start.is_some() => {
+                let message = "this model reads a text as a whole before it answers: nothing of it can slide away";
+                return Err(Error::unsupported("contextPolicy slide of an encoder's text", message));
+            }
+            (ContextPolicy::Slide, Input::Messages(messages)) => Droppable::Turns(messages.clone(), options.now_secs),
+            (ContextPolicy::Slide, _) => Droppable::Tokens,
+        };
+        // An encoder's text may fill its context; what a decoder goes on with must leave room.
+        let (n_tokens, needed) = (ids.len(), ids.len() + usize::from(start.is_none()));
+        let ids = match needed > capacity {
+            true => {
+                droppable.drop_oldest(text, capacity, &ids, 0)?.ok_or_else(|| overflow(n_tokens, needed, capacity))?
+            }
+            false => ids,
+        };
+        let dropped_tokens = n_tokens - ids.len();
         let (source, ids) = match start {
             Some(start) => (ids, vec![start]),
             None => (Vec::new(), ids),
@@ -156,6 +175,9 @@ impl Generation {
         let detokenizer = if goes_on { Detokenizer::continuing(true) } else { Detokenizer::new(true) };
         Ok(Self {
             given: ids.len(),
+            answered: 0,
+            droppable,
+            dropped_tokens,
             source,
             max_tokens: options.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
             stop: StopStrings::new(options.stop.clone())?,
@@ -185,7 +207,7 @@ impl Generation {
         if self.ended {
             return Ok(None);
         }
-        if self.ids.len() - self.given >= self.max_tokens && self.finished.is_none() {
+        if self.finished.is_none() && (self.answered >= self.max_tokens || !self.has_room(text, session)?) {
             self.finished = Some(FinishReason::Length);
         }
         if let Some(finish_reason) = self.finished {
@@ -193,12 +215,11 @@ impl Generation {
         }
         if !self.begun {
             session.use_adapters(&std::mem::take(&mut self.options.adapters)).await?;
-            let options = (!self.options.logprobs).then_some(&self.options.sampler);
             let cached_tokens = if self.source.is_empty() {
-                session.begin(&self.ids, options)?
+                session.begin(&self.ids, self.draws())?
             } else {
                 let was_read = session.read_source(&self.source, cancel).await?;
-                session.begin(&self.ids, options)?;
+                session.begin(&self.ids, self.draws())?;
                 if was_read { self.source.len() } else { 0 }
             };
             self.cached_tokens.get_or_insert(cached_tokens);
@@ -208,7 +229,7 @@ impl Generation {
             let done = session.feed(&self.ids, cancel).await?;
             return Ok(Some(Item::Prefill { done, total: self.ids.len() }));
         }
-        let ahead = self.given.saturating_add(self.max_tokens) - self.ids.len() - 1;
+        let ahead = self.max_tokens - self.answered - 1;
         let (id, logprob) = match session.next(&self.ids, ahead, cancel).await? {
             Next::Token(id) => (id, None),
             Next::Logits(mut logits) => {
@@ -217,11 +238,32 @@ impl Generation {
             }
         };
         self.ids.push(id);
-        Ok(Some(self.take(text, session.capacity(), id, logprob)?))
+        self.answered += 1;
+        Ok(Some(self.take(text, id, logprob)?))
+    }
+
+    /// How the backend draws, if it does.
+    fn draws(&self) -> Option<&SamplerOptions> {
+        (!self.options.logprobs).then_some(&self.options.sampler)
+    }
+
+    /// Whether the context has room for another token; makes room where it may.
+    fn has_room(&mut self, text: &Text, session: &mut Session) -> Result<bool> {
+        if self.answered == 0 || self.ids.len() < session.capacity() {
+            return Ok(true);
+        }
+        let Some(ids) = self.droppable.drop_oldest(text, session.capacity(), &self.ids, self.answered)? else {
+            return Ok(false);
+        };
+        // Keys and values know their positions: what stays is read anew, from where it differs on.
+        session.begin(&ids, self.draws())?;
+        self.dropped_tokens += self.ids.len() - ids.len();
+        self.ids = ids;
+        Ok(true)
     }
 
     /// A new token: what text it brings, and whether the answer is over.
-    fn take(&mut self, text: &Text, capacity: usize, id: u32, logprob: Option<f32>) -> Result<Item> {
+    fn take(&mut self, text: &Text, id: u32, logprob: Option<f32>) -> Result<Item> {
         let is_end = text.generation_config().eos_token_ids.contains(&id) && !self.options.ignore_eos;
         if is_end {
             self.finished = Some(FinishReason::Stop);
@@ -233,8 +275,6 @@ impl Generation {
         let emit = self.stop.push(&piece);
         if emit.stopped {
             self.finished = Some(FinishReason::Stop);
-        } else if self.ids.len() >= capacity {
-            self.finished = Some(FinishReason::Length);
         }
         Ok(Item::Token { id, text: emit.text, logprob })
     }
@@ -244,13 +284,14 @@ impl Generation {
         let rest = self.detokenizer.finish();
         let mut text = self.stop.push(&rest).text;
         text.push_str(&self.stop.finish());
-        let completion_tokens = self.ids.len() - self.given;
+        let completion_tokens = self.answered;
         let prompt_tokens = if self.source.is_empty() { self.given } else { self.source.len() };
         let usage = Usage {
             prompt_tokens,
             completion_tokens,
             total_tokens: prompt_tokens + completion_tokens,
             cached_tokens: self.cached_tokens.unwrap_or(0),
+            dropped_tokens: self.dropped_tokens,
         };
         Item::End { text, finish_reason, usage }
     }

@@ -225,3 +225,48 @@ fn none_is_not_iterated_over_and_what_is_missing_is_empty() {
     );
     assert_eq!(say("{% for a, b in [[1, [2]]] %}{% for c in b if c %}{% endfor %}{{ a }}{% endfor %}"), "1");
 }
+
+/// Each ends soon, in an error; what it takes meanwhile is bounded in `crates/hostile`.
+#[test]
+fn what_grows_in_a_template_ends() {
+    let begun = std::time::Instant::now();
+    let times = |n: usize, step: &str| format!("{{% for i in range({n}) %}}{step}{{% endfor %}}");
+    for (before, step) in [
+        ("{% set ns = namespace(x='xxxxxxxx') %}", "{% set ns.x = ns.x ~ ns.x %}"),
+        ("{% set ns = namespace(x='xxxxxxxx') %}", "{% set ns.x = ns.x + ns.x %}"),
+        ("{% set ns = namespace(x='xxxxxxxx') %}", "{% set ns.x = ns.x * 9 %}"),
+        ("{% set ns = namespace(x='xxxxxxxx') %}", "{% set ns.x = ns.x|replace('x', 'xx') %}"),
+        ("{% set ns = namespace(x='xxxxxxxx') %}", "{% set ns.x = ns.x.replace('', ns.x) %}"),
+        ("{% set ns = namespace(x='xxxxxxxx') %}", "{% set ns.x = ns.x|join(ns.x) %}"),
+        ("{% set ns = namespace(x='xxxxxxxx') %}", "{% set ns.x = ns.x.join([ns.x, ns.x, ns.x]) %}"),
+        ("{% set ns = namespace(x='xxxxxxxx') %}", "{% set y %}{{ ns.x }}{{ ns.x }}{% endset %}{% set ns.x = y %}"),
+        ("{% set ns = namespace(x=[1, 2]) %}", "{% set ns.x = ns.x + ns.x %}"),
+        ("{% set ns = namespace(x=[1, 2]) %}", "{% set ns.x = [ns.x, ns.x] %}"),
+        ("{% set ns = namespace(x=[1, 2]) %}", "{% set ns.x = [ns.x] %}"),
+        ("{% set ns = namespace(x={'a': 1}) %}", "{% set ns.x = {'a': ns.x, 'b': ns.x} %}"),
+        ("{% set ns = namespace(x=[1, 2]) %}", "{% set ns.x = ns.x * 9 %}"),
+        (
+            "{% macro f(x) %}{{ x }}{{ x }}{% endmacro %}{% set ns = namespace(x='xxxxxxxx') %}",
+            "{% set ns.x = f(ns.x) %}",
+        ),
+    ] {
+        refuse(&format!("{before}{}", times(5000, step)));
+    }
+    let raw = "x".repeat(100_000);
+    refuse(&format!("{{% set x %}}{}{{% endset %}}", times(99_999, &raw)));
+    refuse("{% if 5 in [5] * 1000000000000 %}{% endif %}");
+    refuse("{% if ([1] * 1000000000000) == ([1] * 1000000000000) %}{% endif %}");
+    refuse("{{ ([1] * 1000000000)|list|length }}");
+    refuse("{{ [1]|slice(1000000000) }}");
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+    assert_eq!(
+        say(
+            "{{ 3 * 4 }}{{ 1.5 * 2 }}{{ 'ab' * 2 }}{{ 2 * [1] }}{{ 'a-b'|replace('-', '+') }}{{ ['a', 1]|join(', ') }}"
+        ),
+        "123.0abab[1, 1]a+ba, 1"
+    );
+    assert_eq!(
+        say("{% set x %}a{% if true %}b{% else %}c{% endif %}{% endset %}{{ x ~ 1 }}{{ (1 and 2) or 3 }}"),
+        "ab12"
+    );
+}

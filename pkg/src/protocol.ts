@@ -10,7 +10,7 @@ import type { Adapter } from "./adapter.js";
 import { isRecord, type WireError } from "./errors.js";
 import type { Inspection } from "./inspection.js";
 import type {
-  Backend, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, Pooling, Precision, PrefillProgress, Progress, Quantize,
+  Backend, ContextPolicy, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, Pooling, Precision, PrefillProgress, Progress, Quantize,
   StorageEstimate, StoredCheck, StoredModel, Token,
 } from "./types.js";
 
@@ -93,6 +93,7 @@ export interface WireGenerateOptions {
   readonly maxTokens?: number;
   readonly ignoreEos?: boolean;
   readonly logprobs?: boolean;
+  readonly contextPolicy?: ContextPolicy;
   readonly adapters?: readonly WireAdapterUse[];
 }
 

@@ -341,6 +341,8 @@ export interface GenerateOptions {
   readonly ignoreEos?: boolean;
   /** Give each token's log probability. */
   readonly logprobs?: boolean;
+  /** What happens where the context has no more room; the default is `"error"`. */
+  readonly contextPolicy?: ContextPolicy;
   /**
    * The LoRA adapters that the model answers with, each as strongly as its `scale` says. An answer with others than the one before,
    * or other scales, reads its prompt from the beginning.
@@ -351,6 +353,18 @@ export interface GenerateOptions {
   /** Ends the generation; the iterator rejects with `signal.reason`. */
   readonly signal?: AbortSignal;
 }
+
+/**
+ * What happens where the context has no more room. `"error"`: a prompt that leaves no room for an answer is refused with
+ * `context_overflow`, and an answer that reaches the end of the context ends there (`finishReason: "length"`).
+ *
+ * `"slide"`: the oldest leaves. Of messages the oldest turn as a whole: a message of the user and all that follow it until the next.
+ * System messages and the last turn stay; where no other turn is left it is as with `"error"`. Of a text or ids, tokens: the newest
+ * three quarters of the context stay, behind the token that begins texts. What stays is read anew, from where it differs on, and the
+ * answer goes on as it would after a prompt of just that; `onPrefill` may be called again, and `usage.droppedTokens` says how much
+ * left. Not for models that read a text apart from their answer (T5, Blenderbot).
+ */
+export type ContextPolicy = "error" | "slide";
 
 /** How far a prompt is read. */
 export interface PrefillProgress {
@@ -387,6 +401,8 @@ export interface Usage {
   readonly completionTokens: number;
   /** Prompt tokens that were still in the KV cache from the call before. */
   readonly cachedTokens: number;
+  /** Tokens that had to leave the context (`contextPolicy: "slide"`): of the prompt before it was read, and of both later. */
+  readonly droppedTokens: number;
   readonly totalTokens: number;
   readonly prefillMs: number;
   readonly decodeMs: number;

@@ -17,6 +17,9 @@ const ELIFS_MAX: usize = 200;
 /// The filter that a loop's list is put through.
 pub(super) const ITERATED: &str = "iterated";
 
+/// The number 1, which the parser does not know: it multiplies constants while it parses, whatever comes of that.
+pub(super) const ONE: &str = "__one";
+
 /// Checks the limits. Returns the template with `{% generation %}` blocks, which only matter in training, replaced by ones
 /// that always render, and with loops over a name put through [`ITERATED`].
 pub(super) fn check(source: &str) -> Result<String> {
@@ -44,9 +47,11 @@ pub(super) fn check(source: &str) -> Result<String> {
             "endgeneration" if open == "{%" => out.push_str(&tag.replace("endgeneration", "endif")),
             _ if open == "{%" && loops_over_name(word) => {
                 let (head, trim) = tag.split_at(tag.trim_end_matches(['-', '+']).trim_end().len());
-                out.push_str(&format!("{head}|{ITERATED}{trim}"));
+                push_unfolded(head, &mut out);
+                out.push_str(&format!("|{ITERATED}{trim}"));
             }
-            _ => out.push_str(tag),
+            _ if open == "{#" => out.push_str(tag),
+            _ => push_unfolded(tag, &mut out),
         }
         rest = after;
     }
@@ -55,6 +60,31 @@ pub(super) fn check(source: &str) -> Result<String> {
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// A tag in which products have [`ONE`] as a factor more, so that they are made when the template is rendered, and counted.
+fn push_unfolded(tag: &str, out: &mut String) {
+    let (mut quote, mut before, mut escaped) = (None, ' ', false);
+    let mut chars = tag.chars().peekable();
+    while let Some(c) = chars.next() {
+        out.push(c);
+        match quote {
+            Some(_) if escaped => escaped = false,
+            Some(_) if c == '\\' => escaped = true,
+            Some(end) if c == end => quote = None,
+            Some(_) => {}
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            // Neither a power nor arguments.
+            None if c == '*' && chars.peek() != Some(&'*') && !matches!(before, '*' | '(' | ',') => {
+                out.push_str(ONE);
+                out.push('*');
+            }
+            None => {}
+        }
+        if !c.is_whitespace() {
+            before = c;
+        }
+    }
 }
 
 /// Whether a tag is a loop over a name, or over a field of one.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::buffer::{GpuBuffer, Usage};
 use super::counters::{Counters, Counts};
+use super::inject::Injector;
 use super::pipeline::{KernelSpec, Pipeline, PipelineCache};
 use crate::error::{Error, ErrorKind, Result};
 use crate::weights::Bytes;
@@ -81,6 +82,7 @@ pub struct Gpu {
     pipelines: PipelineCache,
     faults: Arc<Mutex<Faults>>,
     memory_bytes: Option<u64>,
+    pub(super) injector: Injector,
 }
 
 impl Gpu {
@@ -114,7 +116,16 @@ impl Gpu {
         });
         let counters = Counters::default();
         let (pipelines, memory_bytes) = (PipelineCache::default(), options.memory_bytes);
-        Ok(Self { device, queue, counters, capabilities, pipelines, faults, memory_bytes })
+        Ok(Self {
+            device,
+            queue,
+            counters,
+            capabilities,
+            pipelines,
+            faults,
+            memory_bytes,
+            injector: Injector::default(),
+        })
     }
 
     /// What the device can do.
@@ -129,6 +140,7 @@ impl Gpu {
 
     /// A new buffer, filled with zeros.
     pub fn create_buffer(&self, label: &str, bytes: u64, usage: Usage) -> GpuBuffer {
+        self.operation();
         GpuBuffer::new(&self.device, &self.counters, label, bytes, usage)
     }
 
@@ -200,7 +212,7 @@ impl Gpu {
             .with("needed_bytes", needed_bytes));
         }
         if let Some(error) = validation.await {
-            return Err(Error::new(ErrorKind::Gpu, format!("{doing}: {error}")));
+            return Err(self.refused(format!("{doing}: {error}")));
         }
         Ok(made)
     }
@@ -210,16 +222,36 @@ impl Gpu {
     /// # Errors
     /// `device_lost` or `gpu`.
     pub fn check(&self) -> Result<()> {
-        let Ok(mut faults) = self.faults.lock() else { return Ok(()) };
-        if let Some(reason) = &faults.lost {
-            return Err(Error::new(
-                ErrorKind::DeviceLost,
-                format!("the GPU device was lost ({}); load the model again", reason.trim()),
-            ));
-        }
-        match faults.error.take() {
-            Some(error) => Err(Error::new(ErrorKind::Gpu, error)),
+        self.check_lost()?;
+        let error = self.faults.lock().ok().and_then(|mut faults| faults.error.take());
+        match error {
+            Some(error) => Err(self.refused(error)),
             None => Ok(()),
+        }
+    }
+
+    /// What to say of a refused call: a device that is gone refuses all, and may tell so later than it refuses.
+    fn refused(&self, error: String) -> Error {
+        self.pump();
+        self.check_lost().err().unwrap_or_else(|| Error::new(ErrorKind::Gpu, error))
+    }
+
+    fn check_lost(&self) -> Result<()> {
+        let lost = self.faults.lock().ok().and_then(|faults| faults.lost.clone());
+        let Some(reason) = lost else { return Ok(()) };
+        let message = format!("the GPU device was lost ({}); load the model again", reason.trim());
+        Err(Error::new(ErrorKind::DeviceLost, message))
+    }
+
+    /// Destroys the device, as a driver that crashes does.
+    pub fn lose(&self) {
+        self.device.destroy();
+    }
+
+    /// Notes that a call was refused, as the device does.
+    pub fn refuse(&self, what: &str) {
+        if let Ok(mut faults) = self.faults.lock() {
+            faults.error.get_or_insert_with(|| what.to_owned());
         }
     }
 

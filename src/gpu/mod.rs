@@ -5,6 +5,7 @@ pub mod buffer;
 mod compile;
 pub mod counters;
 pub mod device;
+mod inject;
 pub mod params;
 pub mod pipeline;
 pub mod queue;

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 impl Gpu {
     /// Writes CPU bytes; `bytes` is padded to whole words.
     pub fn write(&self, buffer: &GpuBuffer, offset: u64, bytes: &[u8]) {
+        self.operation();
         if bytes.len().is_multiple_of(4) {
             self.queue.write_buffer(&buffer.raw, offset, bytes);
         } else {
@@ -40,6 +41,7 @@ impl Gpu {
         shape: &StepShape,
         copy: Option<Copy<'_>>,
     ) {
+        self.operation();
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
         let mut n_dispatches = 0;
         let (mut weight_bytes, mut kv_bytes) = (0, 0);
@@ -74,6 +76,7 @@ impl Gpu {
 
     /// Copies the start of `source` into `readback`, in a submit of its own (not used while decoding).
     pub fn copy(&self, source: &GpuBuffer, readback: &GpuBuffer, n_bytes: u64) {
+        self.operation();
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("copy") });
         encoder.copy_buffer_to_buffer(&source.raw, 0, &readback.raw, 0, n_bytes.next_multiple_of(4));
         self.queue.submit([encoder.finish()]);
@@ -82,6 +85,7 @@ impl Gpu {
 
     /// Copies each first buffer into the second, which is as long, in one submit.
     pub fn copy_all<'a>(&self, pairs: impl Iterator<Item = (&'a GpuBuffer, &'a GpuBuffer)>) {
+        self.operation();
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("copies") });
         for (source, to) in pairs {
             encoder.copy_buffer_to_buffer(&source.raw, 0, &to.raw, 0, source.bytes());
@@ -117,6 +121,7 @@ impl Gpu {
 
     /// Asks for the first `n_bytes` of a read-back buffer, as what was submitted so far leaves them.
     pub fn start_read(&self, readback: &GpuBuffer, n_bytes: u64) -> PendingRead {
+        self.operation();
         let (sender, mapped) = futures_channel::oneshot::channel();
         readback.raw.slice(..n_bytes.next_multiple_of(4)).map_async(wgpu::MapMode::Read, move |result| {
             // The receiver is gone only if the caller no longer waits.

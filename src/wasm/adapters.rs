@@ -12,8 +12,8 @@ use web_sys::AbortSignal;
 
 use super::engine::{Inner, WasmEngine, unloaded};
 use super::js::{AbortLink, from_js, to_js};
-use super::load::{hash_of, open_files};
-use super::options::{WireAdapterOptions, WireAdapterUse};
+use super::load::open_files;
+use super::options::{WireAdapterOptions, WireAdapterUse, hash_of};
 use super::progress::Speed;
 use super::source::open_source;
 use crate::adapter::{AdapterBase, AdapterInfo};

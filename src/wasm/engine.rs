@@ -13,7 +13,7 @@ use super::adapters::{Adapters, wire_uses};
 use super::answer::{Answer, WasmGeneration};
 use super::js::{AbortLink, field, from_js, local_secs, to_js};
 use super::load::load;
-use super::options::{WireEmbedOptions, WireGenerateOptions};
+use super::options::{Surroundings, WireEmbedOptions, WireGenerateOptions};
 use super::progress::Speed;
 use super::recovery::{Losses, Origin};
 use crate::embed::{Source, embed};
@@ -167,7 +167,8 @@ impl WasmEngine {
             if options.is_undefined() { WireGenerateOptions::default() } else { from_js("options", options)? };
         let uses = std::mem::take(&mut options.adapters);
         let adapters = self.0.adapters.named(&uses)?;
-        let generation = Generation::new(&self.0.text, self.0.capacity, &input, options.read(adapters)?)?;
+        let generation =
+            Generation::new(&self.0.text, self.0.capacity, &input, options.read(adapters, Surroundings::now())?)?;
         let cancel = Cancel::new();
         let answer = Rc::new(Answer {
             inner: Rc::clone(&self.0),

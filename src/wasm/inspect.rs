@@ -6,7 +6,7 @@ use wasm_bindgen_futures::future_to_promise;
 use web_sys::AbortSignal;
 
 use super::js::{AbortLink, to_js};
-use super::load::{engine_options, read_options, store_for};
+use super::load::{read_options, store_for};
 use super::source::{Opened, open_source};
 use super::store::stored_paths;
 use super::tuning::Tunings;
@@ -31,7 +31,7 @@ pub fn inspect_model(source: JsValue, options: JsValue, signal: Option<AbortSign
 
 async fn look(source: &JsValue, options: JsValue, cancel: &Cancel) -> Result<Inspection> {
     let options = read_options(options)?;
-    let engine_options = engine_options(&options)?;
+    let engine_options = options.engine()?;
     let quantize = options.quantize()?;
     let Opened { source, name, paths } = open_source(source, options.name.clone(), quantize)?;
     let store = store_for(options.store).await;

@@ -6,6 +6,7 @@ use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
+use super::options::Surroundings;
 use crate::error::{Error, Result};
 use crate::weights::Cancel;
 
@@ -47,6 +48,14 @@ pub(super) fn now_ms() -> f64 {
 pub(super) fn local_secs() -> i64 {
     let now = js_sys::Date::new_0();
     (now.get_time() / 1000.0 - now.get_timezone_offset() * 60.0) as i64
+}
+
+impl Surroundings {
+    /// What the browser says.
+    pub(super) fn now() -> Self {
+        let seed = (js_sys::Math::random() * 9_007_199_254_740_992.0).floor();
+        Self { local_secs: local_secs(), seed }
+    }
 }
 
 /// Fires `cancel` when `signal` does, for as long as it lives.

@@ -8,7 +8,7 @@ use wasm_bindgen::JsValue;
 use super::adapters::Adapters;
 use super::engine::Inner;
 use super::js::{from_js, now_ms};
-use super::options::WireLoadOptions;
+use super::options::{WireLoadOptions, hash_of};
 use super::progress::Speed;
 use super::recovery::{Losses, Origin, blame, none_left};
 use super::source::{Opened, open_source};
@@ -18,13 +18,10 @@ use crate::engine::{Engine, EngineOptions, Stage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
 use crate::gpu::device::GpuOptions;
-use crate::ops::KvFormat;
 use crate::quantize::{Quantize, QuantizedSource};
-use crate::tune::{Kernels, Precision};
 use crate::turn::Turns;
 use crate::weights::http::WebSource;
 use crate::weights::indexed_db::WebStore;
-use crate::weights::manifest::unhex;
 use crate::weights::plan::DEFAULT_CHUNK_BYTES;
 use crate::weights::{Cancel, LoadOptions, ModelFiles, evict_oldest};
 
@@ -39,45 +36,6 @@ pub(super) async fn store_for(store: Option<bool>) -> WebStore {
         return WebStore::memory("the model is not kept, as the caller asked");
     }
     web_store().await
-}
-
-/// What the engine reads of them; the paths come with the source.
-pub(super) fn engine_options(options: &WireLoadOptions) -> Result<EngineOptions> {
-    let kv = match options.kv_cache.as_deref() {
-        None | Some("auto") => None,
-        Some("f32") => Some(KvFormat::F32),
-        Some("f16") => Some(KvFormat::F16),
-        Some(other) => return Err(Error::bad_argument("kvCache", format!("there is no KV cache in {other:?}"))),
-    };
-    let kernels = match options.kernels.as_deref() {
-        None => None,
-        Some(name) => Some(
-            Kernels::named(name)
-                .ok_or_else(|| Error::bad_argument("kernels", format!("there are no kernels {name:?}")))?,
-        ),
-    };
-    let precision = match options.precision.as_deref() {
-        None => Precision::Exact,
-        Some(name) => Precision::named(name).ok_or_else(|| {
-            Error::bad_argument("precision", format!("precision is \"exact\" or \"fast\", not {name:?}"))
-        })?,
-    };
-    let steps_down = match options.fit.as_deref() {
-        None => false,
-        Some("auto") => true,
-        Some(other) => return Err(Error::bad_argument("fit", format!("there is no way to fit {other:?}"))),
-    };
-    Ok(EngineOptions {
-        paths: Vec::new(),
-        context: options.context,
-        chat_template: options.chat_template.clone(),
-        run_ahead: options.run_ahead,
-        kernels,
-        precision,
-        kv,
-        chunk_bytes: DEFAULT_CHUNK_BYTES,
-        steps_down,
-    })
 }
 
 /// A model as it was loaded, with where it is.
@@ -141,7 +99,7 @@ pub(super) async fn open_engine(
     cancel: &Cancel,
 ) -> Result<Loaded> {
     speed.tell("header");
-    let engine_options = engine_options(options)?;
+    let engine_options = options.engine()?;
     let quantize = options.quantize()?;
     if quantize.is_some() && options.sha256.is_some() {
         let message = "what is stored of a quantised model is no published file; leave out `sha256` or `quantize`";
@@ -177,12 +135,6 @@ pub(super) async fn open_engine(
         tunings.keep(formats, tuning).await;
     }
     Ok(Loaded { engine, gpu, name })
-}
-
-/// A stated hash.
-pub(super) fn hash_of(sha256: Option<&str>) -> Result<Vec<Option<[u8; 32]>>> {
-    let hash = |text| unhex(text).ok_or_else(|| Error::bad_argument("sha256", "sha256 must be 64 hexadecimal digits"));
-    sha256.map(|text| hash(text).map(Some)).into_iter().collect()
 }
 
 /// Opens files, with the name that they are stored by and their paths.

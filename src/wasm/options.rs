@@ -1,62 +1,147 @@
-//! Options as JavaScript writes them.
+//! Options as JavaScript writes them. Whatever a page passes is deserialised into these, and checked here and by what reads them.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::js::local_secs;
 use crate::embed::{EmbedOptions, Pooling};
+use crate::engine::EngineOptions;
 use crate::error::{Error, Result};
-use crate::generate::GenerateOptions;
+use crate::generate::{ContextPolicy, GenerateOptions};
+use crate::ops::KvFormat;
 use crate::quantize::Quantize;
 use crate::sampler::SamplerOptions;
 use crate::session::AdapterUse;
+use crate::tune::{Kernels, Precision};
+use crate::weights::manifest::unhex;
+use crate::weights::plan::DEFAULT_CHUNK_BYTES;
 
+/// What answers need of the page's surroundings.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings {
+    /// Seconds since local midnight of 1 January 1970, by the reader's clock.
+    pub local_secs: i64,
+    /// The seed of an answer that states none: a whole number below 2^53.
+    pub seed: f64,
+}
+
+/// How to load a model.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct WireLoadOptions {
-    pub(super) name: Option<String>,
-    pub(super) sha256: Option<String>,
-    pub(super) store: Option<bool>,
-    pub(super) context: Option<u32>,
-    pub(super) chat_template: Option<String>,
-    pub(super) run_ahead: Option<usize>,
-    pub(super) kernels: Option<String>,
-    pub(super) precision: Option<String>,
-    pub(super) backend: Option<String>,
-    pub(super) kv_cache: Option<String>,
-    pub(super) fit: Option<String>,
-    /// Models that were not used for long may be given up for this one.
-    pub(super) evict: Option<bool>,
+pub struct WireLoadOptions {
+    /// The name that it is stored by.
+    pub name: Option<String>,
+    /// The hash that the file must have, in hex.
+    pub sha256: Option<String>,
+    /// Whether it is kept.
+    pub store: Option<bool>,
+    /// Tokens that prompt and answer may have together.
+    pub context: Option<u32>,
+    /// Instead of the model's own.
+    pub chat_template: Option<String>,
+    /// Steps under way before their tokens were read.
+    pub run_ahead: Option<usize>,
+    /// Which kernels, by name.
+    pub kernels: Option<String>,
+    /// `exact` or `fast`.
+    pub precision: Option<String>,
+    /// `webgpu` or `reference`.
+    pub backend: Option<String>,
+    /// `auto`, `f32` or `f16`.
+    pub kv_cache: Option<String>,
+    /// `auto`: less context where there is no room.
+    pub fit: Option<String>,
+    /// Whether models that were not used for long may be given up for this one.
+    pub evict: Option<bool>,
     quantize: Option<String>,
 }
 
 impl WireLoadOptions {
     /// What weights are quantised to.
-    pub(super) fn quantize(&self) -> Result<Option<Quantize>> {
+    ///
+    /// # Errors
+    /// `bad_argument` for a format that nothing is quantised to.
+    pub fn quantize(&self) -> Result<Option<Quantize>> {
         self.quantize.as_deref().map(Quantize::named).transpose()
     }
+
+    /// What the engine reads of them; the paths come with the source.
+    ///
+    /// # Errors
+    /// `bad_argument` (data: `argument`).
+    pub fn engine(&self) -> Result<EngineOptions> {
+        let kv = match self.kv_cache.as_deref() {
+            None | Some("auto") => None,
+            Some("f32") => Some(KvFormat::F32),
+            Some("f16") => Some(KvFormat::F16),
+            Some(other) => return Err(Error::bad_argument("kvCache", format!("there is no KV cache in {other:?}"))),
+        };
+        let kernels = match self.kernels.as_deref() {
+            None => None,
+            Some(name) => Some(
+                Kernels::named(name)
+                    .ok_or_else(|| Error::bad_argument("kernels", format!("there are no kernels {name:?}")))?,
+            ),
+        };
+        let precision = match self.precision.as_deref() {
+            None => Precision::Exact,
+            Some(name) => Precision::named(name).ok_or_else(|| {
+                Error::bad_argument("precision", format!("precision is \"exact\" or \"fast\", not {name:?}"))
+            })?,
+        };
+        let steps_down = match self.fit.as_deref() {
+            None => false,
+            Some("auto") => true,
+            Some(other) => return Err(Error::bad_argument("fit", format!("there is no way to fit {other:?}"))),
+        };
+        Ok(EngineOptions {
+            paths: Vec::new(),
+            context: self.context,
+            chat_template: self.chat_template.clone(),
+            run_ahead: self.run_ahead,
+            kernels,
+            precision,
+            kv,
+            chunk_bytes: DEFAULT_CHUNK_BYTES,
+            steps_down,
+        })
+    }
+}
+
+/// A stated hash.
+///
+/// # Errors
+/// `bad_argument` for what is none.
+pub fn hash_of(sha256: Option<&str>) -> Result<Vec<Option<[u8; 32]>>> {
+    let hash = |text| unhex(text).ok_or_else(|| Error::bad_argument("sha256", "sha256 must be 64 hexadecimal digits"));
+    sha256.map(|text| hash(text).map(Some)).into_iter().collect()
 }
 
 /// How an adapter's files are kept and checked.
 #[derive(Clone, Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct WireAdapterOptions {
-    pub(super) name: Option<String>,
-    pub(super) sha256: Option<String>,
-    pub(super) store: Option<bool>,
+pub struct WireAdapterOptions {
+    /// The name that it is stored by.
+    pub name: Option<String>,
+    /// The hash that the file must have, in hex.
+    pub sha256: Option<String>,
+    /// Whether it is kept.
+    pub store: Option<bool>,
 }
 
 /// An adapter of a request, by its number.
 #[derive(Deserialize)]
-pub(super) struct WireAdapterUse {
-    pub(super) id: u32,
-    pub(super) scale: Option<f32>,
+pub struct WireAdapterUse {
+    /// Its number.
+    pub id: u32,
+    /// Factor on what it adds.
+    pub scale: Option<f32>,
 }
 
+/// How to answer.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct WireGenerateOptions {
+pub struct WireGenerateOptions {
     temperature: Option<f32>,
     top_k: Option<u32>,
     top_p: Option<f32>,
@@ -71,19 +156,25 @@ pub(super) struct WireGenerateOptions {
     max_tokens: Option<f64>,
     ignore_eos: bool,
     logprobs: bool,
-    pub(super) adapters: Vec<WireAdapterUse>,
+    context_policy: Option<String>,
+    /// Adapters, by number.
+    pub adapters: Vec<WireAdapterUse>,
 }
 
+/// How to embed.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct WireEmbedOptions {
+pub struct WireEmbedOptions {
     pooling: Option<String>,
     normalize: Option<bool>,
 }
 
 impl WireEmbedOptions {
     /// `pooling` is the model's own.
-    pub(super) fn read(self, pooling: Option<&str>) -> Result<EmbedOptions> {
+    ///
+    /// # Errors
+    /// `bad_argument` for a way of pooling that is not known.
+    pub fn read(self, pooling: Option<&str>) -> Result<EmbedOptions> {
         let plain = EmbedOptions::default();
         let pooling = self.pooling.as_deref().or(pooling).map_or(Ok(plain.pooling), Pooling::named)?;
         Ok(EmbedOptions { pooling, normalize: self.normalize.unwrap_or(plain.normalize) })
@@ -91,7 +182,11 @@ impl WireEmbedOptions {
 }
 
 impl WireGenerateOptions {
-    pub(super) fn read(self, adapters: Vec<AdapterUse>) -> Result<GenerateOptions> {
+    /// With the adapters that they name.
+    ///
+    /// # Errors
+    /// `bad_argument` for numbers that are none or out of range.
+    pub fn read(self, adapters: Vec<AdapterUse>, surroundings: Surroundings) -> Result<GenerateOptions> {
         let plain = SamplerOptions::default();
         let bias = |(id, bias): (&String, &f32)| {
             let id = id.parse().map_err(|_| Error::bad_argument("logitBias", format!("{id:?} is no token id")))?;
@@ -104,7 +199,7 @@ impl WireGenerateOptions {
             Err(Error::bad_argument(name, format!("{name} is {value}, but must be a whole number from 0 on")))
         };
         // Without a seed each answer draws anew.
-        let seed = self.seed.unwrap_or_else(|| (js_sys::Math::random() * 9_007_199_254_740_992.0).floor());
+        let seed = self.seed.unwrap_or(surroundings.seed);
         let sampler = SamplerOptions {
             temperature: self.temperature.unwrap_or(plain.temperature),
             top_k: self.top_k.unwrap_or(plain.top_k),
@@ -127,8 +222,9 @@ impl WireGenerateOptions {
                 .map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             ignore_eos: self.ignore_eos,
             logprobs: self.logprobs,
+            context_policy: self.context_policy.as_deref().map_or(Ok(ContextPolicy::Error), ContextPolicy::named)?,
             adapters,
-            now_secs: Some(local_secs()),
+            now_secs: Some(surroundings.local_secs),
         })
     }
 }

@@ -133,7 +133,8 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
             } else if manifest.as_ref().is_some_and(|manifest| !fits(manifest, source.as_ref(), &options)) {
                 store.delete(model).await?;
                 manifest = None;
-                warnings.push("the stored files of this model came from elsewhere and were replaced".into());
+                warnings
+                    .push("what was stored of this model came from elsewhere, or was damaged, and was replaced".into());
             }
         }
         let manifest = manifest.unwrap_or_else(|| {
@@ -481,7 +482,7 @@ async fn read_manifest<T: ChunkStore>(store: &T, model: &str) -> Result<Option<M
     Ok(manifest)
 }
 
-/// Whether what is stored is of the source's files, with the hashes that were stated.
+/// Whether what is stored can be true, and is of the source's files, with the hashes that were stated.
 fn fits<S: ByteSource>(manifest: &Manifest, source: Option<&S>, options: &LoadOptions) -> bool {
     let same_files = source.is_none_or(|source| {
         let urls = (0..source.n_files()).map(|file| source.url(file));
@@ -491,7 +492,7 @@ fn fits<S: ByteSource>(manifest: &Manifest, source: Option<&S>, options: &LoadOp
         let verified = file.sha256_verified.as_ref();
         verified.zip(*stated).is_none_or(|(verified, stated)| *verified == hex(&stated))
     });
-    same_files && same_hashes
+    same_files && same_hashes && manifest.is_sound()
 }
 
 fn not_found(model: &str, manifest: Option<&Manifest>) -> Error {

@@ -54,6 +54,32 @@ pub struct ChunkEntry {
     pub stored: bool,
 }
 
+impl FileEntry {
+    /// Whether its chunks cover it one after the other, and what is said of them can be true.
+    fn is_sound(&self) -> bool {
+        let is_hash = |hash: &Option<String>| hash.as_deref().is_none_or(|text| unhex(text).is_some());
+        let mut end = 0u64;
+        for chunk in &self.chunks {
+            let is_right = chunk.start == end && chunk.len > 0 && is_hash(&chunk.sha256);
+            // A chunk's hash is known from when it first came.
+            if !is_right || (chunk.stored && chunk.sha256.is_none()) {
+                return false;
+            }
+            end = match end.checked_add(chunk.len) {
+                Some(end) => end,
+                None => return false,
+            };
+        }
+        (self.chunks.is_empty() || self.size == Some(end)) && is_hash(&self.sha256_verified)
+    }
+
+    /// Whether all of it is stored.
+    fn is_stored(&self) -> bool {
+        let is_planned = !self.chunks.is_empty() || self.size == Some(0);
+        is_planned && self.chunks.iter().all(|chunk| chunk.stored)
+    }
+}
+
 /// Whether files are known to be what their publisher says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Integrity {
@@ -81,14 +107,22 @@ impl Manifest {
         Self { schema: SCHEMA, model, files, complete: false, created_ms: now_ms, last_used_ms: now_ms }
     }
 
+    /// Whether it can be true. What a store gives back may be damaged, or written by something else: then it counts as none.
+    pub fn is_sound(&self) -> bool {
+        self.files.iter().all(FileEntry::is_sound)
+            && (!self.complete || self.files.iter().all(|file| file.is_stored()))
+            && self.created_ms.is_finite()
+            && self.last_used_ms.is_finite()
+    }
+
     /// Bytes of all files whose size is known.
     pub fn total_bytes(&self) -> u64 {
-        self.files.iter().filter_map(|file| file.size).sum()
+        self.files.iter().filter_map(|file| file.size).fold(0, u64::saturating_add)
     }
 
     /// Bytes of the chunks that are stored.
     pub fn stored_bytes(&self) -> u64 {
-        self.chunks().filter(|(_, _, chunk)| chunk.stored).map(|(_, _, chunk)| chunk.len).sum()
+        self.chunks().filter(|(_, _, chunk)| chunk.stored).map(|(_, _, chunk)| chunk.len).fold(0, u64::saturating_add)
     }
 
     /// All chunks, with file and index.

@@ -313,7 +313,7 @@ export class WasmGeneration {
     this.#end();
     const promptTokens = this.#prompt.length;
     const usage = {
-      promptTokens, completionTokens: this.#at, cachedTokens: 0, totalTokens: promptTokens + this.#at, prefillMs: 1, decodeMs: 1,
+      promptTokens, completionTokens: this.#at, cachedTokens: 0, droppedTokens: 0, totalTokens: promptTokens + this.#at, prefillMs: 1, decodeMs: 1,
     };
     return { text: "", finishReason, usage };
   }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use doran::weights::{Body, ByteSource, ChunkStore, Manifest, MemoryStore, Reply, Sink, TensorSpan, Usage, VecBytes};
+use doran::weights::{
+    Body, ByteSource, Cancel, ChunkStore, Manifest, MemoryStore, Reply, Sink, TensorSpan, Usage, VecBytes,
+};
 use doran::{Error, ErrorKind, Result};
 
 /// Bytes of one piece of a body: no divisor of a chunk.
@@ -68,6 +70,10 @@ pub struct Script {
     pub etag: RefCell<Option<String>>,
     /// The operation (read, or piece of a body) that fails, counted from 1.
     pub fail_at: Cell<u64>,
+    /// What that operation cancels instead of failing.
+    pub cancel: RefCell<Option<Cancel>>,
+    /// Bytes of one piece of a body, where not the usual.
+    pub piece_bytes: Cell<Option<usize>>,
 }
 
 #[derive(Default)]
@@ -115,6 +121,10 @@ impl Server {
     fn operation(&self) -> Result<()> {
         self.0.operations.set(self.0.operations.get() + 1);
         if self.0.operations.get() == self.script().fail_at.get() {
+            if let Some(cancel) = self.script().cancel.take() {
+                cancel.cancel();
+                return Ok(());
+            }
             // A status, so that it is not tried again.
             return Err(Error::new(ErrorKind::Network, "operation failed").with("status", 400));
         }
@@ -141,7 +151,8 @@ impl Body for FaultyBody {
     async fn next(&mut self) -> Result<Option<VecBytes>> {
         self.server.operation()?;
         pause().await;
-        let piece = &self.bytes[self.at..self.bytes.len().min(self.at + PIECE_BYTES)];
+        let piece_bytes = self.server.script().piece_bytes.get().unwrap_or(PIECE_BYTES);
+        let piece = &self.bytes[self.at..self.bytes.len().min(self.at + piece_bytes)];
         self.at += piece.len();
         self.server.0.sent_bytes.set(self.server.sent_bytes() + piece.len() as u64);
         match piece.is_empty() {
@@ -283,6 +294,8 @@ pub struct FaultyStore {
     pub fail_at: Rc<Cell<u64>>,
     /// Whether the failing operation takes effect before it fails, as when a tab dies between disk and answer.
     pub fail_late: Rc<Cell<bool>>,
+    /// What the operation cancels instead of failing.
+    pub cancel: Rc<RefCell<Option<Cancel>>>,
 }
 
 impl FaultyStore {
@@ -290,6 +303,10 @@ impl FaultyStore {
         pause().await;
         self.operations.set(self.operations.get() + 1);
         if self.operations.get() != self.fail_at.get() {
+            return work.await;
+        }
+        if let Some(cancel) = self.cancel.take() {
+            cancel.cancel();
             return work.await;
         }
         if self.fail_late.get() {

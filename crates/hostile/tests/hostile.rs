@@ -1,0 +1,194 @@
+//! Each target on valid files that were changed, the same ones every time. Nothing panics, more than half of the inputs come past the
+//! first look, and what is allocated is bounded by a multiple of the input.
+#![cfg(not(target_arch = "wasm32"))]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use hostile::mutate::Rng;
+use hostile::{Reach, Target, seeds};
+
+/// Counts what each thread has allocated, and the most that it had at once.
+struct Counting;
+
+thread_local! {
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
+}
+
+fn note(change: isize) {
+    // A thread that is ending has no counters any more.
+    let _ = LIVE.try_with(|live| {
+        live.set(live.get() + change);
+        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(live.get())));
+    });
+}
+
+// SAFETY: all calls go to the system's allocator as they are; the counters are `Cell`s without destructors and allocate nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(layout.size() as isize);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        note(layout.size() as isize);
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        note(-(layout.size() as isize));
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, n_bytes: usize) -> *mut u8 {
+        // While it moves, both are there.
+        note(n_bytes as isize);
+        note(-(layout.size() as isize));
+        unsafe { System.realloc(at, layout, n_bytes) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Runs one input; gives how far it came, and the most bytes that it took at once.
+fn run(target: Target, input: &[u8], what: &str) -> (Reach, usize) {
+    let (before, begun) = (LIVE.get(), Instant::now());
+    PEAK.set(before);
+    let result = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
+    let peak = (PEAK.get() - before) as usize;
+    let kept = || {
+        let path = std::env::temp_dir().join(format!("hostile-{}", target.name));
+        std::fs::write(&path, input).expect("it can be written");
+        format!("{}, {what}: the input is in {}", target.name, path.display())
+    };
+    let Ok(reach) = result else { panic!("{}", kept()) };
+    let (factor, besides) = target.memory;
+    assert!(peak <= factor * input.len() + besides, "{peak} bytes for {}: {}", input.len(), kept());
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}: {}", begun.elapsed(), kept());
+    (reach, peak)
+}
+
+/// Runs `n` inputs, on a stack like that of wasm.
+fn bounded(name: &str, n: usize) {
+    let target = Target::named(name).expect("a target");
+    let work = move || {
+        let seeds = seeds::of(target.name);
+        for (i, seed) in seeds.iter().enumerate() {
+            let (reach, _) = run(target, &seed.bytes(), &format!("seed {i}"));
+            assert!(reach != Reach::Header, "{} seed {i}", target.name);
+        }
+        let mut rng = Rng::new(5);
+        let (mut reached, mut worst, mut most, begun) = ([0usize; 3], 0.0f64, 0, Instant::now());
+        for round in 0..n {
+            let input = seeds[round % seeds.len()].changed(&mut rng, rng_of(&mut Rng::new(round as u64), &seeds));
+            let (reach, peak) = run(target, &input, &format!("round {round}"));
+            reached[reach as usize] += 1;
+            worst = worst.max(peak.saturating_sub(target.memory.1) as f64 / input.len().max(1) as f64);
+            most = most.max(peak);
+        }
+        let [header, inside, whole] = reached;
+        println!(
+            "{}: {n} inputs, {header} refused at once, {inside} later, {whole} taken; at most {most} bytes, {worst:.1} a byte beyond \
+             what is allowed to all; {:.1} s",
+            target.name,
+            begun.elapsed().as_secs_f64()
+        );
+        assert!(inside + whole > n / 2, "{} of {n} inputs came past the first look", inside + whole);
+        assert!(whole > n / 100, "{whole} of {n} inputs were taken");
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(work).expect("a thread").join().expect("no panic");
+}
+
+fn rng_of<'a, T>(rng: &mut Rng, all: &'a [T]) -> &'a T {
+    rng.of(all)
+}
+
+#[test]
+fn gguf() {
+    bounded("gguf", 150_000);
+}
+
+#[test]
+fn safetensors() {
+    bounded("safetensors", 150_000);
+}
+
+#[test]
+fn manifest() {
+    bounded("manifest", 150_000);
+}
+
+#[test]
+fn adapter() {
+    bounded("adapter", 150_000);
+}
+
+#[test]
+fn messages() {
+    bounded("messages", 150_000);
+}
+
+#[test]
+fn tokenizer() {
+    bounded("tokenizer", 20_000);
+}
+
+#[test]
+fn template() {
+    bounded("template", 20_000);
+}
+
+/// Templates that grow, patterns that backtrack or repeat, values without end: 64 MiB and two seconds.
+#[test]
+fn what_grows_ends() {
+    let target = |name: &str| Target { memory: (0, 64 << 20), ..Target::named(name).expect("a target") };
+    let work = move || {
+        for (before, step) in [
+            ("'xxxxxxxx'", "ns.x ~ ns.x"),
+            ("'xxxxxxxx'", "ns.x * 9"),
+            ("'xxxxxxxx'", "ns.x.replace('', ns.x)"),
+            ("'xxxxxxxx'", "ns.x|join(ns.x)"),
+            ("'xxxxxxxx'", "(ns.x ~ ns.x).split('')|join"),
+            ("'xxxxxxxx'", "f(ns.x)"),
+            ("[1, 2]", "ns.x + ns.x"),
+            ("[1, 2]", "[ns.x, ns.x]"),
+            ("[1, 2]", "[ns.x]"),
+            ("[1, 2]", "(ns.x + ns.x)|list"),
+            ("{'a': 1}", "{'a': ns.x, 'b': ns.x}"),
+        ] {
+            let f = "{% macro f(x) %}{{ x }}{{ x }}{% endmacro %}";
+            let grow = format!(
+                "{f}{{% set ns = namespace(x={before}) %}}{{% for i in range(99999) %}}{{% set ns.x = {step} %}}{{% endfor %}}"
+            );
+            let (reach, _) = run(target("template"), grow.as_bytes(), step);
+            assert_eq!(reach, Reach::Inside, "{step} ends in an error");
+        }
+        for loops in [
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+            "{% if 6 in [5] * 1000000000000 %}{% endif %}",
+        ] {
+            assert_eq!(run(target("template"), loops.as_bytes(), loops).0, Reach::Inside, "{loops}");
+        }
+        for pattern in [
+            "(a+)+$",
+            "(a|aa)+$",
+            "(.*)*x",
+            "(?:a{1000}){1000}",
+            "(?:\\\\p{L}{500}){9}",
+            "((((a*)*)*)*)*b",
+            "(?=(a+))\\\\1+b",
+        ] {
+            let split = format!(
+                r#"{{"pre_tokenizer":{{"type":"Split","pattern":{{"Regex":"{pattern}"}},"behavior":"Isolated","invert":false}},"decoder":{{"type":"ByteLevel"}},"model":{{"type":"BPE","vocab":{{"a":0}},"merges":[]}}}}"#
+            );
+            run(target("tokenizer"), split.as_bytes(), pattern);
+        }
+        let deep = format!("{{\"input\":{}1{}}}", "[".repeat(120), "]".repeat(120));
+        run(target("messages"), deep.as_bytes(), "deep messages");
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(work).expect("a thread").join().expect("no panic");
+}
