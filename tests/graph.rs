@@ -152,8 +152,7 @@ impl<'a> OnGpu<'a> {
 
 /// The kernels for GPUs that every device runs.
 fn core_variants() -> Variants {
-    let reduce = Reduce::Workgroup;
-    Variants { matvec: reduce, matvec_workgroup: 64, broadcast: false, int8: false, norm: reduce, kv: KvFormat::F32 }
+    Variants { kv: KvFormat::F32, ..Variants::default() }
 }
 
 /// Every value of a step, by name, from the kernels for GPUs; and how many dispatches the step took.

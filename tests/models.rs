@@ -297,8 +297,7 @@ fn every_choice_of_kernels_is_right() {
 #[test]
 fn a_kernel_that_computes_wrongly_is_not_chosen() {
     let gpu = gpu(GpuOptions::default());
-    let right =
-        Tuning { kernels: Kernels::Rows, workgroup: 16, broadcast: false, int8: false, tried: Vec::new(), ms: 0.0 };
+    let right = Tuning { kernels: Kernels::Rows, workgroup: 16, ..Tuning::default() };
     let wrong = Tuning { kernels: Kernels::Workgroup, workgroup: 3, ..right.clone() };
     for format in Format::ALL {
         let formats = [format];

@@ -8,7 +8,7 @@ export { Engine } from "./engine.js";
 export { DoranError } from "./errors.js";
 export type { ErrorCode, ErrorData } from "./errors.js";
 export type {
-  AdapterInfo, AdapterOptions, AdapterUse, AssetOptions, Backend, ChatTemplateOptions, Counters, EmbedOptions, EngineStats, Finish, FinishReason, Generation,
+  Activations, AdapterInfo, AdapterOptions, AdapterUse, AssetOptions, Backend, ChatTemplateOptions, Counters, EmbedOptions, EngineStats, Finish, FinishReason, Generation,
   GenerateInput, GenerateOptions, Kernels, KernelTime, KernelTrial, KvCache, LoadFacts, LoadOptions, LoadTimes, Logits, LogitsOptions, Message, ModelFile, ModelInfo, ModelKind,
   ModelSource, NllOptions, Phase, Pooling, Precision,
   PrefillProgress, Progress, Quantize, StorageEstimate, StoredModel, Support, Token, Tuning, Usage,

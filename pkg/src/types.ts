@@ -117,8 +117,8 @@ export interface LoadOptions extends AssetOptions {
    */
   readonly acceptLicense?: boolean;
   /**
-   * `"fast"` lets the engine round activations to bytes where a token is decoded, if that is faster on the device and within its
-   * stated tolerance there (see the package's README); the default is `"exact"`.
+   * `"fast"` lets the engine round activations to half floats or bytes where a token is decoded, if that is faster on the device and
+   * within its stated tolerance there (see the package's README); the default is `"exact"`.
    */
   readonly precision?: Precision;
 }
@@ -274,14 +274,17 @@ export interface KernelTime {
   readonly multiplyAdds: number;
 }
 
+/** How a kernel takes activations: as they are, rounded to half floats, or rounded to bytes. */
+export type Activations = "f32" | "f16" | "int8";
+
 /** The kernels for matrices times one row, as they were chosen for the device. */
 export interface Tuning {
   readonly kernels: Kernels;
   /** Invocations of a workgroup. */
   readonly workgroup: number;
   readonly broadcast: boolean;
-  /** Activations are rounded to bytes: with `precision: "fast"` only. */
-  readonly int8: boolean;
+  /** What matrices times one row are multiplied in: `"f16"` and `"int8"` round activations, with `precision: "fast"` only. */
+  readonly activations: Activations;
   /** What was looked at, in order. A choice that is remembered from an earlier load says what was looked at then. */
   readonly tried: readonly KernelTrial[];
   /** What choosing took. */

@@ -1,6 +1,8 @@
 //! `y[m, n] = x[m, k] · w[n, k]ᵀ (+ bias[n]) (+ residual[m, n])`: a matvec for few rows, a matmul for many. For one row a norm
 //! before it and the gate after it can be part of it.
 
+pub mod activations;
+pub mod f16;
 pub mod int8;
 mod kernels;
 
@@ -144,8 +146,8 @@ impl Linear {
             let (grid_rows, weight_rows, work_rows) = (rows(), rows(), rows());
             let grid = Box::new(move |s: &StepShape| tiles.grid(n_groups, grid_rows.rows_of(s)));
             let kernel = kernel.slot("QUANT", weight.format.shader());
-            let kernel = match weight.format.int8_dot() {
-                Some((import, file)) if ctx.variants.int8 && ctx.max_rows == 1 => kernel.slot(import, file),
+            let kernel = match ctx.variants.activations.dot(weight.format.integer_dot()) {
+                Some((import, file)) if ctx.max_rows == 1 => kernel.slot(import, file),
                 _ => kernel,
             };
             let mut spec = dispatch(label, kernel, &params, buffers, grid);

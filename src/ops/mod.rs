@@ -26,6 +26,8 @@ use std::rc::Rc;
 
 use bytemuck::Pod;
 
+use self::linear::activations::Activations;
+
 use crate::gpu::params::ParamsLayout;
 use crate::gpu::replay::Grid;
 use crate::gpu::upload::{GpuMatrix, RepackParams};
@@ -241,13 +243,26 @@ pub struct Variants {
     pub matvec_workgroup: u32,
     /// Whether kernels without cooperation share loads by broadcasts within subgroups of exactly four.
     pub broadcast: bool,
-    /// Whether linears of one row multiply activations that are rounded to bytes ([`linear::int8`]), where the format of the
-    /// weights has dot products of such (`Format::int8_dot`).
-    pub int8: bool,
+    /// What linears of one row multiply in, where the format of the weights has dot products of such.
+    pub activations: Activations,
     /// How norms add up (`None` means one invocation a row).
     pub norm: Reduce,
     /// How keys and values are stored.
     pub kv: KvFormat,
+}
+
+impl Default for Variants {
+    /// Kernels for GPUs that every device runs.
+    fn default() -> Self {
+        Self {
+            matvec: Reduce::Workgroup,
+            matvec_workgroup: 64,
+            broadcast: false,
+            activations: Activations::F32,
+            norm: Reduce::Workgroup,
+            kv: KvFormat::F16,
+        }
+    }
 }
 
 impl Variants {

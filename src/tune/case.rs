@@ -82,6 +82,15 @@ pub(super) fn row(n: u32) -> Rows {
     Rows { data: (0..n).zip(&norms.data).map(value).collect(), width: n as usize }
 }
 
+/// A row whose products with [`norm_row`] are whole numbers up to 2 times a power of two for each sub-block: sums of a few of their
+/// products with codes are whole numbers up to 2048, which half floats hold.
+pub(super) fn exact_row(n: u32) -> Rows {
+    let value =
+        |(i, norm): (u32, &f32)| (((i * 7 + i / 32) % 5) as f32 - 2.0) * [0.5, 4.0, 1.0][i as usize / 32 % 3] / norm;
+    let norms = norm_row(n);
+    Rows { data: (0..n).zip(&norms.data).map(value).collect(), width: n as usize }
+}
+
 /// Powers of two, some negative.
 pub(super) fn norm_row(n: u32) -> Rows {
     let value = |i: u32| [1.0, -0.5, 2.0, 0.25][i as usize / 3 % 4];

@@ -7,6 +7,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::js::{field, to_js};
 use crate::gpu::Capabilities;
+use crate::ops::linear::activations::Activations;
 use crate::tune::{Kernels, Tuning};
 
 const CACHE: &str = "doran.tuning";
@@ -36,10 +37,10 @@ impl Tunings {
         let kernels = Kernels::named(&field(&stored, "kernels")?.as_string()?)?;
         let workgroup = field(&stored, "workgroup")?.as_f64()? as u32;
         let broadcast = field(&stored, "broadcast")?.as_bool()?;
-        let int8 = field(&stored, "int8")?.as_bool()?;
+        let activations = Activations::named(&field(&stored, "activations")?.as_string()?)?;
         // No other sizes are ever chosen.
         let known = [16, 32, 64, 128].contains(&workgroup);
-        known.then_some(Tuning { kernels, workgroup, broadcast, int8, tried: Vec::new(), ms: 0.0 })
+        known.then_some(Tuning { kernels, workgroup, broadcast, activations, tried: Vec::new(), ms: 0.0 })
     }
 
     /// Keeps a choice. A browser that refuses costs the next load the time to choose again, and nothing else.

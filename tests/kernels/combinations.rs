@@ -1,6 +1,7 @@
 //! Every kernel file with everything that its slots may hold.
 
 use doran::ops::elementwise::Function;
+use doran::ops::linear::activations::Activations;
 use doran::ops::{KvFormat, Reduce};
 use doran::quant::Format;
 
@@ -60,14 +61,16 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         for gate in [gate[1], gates[0][1], gates[1][1]] {
             all.push(("matvec_rows", with(&[&prepared, &[gate]])));
         }
-        if let Some(int8) = format.int8_dot() {
+        for activations in [Activations::F16, Activations::Int8] {
+            let Some((import, file)) = activations.dot(format.integer_dot()) else { continue };
+            let rounding = (import, &*file);
             for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
                 let reduce = [("REDUCE", reduce.file()), ("ACT", "act/plain")];
-                all.push(("matvec", with(&[&reduce, &[("INPUT", "input/plain"), int8], &rows])));
-                all.push(("matvec", with(&[&reduce, &[("INPUT", "input/norm"), int8], &gate])));
+                all.push(("matvec", with(&[&reduce, &[("INPUT", "input/plain"), rounding], &rows])));
+                all.push(("matvec", with(&[&reduce, &[("INPUT", "input/norm"), rounding], &gate])));
             }
-            all.push(("matvec_rows", with(&[&[("INPUT", "input/norm"), int8], &four])));
-            all.push(("matvec_rows", with(&[&prepared, &[gate[1], int8]])));
+            all.push(("matvec_rows", with(&[&[("INPUT", "input/norm"), rounding], &four])));
+            all.push(("matvec_rows", with(&[&prepared, &[gate[1], rounding]])));
         }
     }
     for reduce in reduces {

@@ -180,9 +180,9 @@ impl Bench {
             matvec: Reduce::None,
             matvec_workgroup: 64,
             broadcast: false,
-            int8: false,
             norm: Reduce::None,
             kv: KvFormat::F32,
+            ..Variants::default()
         };
         let mut all = vec![plain];
         // In the browser one size: it takes seconds to compile what natively takes milliseconds.

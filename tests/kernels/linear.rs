@@ -4,6 +4,8 @@ use doran::gpu::device::GpuOptions;
 use doran::gpu::{Recording, StepShape};
 use doran::ops::elementwise::Function;
 use doran::ops::embedding::{Embedding, TableRow};
+use doran::ops::linear::activations::Activations;
+use doran::ops::linear::f16;
 use doran::ops::linear::{Gate, Linear, LinearWeights};
 use doran::ops::rms_norm::RmsNorm;
 use doran::ops::{CpuMatrix, Lowering, Operand, Reduce, Rows, StepRow, Variants, select_rows};
@@ -87,8 +89,10 @@ pub async fn check_by(
                 norm: cpu_norm,
             };
             let exact = op.reference(&x, cpu, residual);
-            let rounds = variants.int8 && format.int8_dot().is_some();
-            let wanted = if rounds { op.reference_int8(&x, cpu, residual) } else { exact.clone() };
+            let rounded = format.integer_dot().map_or(Activations::F32, |_| variants.activations);
+            let wanted = op.reference_rounded(rounded, &x, cpu, residual);
+            // Half floats add up by themselves.
+            let sums = if rounded == Activations::F16 { f16::SUMS } else { 0.0 };
             let rows: Vec<StepRow> = (0..tokens as u32).map(|i| StepRow { token: 0, slot: 0, position: i }).collect();
             let step = bench.write_step(&rows, 1);
             let ctx = bench.lowering(variants, if tokens == 1 { 1 } else { 64 });
@@ -101,7 +105,7 @@ pub async fn check_by(
             bench.run(op.lower(&ctx, "y", gpu, inputs, &gpu_y), &step);
             let label = format!("{label} {format:?} {shape:?} {variants:?} {op:?}");
             let got = bench.read(&gpu_y, tokens).await;
-            assert_close(&label, &got, &wanted, tolerance(format));
+            assert_close(&label, &got, &wanted, tolerance(format) + sums);
             // A gate multiplies two results.
             if !has_gate {
                 furthest = furthest.max(difference(&got, &exact));

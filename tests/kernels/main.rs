@@ -40,6 +40,7 @@ tests![
     experts::experts_in_parts,
     experts::routes,
     int8::activations_rounded_to_bytes,
+    int8::activations_rounded_to_half_floats,
     int8::rounding_takes_any_activation,
     linear::a_grid_of_several_rows,
     linear::a_matrix_larger_than_a_binding_is_split_by_rows,
