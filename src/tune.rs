@@ -156,7 +156,15 @@ impl Tuning {
             Kernels::Subgroup => Reduce::Subgroup,
         };
         let Self { workgroup, broadcast, activations, .. } = *self;
-        Variants { matvec: reduce, matvec_workgroup: workgroup, broadcast, activations, norm: reduce, kv }
+        Variants {
+            matvec: reduce,
+            matvec_workgroup: workgroup,
+            broadcast,
+            activations,
+            norm: reduce,
+            kv,
+            ..Variants::default()
+        }
     }
 }
 

@@ -191,6 +191,18 @@ impl Reduce {
     }
 }
 
+/// How GPUs cut the product of a matrix with many rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tile {
+    /// Tiles of 32 rows of activations, in f32.
+    #[default]
+    Rows32,
+    /// Tiles of 64.
+    Rows64,
+    /// Tiles of 32, of activations rounded to bytes, where the format of the weights has dot products of such.
+    Int8,
+}
+
 /// How values are stored in the KV cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KvFormat {
@@ -245,8 +257,16 @@ pub struct Variants {
     pub broadcast: bool,
     /// What linears of one row multiply in, where the format of the weights has dot products of such.
     pub activations: Activations,
+    /// The tile of matrices times many rows on GPUs.
+    pub matmul: Tile,
+    /// Splits of a row's attention at most, on GPUs.
+    pub splits: u32,
+    /// Queries of a tile of attention over several rows at most, on GPUs: 32, 16 or 8, and fewer for large heads.
+    pub queries: u32,
     /// How norms add up (`None` means one invocation a row).
     pub norm: Reduce,
+    /// Invocations of a norm's workgroup on GPUs.
+    pub norm_workgroup: u32,
     /// How keys and values are stored.
     pub kv: KvFormat,
 }
@@ -259,7 +279,11 @@ impl Default for Variants {
             matvec_workgroup: 64,
             broadcast: false,
             activations: Activations::F32,
+            matmul: Tile::Rows32,
+            splits: 32,
+            queries: 32,
             norm: Reduce::Workgroup,
+            norm_workgroup: 64,
             kv: KvFormat::F16,
         }
     }
@@ -273,7 +297,7 @@ impl Variants {
 
     /// A kernel that norms rows, and how many of them are a workgroup's.
     fn norm_kernel(self, name: &'static str) -> (KernelSpec, u32) {
-        let (workgroup, rows) = if self.norm == Reduce::None { (4, 4) } else { (64, 1) };
+        let (workgroup, rows) = if self.norm == Reduce::None { (4, 4) } else { (self.norm_workgroup, 1) };
         (KernelSpec::new(name).slot("REDUCE", self.norm.file()).constant("WORKGROUP", workgroup), rows)
     }
 
@@ -338,12 +362,21 @@ pub struct Lowering<'a> {
     pub scores: Option<&'a Rc<GpuBuffer>>,
     /// Room for the partial sums of split attention ([`rope_attention::partial_bytes`]).
     pub partials: &'a Rc<GpuBuffer>,
+    /// Room for rows of activations as bytes ([`linear::byte_rows_bytes`]), where [`Tile::Int8`] is used.
+    pub bytes: Option<&'a Rc<GpuBuffer>>,
     /// Rows that this recording is for at most.
     pub max_rows: u32,
     /// Multiply-adds of one dispatch at most, where a step has several rows: larger ones are cut.
     pub max_work: u64,
     /// The gate of the graph's gated linears; kernels for CPU adapters have it whether they need it or not.
     pub gate: elementwise::Function,
+}
+
+impl Lowering<'_> {
+    /// Whether products of many rows are those of bytes, where the weights allow it.
+    fn takes_bytes(&self) -> bool {
+        self.variants.matmul == Tile::Int8 && self.variants.matvec != Reduce::None && self.max_rows > 1
+    }
 }
 
 /// Multiply-adds of one dispatch at most ([`Lowering::max_work`]): 50 ms of a GPU that does 20 GFLOP/s.
@@ -381,6 +414,8 @@ pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("expert_linear_rows", expert_linear::Params::LAYOUT),
     ("expert_sum", expert_sum::Params::LAYOUT),
     ("kv_write", kv_write::Params::LAYOUT),
+    ("int8_rows", linear::ByteRowsParams::LAYOUT),
+    ("matmul_int8", linear::Params::LAYOUT),
     ("matmul_rows", linear::Params::LAYOUT),
     ("matmul_tile", linear::Params::LAYOUT),
     ("matvec", linear::Params::LAYOUT),

@@ -81,6 +81,7 @@ fn lower(
         nothing,
         scores: None,
         partials: nothing,
+        bytes: None,
         max_rows: 1,
         max_work: u64::MAX,
         gate,

@@ -8,7 +8,7 @@ use doran::ops::linear::activations::Activations;
 use doran::ops::linear::f16;
 use doran::ops::linear::{Gate, Linear, LinearWeights};
 use doran::ops::rms_norm::RmsNorm;
-use doran::ops::{CpuMatrix, Lowering, Operand, Reduce, Rows, StepRow, Variants, select_rows};
+use doran::ops::{CpuMatrix, Lowering, Operand, Reduce, Rows, StepRow, Tile, Variants, select_rows};
 use doran::quant::Format;
 
 use crate::harness::{Bench, Random, Stored, assert_close};
@@ -237,13 +237,15 @@ pub async fn kernels_by_the_number_of_rows() {
     let x = random.rows(64, k);
     let op = Linear::default();
     let wanted = op.reference(&x, LinearWeights { weight: &weight, bias: None, norm: None }, None);
-    for variants in bench.variants() {
+    let tall = Variants { matmul: Tile::Rows64, ..Variants::default() };
+    for variants in bench.variants().into_iter().chain([tall]) {
         for outputs in [false, true] {
             // CPU adapters take rows of outputs one by one.
             let tile_rows = |rows| match (variants.matvec, outputs) {
                 (Reduce::None, true) => 1,
                 (Reduce::None, false) => 8,
                 _ if rows <= 8 => 8,
+                _ if variants.matmul == Tile::Rows64 => 64,
                 _ => 32,
             };
             let gpu_x = Operand { outputs, ..bench.operand(&x, 40) };

@@ -8,6 +8,7 @@
 
 mod all_positions;
 mod attention;
+mod byte_rows;
 mod experts;
 mod harness;
 mod int8;
@@ -35,6 +36,8 @@ tests![
     attention::attention_reads_the_window_only,
     attention::half_floats_are_clamped,
     attention::rows_of_several_slots,
+    byte_rows::rows_as_bytes,
+    byte_rows::rows_as_bytes_take_any_activation,
     experts::expert_sums,
     experts::experts_in_every_format,
     experts::experts_in_parts,

@@ -10,6 +10,13 @@ use crate::ops::Rows;
 /// some three times that, and so is the largest error.
 pub const TOLERANCE: f32 = 1.5e-2;
 
+/// The file of tiles that stands in for an import of dot products ([`Format::integer_dot`]).
+///
+/// [`Format::integer_dot`]: crate::quant::Format::integer_dot
+pub fn tile(import: &str) -> String {
+    format!("int8/{}_tile", import.trim_end_matches("_dot"))
+}
+
 /// What the bytes stand for: each sub-block's largest magnitude becomes 127, and the others the nearest whole number, ties to even.
 pub fn rounded(x: &Rows) -> Rows {
     let mut y = x.clone();
