@@ -196,11 +196,7 @@ fn main() {
     let tuning = pollster::block_on(tune(&gpu, &Wanted::new(&formats, Function::SiluMul))).expect("a choice");
     println!("{} {}: {:?}", gpu.capabilities().device, gpu.capabilities().description, tuning.kernels);
     let nothing = Rc::new(gpu.create_buffer("nothing", 1 << 16, Usage::Storage));
-    let partials = Rc::new(gpu.create_buffer(
-        "partials",
-        partial_bytes(tuning.variants(KvFormat::F32), 9, 64, POSITIONS),
-        Usage::Storage,
-    ));
+    let partials = Rc::new(gpu.create_buffer("partials", partial_bytes(true, 9, 64, POSITIONS), Usage::Storage));
     let mut bench = Bench { variants: tuning.variants(KvFormat::F32), gpu, nothing, partials };
     let one = StepShape { n_rows: 1, n_outputs: 1, kv_length: POSITIONS, ..StepShape::default() };
     let many = StepShape { n_rows: PROMPT_ROWS, ..one };

@@ -1,6 +1,7 @@
 //! A loaded model: its text side (tokenizer, chat template) and its sequence on a backend. Everything here runs natively
 //! and in wasm alike.
 
+mod kernels;
 mod roles;
 
 use std::rc::Rc;
@@ -8,6 +9,7 @@ use std::rc::Rc;
 use futures_util::future::try_join;
 use serde::Serialize;
 
+use self::kernels::{tuning_key, wanted_kernels};
 pub use roles::roles;
 
 use crate::adapter::{AdapterBase, AdapterInfo};
@@ -20,14 +22,13 @@ use crate::gpu::{Capabilities, Gpu};
 use crate::graph::Graph;
 use crate::graph::fuse::fuse;
 use crate::graph::reference::ReferenceModel;
-use crate::graph::weights::{CpuSink, CpuWeights, GpuSink, GpuWeights, formats, spans};
+use crate::graph::weights::{CpuSink, CpuWeights, GpuSink, GpuWeights, spans};
 use crate::models;
 use crate::ops::KvFormat;
-use crate::quant::Format;
 use crate::session::Session;
 use crate::text::Text;
 use crate::tokenizer::Tokenizer;
-use crate::tune::{Kernels, Precision, Tuning, Wanted, likeliest, tune};
+use crate::tune::{Kernels, Precision, Role, Tuning, likeliest, tune};
 use crate::weights::{ByteSource, Cancel, ChunkStore, Integrity, Millis, ModelFiles, Progress};
 
 /// Tokens that a sequence may have where the caller does not say: more costs memory that most chats never use.
@@ -44,7 +45,9 @@ pub struct EngineOptions {
     pub run_ahead: Option<usize>,
     /// The kernels to use whatever is faster, for debugging.
     pub kernels: Option<Kernels>,
-    /// How exactly linears of one row are computed; the references are exact.
+    /// The variants to use for other roles whatever is faster, for debugging ([`Role::variant`]).
+    pub variants: Vec<(Role, String)>,
+    /// How exactly linears are computed; the references are exact.
     pub precision: Precision,
     /// A Jinja chat template instead of the model's own.
     pub chat_template: Option<String>,
@@ -192,11 +195,7 @@ impl Engine {
                     let started = gpu.now_ms();
                     let tuning = match known_tuning(&key) {
                         Some(tuning) => tuning,
-                        None => {
-                            let EngineOptions { kernels, precision, .. } = options;
-                            let wanted = Wanted::new(&formats, graph.gate_function());
-                            tune(&gpu, &Wanted { kernels, precision, ..wanted }).await?
-                        }
+                        None => tune(&gpu, &wanted_kernels(&formats, graph.gate_function(), &options)).await?,
                     };
                     let tuned = gpu.now_ms();
                     let planned = PlannedModel::new(&gpu, &graph, &weights, context, tuning.variants(kv)).await?;
@@ -307,22 +306,12 @@ pub(crate) fn choices(
     options: &EngineOptions,
     known_tuning: &dyn Fn(&str) -> Option<Tuning>,
 ) -> Result<Vec<fit::Choice>> {
-    let known = known_tuning(&tuning_key(graph, options.precision).1);
-    let tuning = known.map_or_else(|| likeliest(gpu.capabilities(), options.kernels), Ok)?;
+    let (formats, key) = tuning_key(graph, options.precision);
+    let wanted_kernels = wanted_kernels(&formats, graph.gate_function(), options);
+    let tuning = known_tuning(&key).map_or_else(|| likeliest(gpu.capabilities(), &wanted_kernels), Ok)?;
     let kv = |context| options.kv.unwrap_or_else(|| kv_format(&graph.caches, context, Some(gpu)));
     let (contexts, device) = (fit::contexts(wanted, options.steps_down), Device::of(gpu.capabilities()));
     Ok(fit::choices(graph, &contexts, device, kv, |kv| tuning.variants(kv)))
-}
-
-/// The formats of a graph's matrices, and the name by which the kernels for them are remembered.
-fn tuning_key(graph: &Graph, precision: Precision) -> (Vec<Format>, String) {
-    let formats = formats(graph);
-    let names: Vec<_> = formats.iter().map(|format| format.spec().name).collect();
-    let mut key = names.join(",");
-    if precision == Precision::Fast {
-        key.push_str(";fast");
-    }
-    (formats, key)
 }
 
 /// What a model can be asked for.

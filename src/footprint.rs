@@ -253,7 +253,7 @@ impl Count<'_> {
         }
         let partials = |node: &Node| match &node.op {
             Op::RopeAttention(op) => {
-                Some(partial_bytes(self.variants, op.attention.heads, op.attention.head_dim, self.capacity))
+                Some(partial_bytes(on_cpu, op.attention.heads, op.attention.head_dim, self.capacity))
             }
             _ => None,
         };

@@ -330,7 +330,7 @@ fn keys_and_values_are_loaded_as_often_as_is_declared() {
                     let on_cpu = variants.matvec == Reduce::None;
                     // One row by splits: whole tiles of 16 or 64 positions.
                     let shape = bench.write_step(&step_rows(191..192), 1);
-                    let room = partial_bytes(variants, heads, head_dim, capacity);
+                    let room = partial_bytes(on_cpu, heads, head_dim, capacity);
                     let room = Rc::new(bench.gpu.create_buffer("partials", room, Usage::Storage));
                     let ctx = Lowering { partials: &room, ..bench.lowering(variants, 1) };
                     let operand = |n: u32, random: &mut Random| bench.operand(&random.rows(1, n as usize), 0);

@@ -17,7 +17,7 @@ use doran::ops::elementwise::Function;
 use doran::quant::Format;
 use doran::sampler::{SamplerOptions, sample};
 use doran::session::{Next, Session};
-use doran::tune::{Kernels, Tuning, Wanted, choose, tune};
+use doran::tune::{Kernels, Role, Tuning, Wanted, choose, tune};
 use doran::weights::Cancel;
 
 /// Largest absolute error of a logit of the tiny models, in f32 (the goldens' own noise is up to 5e-5).
@@ -302,11 +302,12 @@ fn a_kernel_that_computes_wrongly_is_not_chosen() {
     for format in Format::ALL {
         let formats = [format];
         let wanted = wanted(&formats, None);
-        let chosen = pollster::block_on(choose(&gpu, &wanted, vec![wrong.clone(), right.clone()]));
+        let chosen = pollster::block_on(choose(&gpu, &wanted, Role::Matvec, vec![wrong.clone(), right.clone()]));
         let chosen = chosen.expect("one is right");
         let found: Vec<_> = chosen.tried.iter().map(|trial| trial.right).collect();
         assert_eq!((found, chosen.kernels), (vec![false, true], Kernels::Rows), "{format:?}");
-        let none = pollster::block_on(choose(&gpu, &wanted, vec![wrong.clone()])).expect_err("none is right");
+        let none =
+            pollster::block_on(choose(&gpu, &wanted, Role::Matvec, vec![wrong.clone()])).expect_err("none is right");
         assert_eq!(none.kind(), ErrorKind::Gpu);
     }
 }

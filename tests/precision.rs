@@ -16,7 +16,7 @@ use doran::ops::elementwise::Function;
 use doran::ops::linear::activations::Activations;
 use doran::quant::Format;
 use doran::session::Next;
-use doran::tune::{Kernels, Precision, Trial, Tuning, Wanted, choose, tune};
+use doran::tune::{Kernels, Precision, Role, Trial, Tuning, Wanted, choose, tune};
 use doran::weights::Cancel;
 
 fn engine(path: &Path, gpu: &Rc<Gpu>, kernels: Option<Kernels>, precision: Precision) -> Engine {
@@ -101,8 +101,12 @@ fn logits_of_models_with_rounded_activations() {
     }
 }
 
+fn of_matvec(tuning: &Tuning) -> impl Iterator<Item = &Trial> {
+    tuning.tried.iter().filter(|trial| trial.role == Role::Matvec)
+}
+
 fn rounding_trials(tuning: &Tuning) -> Vec<&Trial> {
-    tuning.tried.iter().filter(|trial| trial.error.is_some()).collect()
+    of_matvec(tuning).filter(|trial| trial.error.is_some()).collect()
 }
 
 fn activations_of(trial: &Trial) -> Activations {
@@ -157,7 +161,7 @@ fn rounding_is_a_choice_of_callers_and_gpus() {
         assert_eq!(tuning.tried[0].error.is_some(), looked_at && !options.as_hardware, "{label}");
         if options.as_hardware {
             let cost = |trial: &Trial| trial.micros.expect("timed") * if trial.error.is_some() { 1.05 } else { 1.0 };
-            let best = tuning.tried.iter().min_by(|a, b| cost(a).total_cmp(&cost(b))).expect("some");
+            let best = of_matvec(&tuning).min_by(|a, b| cost(a).total_cmp(&cost(b))).expect("some");
             assert_eq!(activations_of(best), tuning.activations, "{label}");
         }
         assert!(kernels.is_none() || [tuning.activations] == rounding || !looked_at, "{label}");
@@ -190,7 +194,7 @@ fn kernels_that_round_too_much_are_not_chosen() {
             [(allowed, &fast, true), (strict, &fast, false), (allowed, &wrong, false), (allowed, &too_large, false)];
         for (wanted, candidate, right) in cases {
             let candidates = vec![candidate.clone(), exact.clone()];
-            let chosen = pollster::block_on(choose(&gpu, &wanted, candidates)).expect("one is right");
+            let chosen = pollster::block_on(choose(&gpu, &wanted, Role::Matvec, candidates)).expect("one is right");
             let found = (chosen.tried[0].right, chosen.activations == activations);
             assert_eq!(found, (right, right), "{format:?} {wanted:?} {candidate:?}");
         }
@@ -211,4 +215,35 @@ fn fast_loads_without_the_dot_product() {
     });
     assert_eq!([exact.1, fast.1], [false, false]);
     assert!(distance(&fast.2, &exact.2) < 1e-5);
+}
+
+/// Each variant of each role, forced: the logits of a prompt are the same, but for tiles in bytes, which are as near as they say.
+#[test]
+fn logits_by_each_variant() {
+    let gpu = gpu(GpuOptions { as_hardware: true, ..GpuOptions::default() });
+    let path = fixture("kquant_models/kq-Q4_K.gguf");
+    let prompt: Vec<u32> = (0..20).map(|i| i * 7 % 60).collect();
+    let logits = |precision, forced: &[(Role, &str)]| {
+        let variants = forced.iter().map(|(role, variant)| (*role, (*variant).to_owned())).collect();
+        let (kernels, kv) = (Some(Kernels::Workgroup), Some(KvFormat::F32));
+        let options = EngineOptions { kernels, variants, precision, kv, ..EngineOptions::default() };
+        let mut engine = load(&path, Some(Rc::clone(&gpu)), options).expect("loads");
+        for (role, variant) in forced {
+            assert_eq!(role.variant(&engine.tuning.as_ref().expect("on a GPU").1), *variant);
+        }
+        let mut last = Vec::new();
+        let visit = |_: usize, logits: &[f32]| last = logits.to_vec();
+        pollster::block_on(engine.session.all_logits(&prompt, &Cancel::new(), visit)).expect("runs");
+        last
+    };
+    let wanted = logits(Precision::Exact, &[(Role::Matmul, "rows32"), (Role::Queries, "32")]);
+    for forced in
+        [[(Role::Matmul, "rows64"), (Role::Queries, "8")], [(Role::Splits, "8"), (Role::Norm, "workgroup 256")]]
+    {
+        let error = distance(&logits(Precision::Exact, &forced), &wanted);
+        assert!(error < 1e-5, "{forced:?}: {error}");
+    }
+    let error = distance(&logits(Precision::Fast, &[(Role::Matmul, "int8")]), &wanted);
+    println!("a prompt in bytes: off by {error:e} of the largest logit");
+    assert!((1e-4..0.05).contains(&error), "{error}");
 }

@@ -11,7 +11,7 @@ export type {
   Activations, AdapterInfo, AdapterOptions, AdapterUse, AssetOptions, Backend, ChatTemplateOptions, Counters, EmbedOptions, EngineStats, Finish, FinishReason, Generation,
   GenerateInput, GenerateOptions, Kernels, KernelTime, KernelTrial, KvCache, LoadFacts, LoadOptions, LoadTimes, Logits, LogitsOptions, Message, ModelFile, ModelInfo, ModelKind,
   ModelSource, NllOptions, Phase, Pooling, Precision,
-  PrefillProgress, Progress, Quantize, StorageEstimate, StoredModel, Support, Token, Tuning, Usage,
+  PrefillProgress, Progress, Quantize, Role, StorageEstimate, StoredModel, Support, Token, Tuning, Usage, Variants,
 } from "./types.js";
 export type { Adjustment, Candidate, FormatShare, GpuNeeds, Inspection, Verdict } from "./inspection.js";
 export type { CatalogueEntry, CatalogueLicense, Fact, KnownFact, UnknownFact, UnverifiedSource } from "./catalogue.js";

@@ -52,6 +52,7 @@ export interface WireLoadOptions {
   readonly store?: boolean;
   readonly runAhead?: number;
   readonly kernels?: Kernels;
+  readonly variants?: Variants;
   readonly precision?: Precision;
   readonly fit?: "auto";
   readonly quantize?: Quantize;

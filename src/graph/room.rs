@@ -82,10 +82,11 @@ fn attention_of(node: &Node) -> Option<&Attention> {
 
 /// Room for the partial sums of split attention, where the graph has it.
 fn partial_room(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>) -> Result<Option<Rc<GpuBuffer>>> {
+    let on_cpu = bind.variants.matvec == Reduce::None;
     let bytes = |node: &Node| match &node.op {
         Op::RopeAttention(RopeAttention { attention, .. }) => {
             let capacity = bind.caches[attention.layer].capacity;
-            Some(rope_attention::partial_bytes(bind.variants, attention.heads, attention.head_dim, capacity))
+            Some(rope_attention::partial_bytes(on_cpu, attention.heads, attention.head_dim, capacity))
         }
         _ => None,
     };

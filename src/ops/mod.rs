@@ -25,6 +25,7 @@ pub mod wkv;
 use std::rc::Rc;
 
 use bytemuck::Pod;
+use serde::Serialize;
 
 use self::linear::activations::Activations;
 
@@ -192,7 +193,8 @@ impl Reduce {
 }
 
 /// How GPUs cut the product of a matrix with many rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Tile {
     /// Tiles of 32 rows of activations, in f32.
     #[default]
@@ -201,6 +203,22 @@ pub enum Tile {
     Rows64,
     /// Tiles of 32, of activations rounded to bytes, where the format of the weights has dot products of such.
     Int8,
+}
+
+impl Tile {
+    /// By name, as options and stored choices spell it.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Rows32, Self::Rows64, Self::Int8].into_iter().find(|tile| tile.name() == name)
+    }
+
+    /// The name that crosses to JavaScript.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rows32 => "rows32",
+            Self::Rows64 => "rows64",
+            Self::Int8 => "int8",
+        }
+    }
 }
 
 /// How values are stored in the KV cache.
@@ -259,7 +277,7 @@ pub struct Variants {
     pub activations: Activations,
     /// The tile of matrices times many rows on GPUs.
     pub matmul: Tile,
-    /// Splits of a row's attention at most, on GPUs.
+    /// Splits of a row's attention at most, on GPUs: up to [`rope_attention::MAX_SPLITS`], for which there is room.
     pub splits: u32,
     /// Queries of a tile of attention over several rows at most, on GPUs: 32, 16 or 8, and fewer for large heads.
     pub queries: u32,

@@ -6,10 +6,12 @@ use std::rc::Rc;
 use super::attention::{Around, Attention, Mask, heads_of_invocation};
 use super::kv_write::{CpuKvLayer, KvWrite};
 use super::rope::Rope;
-use super::{GpuKvLayer, Lowering, Operand, Reduce, Rows, StepRow, Variants, dispatch};
+use super::{GpuKvLayer, Lowering, Operand, Reduce, Rows, StepRow, dispatch};
 use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 
+/// Splits of a GPU at most; each is a workgroup for each KV head.
+pub const MAX_SPLITS: u32 = 32;
 /// Positions of a tile in `shaders/rope_attention.wgsl`.
 const TILE: u32 = 64;
 /// Positions of a split in `shaders/rope_attention_rows.wgsl`.
@@ -65,7 +67,7 @@ impl RopeAttention {
         let Attention { heads, kv_heads, head_dim, scale, .. } = self.attention;
         let window = self.attention.window();
         let on_cpu = ctx.variants.matvec == Reduce::None;
-        let (tile, max_splits) = splits(ctx.variants, cache.capacity);
+        let (tile, max_splits) = splits(on_cpu, ctx.variants.splits, cache.capacity);
         let head_quads = head_dim / 4;
         let [q, k, v] = qkv;
         let params = SplitParams {
@@ -140,15 +142,14 @@ fn heads_of_workgroup(group: u32, head_dim: u32) -> u32 {
     group.next_power_of_two().min(most)
 }
 
-/// Positions of a tile, and splits at most; each split is a workgroup for each KV head on GPUs.
-fn splits(variants: Variants, capacity: u32) -> (u32, u32) {
-    let on_cpu = variants.matvec == Reduce::None;
-    if on_cpu { (ROWS_TILE, capacity.div_ceil(ROWS_TILE)) } else { (TILE, variants.splits) }
+/// Positions of a tile, and splits at most: of GPUs, `most`.
+fn splits(on_cpu: bool, most: u32, capacity: u32) -> (u32, u32) {
+    if on_cpu { (ROWS_TILE, capacity.div_ceil(ROWS_TILE)) } else { (TILE, most.clamp(1, MAX_SPLITS)) }
 }
 
 /// Bytes of the splits' partial sums.
-pub fn partial_bytes(variants: Variants, heads: u32, head_dim: u32, capacity: u32) -> u64 {
-    let (_, max_splits) = splits(variants, capacity);
+pub fn partial_bytes(on_cpu: bool, heads: u32, head_dim: u32, capacity: u32) -> u64 {
+    let (_, max_splits) = splits(on_cpu, MAX_SPLITS, capacity);
     u64::from(heads) * u64::from(max_splits) * (u64::from(head_dim) / 4 + 1) * 16
 }
 

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
-use super::case::{Case, exact_row, norm_row, operand, prepared_operand, row};
-use super::{Found, Kernels, Precision, TOLERANCE, Tuning, Wanted, distance, time_of};
+use super::case::{Case, Step, exact_row, norm_row, operand, prepared_operand, row};
+use super::probe::{self, Found, Probe};
+use super::{Kernels, Precision, TOLERANCE, Tuning, Wanted};
 use crate::error::Result;
 use crate::gpu::upload::GpuMatrix;
-use crate::gpu::{Capabilities, Copy, DispatchSpec, Gpu, GpuBuffer, Recording, StepShape, Usage};
+use crate::gpu::{Capabilities, DispatchSpec, Gpu, GpuBuffer, Usage};
 use crate::ops::elementwise::Function;
 use crate::ops::linear::activations::Activations;
 use crate::ops::linear::{Linear, LinearWeights};
@@ -23,7 +24,7 @@ const TIMED_DISPATCHES: usize = 16;
 
 /// What may be used on the device, the likeliest first.
 pub(super) fn candidates(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Vec<Tuning> {
-    let of = |kernels, workgroup| Tuning { kernels, workgroup, ..Tuning::default() };
+    let of = |kernels, workgroup| Tuning { kernels, workgroup, norm: kernels, ..Tuning::default() };
     let rows = of(Kernels::Rows, 16);
     let mut all = Vec::new();
     let broadcast = capabilities.subgroup_size == Some(4);
@@ -67,7 +68,7 @@ fn lower(
     gate: Function,
     matrix: &GpuMatrix,
     x: &Rows,
-    nothing: &Rc<GpuBuffer>,
+    (step, nothing): (&Step, &Rc<GpuBuffer>),
 ) -> (Linear, Operand, Vec<DispatchSpec>) {
     let op = Linear { norm: Some(RmsNorm { weight: 0, eps: 1e-5 }), ..Linear::default() };
     let y = operand(gpu, &Rows::zeros(1, matrix.rows as usize));
@@ -75,63 +76,51 @@ fn lower(
     let variants = tuning.variants(KvFormat::F32);
     let x = if variants.prepares_norms() { prepared_operand(gpu, x, &norm) } else { operand(gpu, x) };
     let norm = operand(gpu, &norm);
-    let ctx = Lowering {
-        variants,
-        step: nothing,
-        nothing,
-        scores: None,
-        partials: nothing,
-        bytes: None,
-        max_rows: 1,
-        max_work: u64::MAX,
-        gate,
-    };
+    let ctx = Lowering { gate, ..step.lowering(variants, nothing) };
     let read = LinearWeights { weight: matrix, bias: None, norm: Some(&norm.buffer) };
     let specs = op.lower(&ctx, "tune", read, (&x, None), &y);
     (op, y, specs)
 }
 
-fn one_row() -> StepShape {
-    StepShape { n_rows: 1, n_outputs: 1, kv_length: 1, ..StepShape::default() }
+/// Whether a variant computes what its reference does with matrices of every format, and how far that is from the exact result.
+pub(super) async fn check(gpu: &Gpu, tuning: &Tuning, wanted: &Wanted<'_>) -> Result<Found> {
+    let mut all = Found { right: true, error: 0.0 };
+    for format in wanted.formats {
+        let found = check_format(gpu, tuning, *format, wanted.gate).await?;
+        all = Found { right: all.right && found.right, error: all.error.max(found.error) };
+        if !all.right {
+            break;
+        }
+    }
+    Ok(all)
 }
 
-/// Whether a variant computes what its reference does, and how far that is from the exact result.
-pub(super) async fn check(gpu: &Gpu, tuning: &Tuning, format: Format, gate: Function) -> Result<Found> {
+async fn check_format(gpu: &Gpu, tuning: &Tuning, format: Format, gate: Function) -> Result<Found> {
     let (rows, cols) = (CHECK_SHAPE.0, CHECK_SHAPE.1 * format.block_weights().max(32) as u32);
     let case = Case::new(format, (rows, cols))?;
     let nothing = Rc::new(gpu.create_buffer("tune.nothing", 256, Usage::Storage));
     let matrix = case.upload(gpu, &nothing)?;
-    let norm = norm_row(cols);
+    let (norm, step) = (norm_row(cols), Step::new(gpu, 1, 0));
     let read = LinearWeights { weight: &case as &dyn CpuMatrix, bias: None, norm: Some(&norm.data[..]) };
     let rounded = format.integer_dot().map_or(Activations::F32, |_| tuning.activations);
     // Half floats add up in an order that is the compiler's: what is right is seen on a row whose sums are exact in any order, and
     // what is lost on one that is rounded.
     let cases = match rounded {
-        Activations::F16 => vec![(exact_row(cols), true), (row(cols), false)],
-        _ => vec![(row(cols), true)],
+        Activations::F16 => vec![(exact_row(cols), TOLERANCE), (row(cols), f32::INFINITY)],
+        _ => vec![(row(cols), TOLERANCE)],
     };
-    let mut found = Found { right: true, error: 0.0 };
-    for (x, is_strict) in cases {
-        let (op, y, specs) = lower(gpu, tuning, gate, &matrix, &x, &nothing);
+    let mut all = Found { right: true, error: 0.0 };
+    for (x, tolerance) in cases {
+        let (op, y, specs) = lower(gpu, tuning, gate, &matrix, &x, (&step, &nothing));
         let exact = op.reference(&x, read, None);
-        let wanted =
-            if rounded == Activations::F32 { exact.clone() } else { op.reference_rounded(rounded, &x, read, None) };
-        let kernels: Vec<_> = specs.iter().map(|spec| spec.kernel.clone()).collect();
-        gpu.compile(&kernels).await?;
-        let recording = Recording::new(gpu, "tune", specs)?;
-        let n_bytes = u64::from(rows) * 4;
-        let readback = gpu.create_buffer("tune.readback", n_bytes, Usage::Readback);
-        // Twice: some drivers are right the first time only.
-        for _ in 0..2 {
-            let copy = Copy { source: &y.buffer, offset: 0, readback: &readback, n_bytes };
-            gpu.submit(&recording, 0..recording.len(), &one_row(), Some(copy));
-            let got = gpu.read(&readback, n_bytes).await?;
-            let got: Vec<f32> = bytemuck::pod_collect_to_vec(&got);
-            found.error = found.error.max(distance(&got, &exact.data));
-            found.right &= !is_strict || distance(&got, &wanted.data) <= TOLERANCE;
-        }
+        let wanted = match rounded {
+            Activations::F32 => exact.clone(),
+            _ => op.reference_rounded(rounded, &x, read, None),
+        };
+        let found = Probe { specs, shape: step.shape, y, exact, wanted, tolerance }.run(gpu).await?;
+        all = Found { right: all.right && found.right, error: all.error.max(found.error) };
     }
-    Ok(found)
+    Ok(all)
 }
 
 /// Microseconds of a dispatch.
@@ -139,7 +128,22 @@ pub(super) async fn time(gpu: &Gpu, tuning: &Tuning, format: Format, gate: Funct
     let nothing = Rc::new(gpu.create_buffer("tune.nothing", 256, Usage::Storage));
     let (rows, cols) = TIMED_SHAPE;
     let matrix = GpuMatrix::new(gpu, "tune.weight", format, rows, cols, &nothing);
-    let x = row(cols);
-    let specs = (0..TIMED_DISPATCHES).flat_map(|_| lower(gpu, tuning, gate, &matrix, &x, &nothing).2).collect();
-    time_of(gpu, specs, &one_row()).await
+    let (x, step) = (row(cols), Step::new(gpu, 1, 0));
+    let lower = |_| lower(gpu, tuning, gate, &matrix, &x, (&step, &nothing)).2;
+    probe::time(gpu, (0..TIMED_DISPATCHES).flat_map(lower).collect(), TIMED_DISPATCHES, &step.shape).await
+}
+
+/// What a choice says of this role.
+pub(super) fn name(tuning: &Tuning) -> String {
+    let Tuning { kernels, workgroup, broadcast, activations, .. } = tuning;
+    let mut name = match kernels {
+        Kernels::Rows if *broadcast => "rows, with broadcasts".to_owned(),
+        Kernels::Rows => "rows".to_owned(),
+        kernels => format!("{} {workgroup}", kernels.name()),
+    };
+    if *activations != Activations::F32 {
+        name.push_str(", ");
+        name.push_str(activations.name());
+    }
+    name
 }

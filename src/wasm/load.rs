@@ -19,7 +19,7 @@ use crate::gpu::Gpu;
 use crate::gpu::device::GpuOptions;
 use crate::ops::KvFormat;
 use crate::quantize::{Quantize, QuantizedSource};
-use crate::tune::{Kernels, Precision};
+use crate::tune::{Kernels, Precision, Role};
 use crate::turn::Turns;
 use crate::weights::http::WebSource;
 use crate::weights::indexed_db::WebStore;
@@ -55,6 +55,16 @@ pub(super) fn engine_options(options: &WireLoadOptions) -> Result<EngineOptions>
                 .ok_or_else(|| Error::bad_argument("kernels", format!("there are no kernels {name:?}")))?,
         ),
     };
+    let forced = |(role, variant): (&String, &String)| match Role::named(role) {
+        // The option `kernels` has that one.
+        Some(Role::Matvec) | None => {
+            let message =
+                format!("there is no choice of variants for {role:?}, but for matmul, splits, queries and norm");
+            Err(Error::bad_argument("variants", message))
+        }
+        Some(role) => Ok((role, variant.clone())),
+    };
+    let variants = options.variants.iter().map(forced).collect::<Result<_>>()?;
     let precision = match options.precision.as_deref() {
         None => Precision::Exact,
         Some(name) => Precision::named(name).ok_or_else(|| {
@@ -72,6 +82,7 @@ pub(super) fn engine_options(options: &WireLoadOptions) -> Result<EngineOptions>
         chat_template: options.chat_template.clone(),
         run_ahead: options.run_ahead,
         kernels,
+        variants,
         precision,
         kv,
         chunk_bytes: DEFAULT_CHUNK_BYTES,
@@ -102,7 +113,7 @@ pub(super) async fn load(source: &JsValue, options: JsValue, speed: &Speed, canc
     };
     let adapter = gpu.as_ref().map(|gpu| gpu.capabilities().clone());
     let tunings = match &adapter {
-        Some(adapter) if options.kernels.is_none() => Some(Tunings::read(adapter).await),
+        Some(adapter) if options.chooses_kernels() => Some(Tunings::read(adapter).await),
         _ => None,
     };
     let known_tuning = |formats: &str| tunings.as_ref()?.get(formats);

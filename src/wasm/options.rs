@@ -22,6 +22,7 @@ pub(super) struct WireLoadOptions {
     pub(super) chat_template: Option<String>,
     pub(super) run_ahead: Option<usize>,
     pub(super) kernels: Option<String>,
+    pub(super) variants: HashMap<String, String>,
     pub(super) precision: Option<String>,
     pub(super) backend: Option<String>,
     pub(super) kv_cache: Option<String>,
@@ -30,6 +31,11 @@ pub(super) struct WireLoadOptions {
 }
 
 impl WireLoadOptions {
+    /// Whether the engine may choose all kernels, or take what it chose before.
+    pub(super) fn chooses_kernels(&self) -> bool {
+        self.kernels.is_none() && self.variants.is_empty()
+    }
+
     /// What weights are quantised to.
     pub(super) fn quantize(&self) -> Result<Option<Quantize>> {
         self.quantize.as_deref().map(Quantize::named).transpose()

@@ -30,6 +30,31 @@ test("fast rounds activations where kernels are forced, and is no choice of a CP
   expect(seen.second.logprobs).toEqual(seen.plain.logprobs);
 });
 
+test("variants are fixed by name, and others refused with those that there are", async ({ doran }) => {
+  const seen = await doran.evaluate(async (model) => {
+    const of = async (options: object) => {
+      const engine = await window.doran.Engine.load(model, { name: "kq", kernels: "workgroup", ...options });
+      const answer = await window.read(engine.generate(Uint32Array.from({ length: 20 }, (_, i) => i * 7 % 60), { temperature: 0, maxTokens: 4, ignoreEos: true }));
+      const { tuning } = await engine.stats();
+      await engine.unload();
+      return { ids: answer.ids, tuning };
+    };
+    const failure = (variants: object) => window.failure(window.doran.Engine.load(model, { name: "kq", kernels: "workgroup", variants }));
+    return {
+      plain: await of({}),
+      fixed: await of({ variants: { matmul: "rows64", splits: "8", queries: "16", norm: "workgroup 256" } }),
+      unknown: await failure({ matmul: "rows7" }),
+      noRole: await failure({ matvec: "rows" }),
+    };
+  }, MODEL);
+  expect(seen.fixed.tuning).toMatchObject({ matmul: "rows64", splits: 8, queries: 16, norm: "workgroup", normWorkgroup: 256 });
+  expect(seen.fixed.tuning?.tried.map(({ role, right }) => [role, right])).toEqual(["matvec", "matmul", "splits", "queries", "norm"].map((role) => [role, true]));
+  expect(seen.plain.tuning).toMatchObject({ matmul: "rows32", splits: 32, queries: 32, norm: "workgroup", normWorkgroup: 64 });
+  expect(seen.fixed.ids).toEqual(seen.plain.ids);
+  expect(seen.unknown).toMatchObject({ code: "bad_argument", data: { argument: "variants" } });
+  expect(seen.noRole).toMatchObject({ code: "bad_argument", data: { argument: "variants" } });
+});
+
 test("another precision is refused by name", async ({ doran }) => {
   const seen = await doran.evaluate(async (model) => {
     // What a caller without types may write.

@@ -309,7 +309,7 @@ async fn check_splits(bench: &Bench, case: &Case, rotary_dim: u32, kv: KvFormat,
     let variants = Variants { kv, matvec: reduce, ..bench.variants()[0] };
     let room = Rc::new(bench.gpu.create_buffer(
         "partials",
-        partial_bytes(variants, heads, head_dim, capacity),
+        partial_bytes(reduce == Reduce::None, heads, head_dim, capacity),
         Usage::Storage,
     ));
     let ctx = Lowering { partials: &room, ..bench.lowering(variants, 1) };

@@ -14,6 +14,7 @@ mod harness;
 mod int8;
 mod linear;
 mod repack;
+mod roles;
 mod rows;
 mod sample;
 mod states;
@@ -54,6 +55,10 @@ tests![
     linear::weights_are_laid_out_as_gpus_have_them,
     repack::groups_and_columns,
     repack::pieces_and_interleaved_heads,
+    roles::a_wrong_variant_of_any_role_is_refused,
+    roles::each_role_is_checked_and_timed,
+    roles::variants_are_forced_by_name,
+    roles::what_is_left_takes_its_default,
     rows::elementwise,
     rows::norm,
     rows::rms_norm,
