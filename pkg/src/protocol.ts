@@ -11,14 +11,14 @@ import { isRecord, type WireError } from "./errors.js";
 import type { Inspection } from "./inspection.js";
 import type {
   Backend, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, Pooling, Precision, PrefillProgress, Progress, Quantize,
-  StorageEstimate, StoredModel, Token,
+  StorageEstimate, StoredModel, Token, Variants,
 } from "./types.js";
 
 /** How many tokens may lie unread in the page before the worker stops to wait. */
 export const UNREAD_LIMIT = 32;
 
 /** Changes with every message that changes. Page and worker of different builds refuse each other. */
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 
 /** Request or response headers. */
 export type WireHeaders = readonly (readonly [string, string])[];

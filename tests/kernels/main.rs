@@ -58,6 +58,7 @@ tests![
     roles::a_wrong_variant_of_any_role_is_refused,
     roles::each_role_is_checked_and_timed,
     roles::variants_are_forced_by_name,
+    roles::what_is_chosen_is_what_runs,
     roles::what_is_left_takes_its_default,
     rows::elementwise,
     rows::norm,

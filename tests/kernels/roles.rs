@@ -1,12 +1,19 @@
 //! The choice of kernels, role by role. Natively only: a software adapter is taken for a GPU.
 
+use std::rc::Rc;
+
 use doran::error::ErrorKind;
-use doran::gpu::Gpu;
 use doran::gpu::device::GpuOptions;
-use doran::ops::Tile;
+use doran::gpu::{Gpu, Usage};
+use doran::ops::attention::{Around, Attention, Mask};
 use doran::ops::elementwise::Function;
+use doran::ops::rms_norm::RmsNorm;
+use doran::ops::rope_attention::RopeAttention;
+use doran::ops::{GpuKvLayer, Rows, StepRow, Tile, Variants};
 use doran::quant::Format;
 use doran::tune::{Kernels, Precision, Role, Trial, Tuning, Wanted, choose, tune};
+
+use crate::harness::Bench;
 
 const HARDWARE: GpuOptions = GpuOptions {
     max_binding_bytes: None,
@@ -120,4 +127,46 @@ pub async fn a_wrong_variant_of_any_role_is_refused() {
     assert_eq!((chosen.tried[0].right, chosen.matmul), (false, Tile::Rows32), "{chosen:?}");
     let none = choose(&gpu, &strict, Role::Matmul, vec![bytes]).await.expect_err("none is right");
     assert_eq!(none.kind(), ErrorKind::Gpu);
+}
+
+/// The numbers that roles choose reach the kernels; tiles of matrices are counted in `linear.rs`.
+pub async fn what_is_chosen_is_what_runs() {
+    let bench = Bench::with(HARDWARE).await;
+    let (soft_cap, alibi, bias, sinks) = (0.0, 0.0, None, None);
+    let attention = Attention {
+        layer: 0,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 64,
+        scale: 0.1,
+        mask: Mask::Causal,
+        soft_cap,
+        alibi,
+        bias,
+        sinks,
+    };
+    let buffer = || Rc::new(bench.gpu.create_buffer("cache", 2 * 4096 * 64 * 4, Usage::Storage));
+    let cache = GpuKvLayer { k: buffer(), v: buffer(), capacity: 4096 };
+    let shape = bench.write_step(&[StepRow { token: 0, slot: 0, position: 4095 }], 1);
+    let [q, kv] = [256, 128].map(|width| bench.operand(&Rows::zeros(1, width), 0));
+    for (splits, wanted) in [(32, 32), (16, 16), (8, 8), (33, 32), (0, 1)] {
+        let ctx = bench.lowering(Variants { splits, ..Variants::default() }, 1);
+        let op = RopeAttention { attention: attention.clone(), rotary_dim: 0, table: 0 };
+        let specs = op.lower(&ctx, "y", &cache, (None, None), [&q, &kv, &kv], &q);
+        assert_eq!((specs[0].grid)(&shape), [wanted, 2, 1], "{splits} splits");
+    }
+    for (queries, quads) in [(32, "QUADS=16"), (16, "QUADS=32"), (8, "QUADS=64")] {
+        let ctx = bench.lowering(Variants { queries, ..Variants::default() }, 64);
+        let spec = attention.lower(&ctx, "y", &cache, Around::default(), (&q, &q)).remove(0);
+        assert!(spec.kernel.label().contains(quads), "{}", spec.kernel.label());
+        // 64 rows by two query heads of a KV head.
+        let many = doran::gpu::StepShape { n_rows: 64, kv_length: 64, ..shape };
+        assert_eq!((spec.grid)(&many), [2, 128 / queries, 1], "{queries} queries");
+    }
+    let weight = bench.vector(&[1.0; 256]);
+    for norm_workgroup in [64, 256] {
+        let ctx = bench.lowering(Variants { norm_workgroup, ..Variants::default() }, 64);
+        let spec = RmsNorm { weight: 0, eps: 1e-5 }.lower(&ctx, "y", &weight, &q, &q).remove(0);
+        assert!(spec.kernel.label().ends_with(&format!("WORKGROUP={norm_workgroup}]")), "{}", spec.kernel.label());
+    }
 }
