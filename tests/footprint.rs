@@ -31,7 +31,12 @@ fn tiny() -> Vec<PathBuf> {
 }
 
 fn wanted(context: Option<u32>, kernels: Option<Kernels>) -> EngineOptions {
-    EngineOptions { context, kernels, ..EngineOptions::default() }
+    // The defaults of the other roles: choosing takes longer than everything else here.
+    let defaults =
+        [(Role::Matmul, "rows32"), (Role::Splits, "32"), (Role::Queries, "32"), (Role::Norm, "workgroup 64")];
+    let forced = |_| defaults.map(|(role, variant)| (role, variant.to_owned())).to_vec();
+    let variants = kernels.map(forced).unwrap_or_default();
+    EngineOptions { context, kernels, variants, ..EngineOptions::default() }
 }
 
 /// (predicted, counted) bytes of a checkpoint on a device of its own.

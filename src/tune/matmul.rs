@@ -14,8 +14,8 @@ use crate::quant::Format;
 
 /// Rows of w and of x of the case that is checked: more than one tile of some shapes has, and no whole number of any.
 const CHECK_ROWS: (u32, u32) = (72, 41);
-/// The same of the case that is timed, and columns: a layer of a model of a billion weights, and a piece of a prompt.
-const TIMED_SHAPE: (u32, u32, u32) = (2048, 64, 2048);
+/// The same of the case that is timed, and columns: half a layer of a model of a billion weights, and a piece of a prompt.
+const TIMED_SHAPE: (u32, u32, u32) = (1024, 64, 2048);
 /// Ops of one timing.
 const TIMED_OPS: usize = 2;
 
