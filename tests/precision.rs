@@ -140,10 +140,14 @@ fn rounding_is_a_choice_of_callers_and_gpus() {
         (GpuOptions { as_hardware: false, ..only_halves }, Precision::Fast, rows, blocks, halves),
         (GpuOptions { as_hardware: false, ..without }, Precision::Fast, rows, blocks, &[]),
     ];
+    // The other roles are for `tests/kernels/roles.rs`.
+    let others = [(Role::Matmul, "rows32"), (Role::Splits, "32"), (Role::Queries, "32"), (Role::Norm, "workgroup 64")];
+    let others = others.map(|(role, variant)| (role, variant.to_owned()));
     for (options, precision, kernels, formats, rounding) in cases {
         let looked_at = !rounding.is_empty();
         let budget_ms = f64::INFINITY;
-        let wanted = Wanted { kernels, precision, budget_ms, ..Wanted::new(formats, Function::SiluMul) };
+        let wanted =
+            Wanted { kernels, forced: &others, precision, budget_ms, ..Wanted::new(formats, Function::SiluMul) };
         let tuning = pollster::block_on(tune(&gpu(options), &wanted)).expect("a choice");
         let trials = rounding_trials(&tuning);
         let label = format!("{options:?} {wanted:?}: {tuning:?}");
