@@ -9,6 +9,7 @@ use doran::gpu::upload::GpuMatrix;
 use doran::gpu::{DispatchSpec, Gpu, GpuBuffer, Recording, StepShape, Usage};
 use doran::ops::attention::{Attention, Mask};
 use doran::ops::elementwise::Function;
+use doran::ops::linear::activations::Activations;
 use doran::ops::linear::{Linear, LinearWeights};
 use doran::ops::rms_norm::RmsNorm;
 use doran::ops::rope_attention::{RopeAttention, partial_bytes};
@@ -157,6 +158,7 @@ impl Bench {
             nothing,
             scores: None,
             partials,
+            bytes: None,
             max_rows,
             gate: Function::SiluMul,
             max_work: u64::MAX,
@@ -213,11 +215,14 @@ fn main() {
         );
         let exact = bench.variants;
         for (what, variants) in [("rows", exact), ("workgroup", Variants { matvec: Reduce::Workgroup, ..exact })] {
-            let times = [false, true].map(|int8| {
-                bench.variants = Variants { int8, ..variants };
-                bench.seconds(|| bench.linear(&matrix, 1), &one) * 1e3
-            });
-            println!("matvec {name:<12} by {what}: {:7.3} ms, with bytes {:7.3} ms", times[0], times[1]);
+            for activations in [Activations::F32, Activations::F16, Activations::Int8] {
+                if activations == Activations::F16 && !bench.gpu.capabilities().half_floats {
+                    continue;
+                }
+                bench.variants = Variants { activations, ..variants };
+                let ms = bench.seconds(|| bench.linear(&matrix, 1), &one) * 1e3;
+                println!("matvec {name:<12} by {what} in {}: {ms:7.3} ms", activations.name());
+            }
         }
         bench.variants = exact;
         if rows < 10_000 {

@@ -1,20 +1,23 @@
 // y = x · wᵀ for many rows of activations (prefill) on GPUs. A workgroup computes 32 rows of x by 16 quads of rows of w and
 // goes through them sub-block by sub-block: its 64 invocations unpack one row of w each, stage x likewise, and then each
 // adds up 8 rows of x by one quad in registers, so that a vec4 from workgroup memory serves eleven products and one from
-// the bindings 171 (Q4). 12 KiB of workgroup memory. matmul_rows.wgsl is the variant for CPU adapters.
+// the bindings 171 (Q4). 12 KiB of workgroup memory. With 128 invocations, of which half unpack w, it computes 64 rows of x and reads w
+// once for them, in 16 KiB. matmul_rows.wgsl is the variant for CPU adapters.
 // Reference: src/ops/linear.rs.
 #import linear_io
 #import linear_rows
 #import quads
 
-const TILE_ROWS: u32 = 32u;
+// 64 or 128, and vec4s of the tile of x: four times as many.
+override WORKGROUP: u32 = 64u;
+override X_TILE: u32 = 256u;
 const TILE_QUADS: u32 = 16u;
 // vec4s of a sub-block.
 const DEPTH: u32 = 8u;
 
 // Invocations that follow each other touch vec4s that follow each other, here and in x_tile: no bank is asked twice.
 var<workgroup> w_tile: array<vec4<f32>, 512>;  // [DEPTH, row of the quad, TILE_QUADS]
-var<workgroup> x_tile: array<vec4<f32>, 256>;  // [TILE_ROWS, DEPTH]
+var<workgroup> x_tile: array<vec4<f32>, X_TILE>;  // [WORKGROUP / 2, DEPTH]
 
 // One row of w, four columns at a time, into w_tile from `to` on.
 fn stage_w(w: Block, to: u32) {
@@ -47,22 +50,23 @@ fn add(sum: vec4<f32>, w: Columns, x: vec4<f32>) -> vec4<f32> {
     return w.c3 * x.w + (w.c2 * x.z + (w.c1 * x.y + (w.c0 * x.x + sum)));
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    // Of the 64 rows of w an invocation unpacks row `local / 16` of quad `local % 16`, and of the tile of y it owns rows
-    // 8 · (local / 16) to + 7 of the same quad.
+    // Of the 64 rows of w one of the first 64 invocations unpacks row `local / 16` of quad `local % 16`, and of the tile of y each owns
+    // rows 8 · (local / 16) to + 7 of the same quad.
     let quad = (params.first_group + group.x) * TILE_QUADS + local % TILE_QUADS;
     let part = local / TILE_QUADS;
     let first = quad_start(min(quad, params.n_quads - 1u));
-    // Of x it stages one vec4 of rows local / 8, + 8, + 16, + 24. Rows past the step's repeat the last.
-    let tile_row = group.y * TILE_ROWS;
+    // Of x it stages one vec4 of four rows, an eighth of the invocations apart. Rows past the step's repeat the last.
+    let tile_row = group.y * (WORKGROUP / 2u);
+    let apart = WORKGROUP / DEPTH;
     let last = n_rows() - 1u;
     let row = tile_row + local / DEPTH;
     let x_first = params.x_offset + local % DEPTH;
     let x0 = x_first + min(row, last) * params.x_stride;
-    let x1 = x_first + min(row + 8u, last) * params.x_stride;
-    let x2 = x_first + min(row + 16u, last) * params.x_stride;
-    let x3 = x_first + min(row + 24u, last) * params.x_stride;
+    let x1 = x_first + min(row + apart, last) * params.x_stride;
+    let x2 = x_first + min(row + 2u * apart, last) * params.x_stride;
+    let x3 = x_first + min(row + 3u * apart, last) * params.x_stride;
     let x_own = part * 8u * DEPTH;
 
     var sum0 = vec4<f32>(0.0);
@@ -75,12 +79,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sum7 = vec4<f32>(0.0);
     for (var b = 0u; b < params.row_blocks; b++) {
         let i = first + b * params.together;
-        let s = scales_of(i);
-        stage_w(row_unpack(i * 4u + part, s.d[part], s.m[part]), local);
+        if (local < 64u) {
+            let s = scales_of(i);
+            stage_w(row_unpack(i * 4u + part, s.d[part], s.m[part]), local);
+        }
         x_tile[local] = x[x0 + b * DEPTH];
-        x_tile[local + 64u] = x[x1 + b * DEPTH];
-        x_tile[local + 128u] = x[x2 + b * DEPTH];
-        x_tile[local + 192u] = x[x3 + b * DEPTH];
+        x_tile[local + WORKGROUP] = x[x1 + b * DEPTH];
+        x_tile[local + 2u * WORKGROUP] = x[x2 + b * DEPTH];
+        x_tile[local + 3u * WORKGROUP] = x[x3 + b * DEPTH];
         workgroupBarrier();
         for (var d = 0u; d < DEPTH; d++) {
             let w = load_columns(local % TILE_QUADS, d);

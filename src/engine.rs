@@ -1,6 +1,7 @@
 //! A loaded model: its text side (tokenizer, chat template) and its sequence on a backend. Everything here runs natively
 //! and in wasm alike.
 
+mod kernels;
 mod roles;
 mod room;
 
@@ -9,8 +10,9 @@ use std::rc::Rc;
 use futures_util::future::try_join;
 use serde::Serialize;
 
+pub(crate) use self::kernels::{tuning_key, wanted_kernels};
 pub use roles::roles;
-pub(crate) use room::{choices, expected, tuning_key};
+pub(crate) use room::{choices, expected};
 
 use crate::adapter::{AdapterBase, AdapterInfo};
 use crate::backend::{Adapter, Backend, Kind, PlannedModel, kv_format};
@@ -26,7 +28,7 @@ use crate::ops::KvFormat;
 use crate::session::Session;
 use crate::text::Text;
 use crate::tokenizer::Tokenizer;
-use crate::tune::{Kernels, Precision, Tuning, Wanted, tune};
+use crate::tune::{Kernels, Precision, Role, Tuning, tune};
 use crate::weights::{ByteSource, Cancel, ChunkStore, Integrity, Millis, ModelFiles, Progress};
 
 /// Tokens that a sequence may have where the caller does not say: more costs memory that most chats never use.
@@ -43,7 +45,9 @@ pub struct EngineOptions {
     pub run_ahead: Option<usize>,
     /// The kernels to use whatever is faster, for debugging.
     pub kernels: Option<Kernels>,
-    /// How exactly linears of one row are computed; the references are exact.
+    /// The variants to use for other roles whatever is faster, for debugging ([`Role::variant`]).
+    pub variants: Vec<(Role, String)>,
+    /// How exactly linears are computed; the references are exact.
     pub precision: Precision,
     /// A Jinja chat template instead of the model's own.
     pub chat_template: Option<String>,
@@ -179,7 +183,8 @@ impl Engine {
                 fuse(&mut graph);
                 let (formats, key) = tuning_key(&graph, options.precision);
                 let known = known_tuning(&key);
-                let expected = expected(&gpu, known.as_ref(), options.kernels)?;
+                let wanted_kernels = wanted_kernels(&formats, graph.gate_function(), &options);
+                let expected = expected(&gpu, known.as_ref(), &wanted_kernels)?;
                 let (weights, planned, choice) = room::make(&gpu, &graph, wanted, &options, &expected).await?;
                 let fit::Choice { context, kv, .. } = choice;
                 // The browser compiles these while the tokenizer is made, bytes come and the choice of them is checked.
@@ -195,11 +200,7 @@ impl Engine {
                     let started = gpu.now_ms();
                     let tuning = match known {
                         Some(tuning) => tuning,
-                        None => {
-                            let EngineOptions { kernels, precision, .. } = options;
-                            let wanted = Wanted::new(&formats, graph.gate_function());
-                            tune(&gpu, &Wanted { kernels, precision, ..wanted }).await?
-                        }
+                        None => tune(&gpu, &wanted_kernels).await?,
                     };
                     let tuned = gpu.now_ms();
                     let planned = match tuning.variants(kv) {

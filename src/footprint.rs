@@ -2,19 +2,22 @@
 //! `graph/weights.rs`, `backend/planned.rs`, `graph/lower.rs` and `backend/gpu_model.rs` allocate; `tests/footprint.rs`
 //! holds it against the bytes that the device counts after a load.
 
+mod parts;
+
+use self::parts::part_rows;
 use crate::backend::{MAX_AHEAD, MAX_OUTPUTS, PREFILL_ROWS};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Capabilities;
 use crate::graph::fuse_one_row::{fold_output_norms, fuse_one_row, prepare_norms, prepare_output_norms};
 use crate::graph::lower::Bucket;
+use crate::graph::room::{byte_room_bytes, takes_bytes};
 use crate::graph::weights::used_weights;
-use crate::graph::{CacheLayer, Graph, Kind, Node, Weight, memory};
+use crate::graph::{CacheLayer, Graph, Kind, Node, memory};
 use crate::ops::linear::TILE_ROWS;
 use crate::ops::pool::POOLED_ROWS;
 use crate::ops::rope_attention::partial_bytes;
 use crate::ops::sample::{RESULT_BYTES, Sampling};
 use crate::ops::{KvFormat, Op, Reduce, Variants, attention};
-use crate::quant::Format;
 
 /// Parameters of one dispatch take so many bytes (WebGPU's `minUniformBufferOffsetAlignment`).
 const PARAMS_BYTES: u64 = 256;
@@ -257,7 +260,15 @@ impl Count<'_> {
         if let Some(bytes) = graph.nodes.iter().filter_map(partials).max() {
             self.activations("the partial sums of attention", bytes);
         }
-        let dispatches: u64 = graph.nodes.iter().map(|node| self.dispatches(node, bucket, scores.is_some())).sum();
+        let bytes = byte_room_bytes(graph, self.variants, bucket);
+        if let Some(bytes) = bytes {
+            self.activations("the activations of a step as bytes", bytes);
+        }
+        let dispatches: u64 = graph
+            .nodes
+            .iter()
+            .map(|node| self.dispatches(graph, node, bucket, (scores.is_some(), bytes.is_some())))
+            .sum();
         // A dispatch binds its own parameters only.
         let params = buffer_bytes((dispatches + more_dispatches) * PARAMS_BYTES);
         self.found.other = self.found.other.saturating_add(params);
@@ -265,13 +276,15 @@ impl Count<'_> {
 
     /// How many dispatches a node is lowered to. Those of matrices so large that they are cut count as one: their parameters are
     /// nothing beside the weights.
-    fn dispatches(&self, node: &Node, bucket: Bucket, has_scores: bool) -> u64 {
+    fn dispatches(&self, graph: &Graph, node: &Node, bucket: Bucket, (has_scores, in_bytes): (bool, bool)) -> u64 {
         let parts = |weight: usize| part_rows(&self.graph.weights[weight], self.device).count() as u64;
         match &node.op {
             Op::Embedding(op) => parts(op.weight),
             Op::ExpertLinear(op) => parts(op.weight),
             // GPUs have a kernel for few rows and one for many.
-            Op::Linear(op) if bucket.max_rows > 1 && self.variants.matvec != Reduce::None => 2 * parts(op.weight),
+            Op::Linear(op) if bucket.max_rows > 1 && self.variants.matvec != Reduce::None => {
+                2 * parts(op.weight) + u64::from(in_bytes && takes_bytes(graph, node))
+            }
             Op::Linear(op) => parts(op.weight),
             // Scores, softmax and values.
             Op::Attention(_) if has_scores && wants_scores(node) => 3,
@@ -290,21 +303,6 @@ fn wants_scores(node: &Node) -> bool {
 /// Buffers are a multiple of 16 bytes long.
 fn buffer_bytes(bytes: u64) -> u64 {
     bytes.max(16).checked_next_multiple_of(16).unwrap_or(u64::MAX)
-}
-
-/// Rows of the parts of a matrix as they are allocated: none is longer than a binding, and each has whole groups of quads.
-fn part_rows(weight: &Weight, device: Device) -> impl Iterator<Item = u64> {
-    let (quants, _) = weight.format.gpu_row_bytes(u64::from(weight.cols));
-    let rows = u64::from(weight.rows);
-    let most = (device.max_bytes / quants.max(1)).min(rows.next_multiple_of(32)) / 32 * 32;
-    let whole = 4 * quads_together(weight.format, device);
-    let most = most.max(32);
-    (0..rows.div_ceil(most)).map(move |part| (rows - part * most).min(most).next_multiple_of(whole))
-}
-
-/// Software adapters have the blocks of eight quads of rows side by side.
-fn quads_together(format: Format, device: Device) -> u64 {
-    if device.is_fallback && !format.is_float() && format.block_weights() == 32 { 8 } else { 1 }
 }
 
 fn stride(graph: &Graph, value: usize) -> u64 {

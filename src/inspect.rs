@@ -11,7 +11,7 @@ use crate::format::Checkpoint;
 use crate::gpu::Gpu;
 use crate::graph::fuse::fuse;
 use crate::models;
-use crate::ops::{KvFormat, Reduce, Variants};
+use crate::ops::{KvFormat, Variants};
 use crate::tune::Tuning;
 use crate::weights::{ByteSource, ChunkStore, ModelFiles};
 
@@ -113,20 +113,14 @@ where
     let wanted = engine::context(options, limits.max_position_embeddings)?;
     let (choice, mut verdict, mut reason) = match &gpu {
         Ok(gpu) => {
-            let known = known_tuning(&engine::tuning_key(&graph, options.precision).1);
-            let expected = engine::expected(gpu, known.as_ref(), options.kernels)?;
+            let (formats, key) = engine::tuning_key(&graph, options.precision);
+            let wanted_kernels = engine::wanted_kernels(&formats, graph.gate_function(), options);
+            let expected = engine::expected(gpu, known_tuning(&key).as_ref(), &wanted_kernels)?;
             let choices = engine::choices(gpu, &graph, wanted, options, &expected);
             first_that_fits(gpu, &choices, options.chunk_bytes).await?
         }
         Err(error) => {
-            let any = |kv| Variants {
-                matvec: Reduce::Workgroup,
-                matvec_workgroup: 64,
-                broadcast: false,
-                int8: false,
-                norm: Reduce::Workgroup,
-                kv,
-            };
+            let any = |kv| Variants { kv, ..Variants::default() };
             let kv = options.kv.unwrap_or(KvFormat::F16);
             let mut choices = fit::choices(&graph, &[wanted], Device::default(), |_| kv, any);
             (choices.remove(0), Verdict::No, Some(error.message().to_owned()))

@@ -7,7 +7,7 @@ use crate::common::{fixture, gpu, inspect_on, load, smollm2};
 use doran::engine::EngineOptions;
 use doran::gpu::Gpu;
 use doran::gpu::device::GpuOptions;
-use doran::tune::Kernels;
+use doran::tune::{Kernels, Precision, Role};
 
 /// How far a prediction may be off, of the counted bytes.
 const TOLERANCE: f64 = 0.03;
@@ -27,16 +27,20 @@ fn tiny() -> Vec<PathBuf> {
 }
 
 fn wanted(context: Option<u32>, kernels: Option<Kernels>) -> EngineOptions {
-    EngineOptions { context, kernels, ..EngineOptions::default() }
+    // The defaults of the other roles: choosing takes longer than everything else here.
+    let defaults =
+        [(Role::Matmul, "rows32"), (Role::Splits, "32"), (Role::Queries, "32"), (Role::Norm, "workgroup 64")];
+    let forced = |_| defaults.map(|(role, variant)| (role, variant.to_owned())).to_vec();
+    let variants = kernels.map(forced).unwrap_or_default();
+    EngineOptions { context, kernels, variants, ..EngineOptions::default() }
 }
 
 /// (predicted, counted) bytes of a checkpoint on a device of its own.
-fn both(path: &Path, device: GpuOptions, context: Option<u32>, kernels: Option<Kernels>) -> (u64, u64) {
+fn both(path: &Path, device: GpuOptions, options: &EngineOptions) -> (u64, u64) {
     let gpu: Rc<Gpu> = gpu(device);
-    let inspection = inspect_on(path, Ok(&gpu), wanted(context, kernels)).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+    let inspection = inspect_on(path, Ok(&gpu), options.clone()).unwrap_or_else(|e| panic!("{path:?}: {e}"));
     assert_eq!(gpu.counts().gpu_bytes, 0, "a trial leaves nothing behind");
-    let engine =
-        load(path, Some(Rc::clone(&gpu)), wanted(context, kernels)).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+    let engine = load(path, Some(Rc::clone(&gpu)), options.clone()).unwrap_or_else(|e| panic!("{path:?}: {e}"));
     assert_eq!(engine.info.context, inspection.context);
     assert_eq!(engine.info.parameters, inspection.parameters);
     assert_eq!(engine.info.kv_cache, inspection.kv_cache);
@@ -57,7 +61,7 @@ fn check_all(paths: &[PathBuf], device: GpuOptions, kernels: Option<Kernels>, co
     let (mut wrong, mut worst) = (Vec::new(), 0.0f64);
     for path in paths {
         for &context in contexts {
-            let bytes = both(path, device, context, kernels);
+            let bytes = both(path, device, &wanted(context, kernels));
             worst = worst.max(off(bytes).abs());
             if off(bytes).abs() > TOLERANCE {
                 wrong.push(format!("{} at {context:?}: {bytes:?}, off by {:.4}", path.display(), off(bytes)));
@@ -95,9 +99,27 @@ fn smollm2_takes_what_is_predicted() {
     let hardware = GpuOptions { no_subgroups: true, as_hardware: true, ..GpuOptions::default() };
     for (device, kernels) in [(GpuOptions::default(), None), (hardware, Some(Kernels::Workgroup))] {
         for context in [Some(512), Some(4096)] {
-            let bytes = both(&smollm2(), device, context, kernels);
+            let bytes = both(&smollm2(), device, &wanted(context, kernels));
             println!("{context:?} {kernels:?}: {bytes:?}, off by {:.5}", off(bytes));
             assert!(off(bytes).abs() < TOLERANCE, "{bytes:?}");
         }
     }
+}
+
+/// Rows of activations as bytes are counted where they may be chosen, and are there where they are.
+#[test]
+fn rows_as_bytes_take_what_is_predicted() {
+    let path = fixture("kquant_models/kq-Q4_K.gguf");
+    let device = GpuOptions { no_subgroups: true, as_hardware: true, ..GpuOptions::default() };
+    let exact = wanted(Some(24), Some(Kernels::Workgroup));
+    let forced = |tile: &str| EngineOptions {
+        precision: Precision::Fast,
+        variants: vec![(Role::Matmul, tile.to_owned())],
+        ..exact.clone()
+    };
+    let [exact, tile, bytes] =
+        [exact.clone(), forced("rows32"), forced("int8")].map(|options| both(&path, device, &options));
+    assert_eq!(tile, exact);
+    assert!(bytes.1 > exact.1, "{bytes:?} and {exact:?}");
+    assert!(off(bytes).abs() < 0.001, "{bytes:?}");
 }

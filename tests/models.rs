@@ -13,7 +13,7 @@ use doran::ops::elementwise::Function;
 use doran::quant::Format;
 use doran::sampler::{SamplerOptions, sample};
 use doran::session::{Next, Session};
-use doran::tune::{Kernels, Tuning, Wanted, choose, tune};
+use doran::tune::{Kernels, Role, Tuning, Wanted, choose, tune};
 use doran::weights::Cancel;
 
 /// Largest absolute error of a logit of the tiny models, in f32 (the goldens' own noise is up to 5e-5).
@@ -293,17 +293,17 @@ fn every_choice_of_kernels_is_right() {
 #[test]
 fn a_kernel_that_computes_wrongly_is_not_chosen() {
     let gpu = gpu(GpuOptions::default());
-    let right =
-        Tuning { kernels: Kernels::Rows, workgroup: 16, broadcast: false, int8: false, tried: Vec::new(), ms: 0.0 };
+    let right = Tuning { kernels: Kernels::Rows, workgroup: 16, ..Tuning::default() };
     let wrong = Tuning { kernels: Kernels::Workgroup, workgroup: 3, ..right.clone() };
     for format in Format::ALL {
         let formats = [format];
         let wanted = wanted(&formats, None);
-        let chosen = pollster::block_on(choose(&gpu, &wanted, vec![wrong.clone(), right.clone()]));
+        let chosen = pollster::block_on(choose(&gpu, &wanted, Role::Matvec, vec![wrong.clone(), right.clone()]));
         let chosen = chosen.expect("one is right");
         let found: Vec<_> = chosen.tried.iter().map(|trial| trial.right).collect();
         assert_eq!((found, chosen.kernels), (vec![false, true], Kernels::Rows), "{format:?}");
-        let none = pollster::block_on(choose(&gpu, &wanted, vec![wrong.clone()])).expect_err("none is right");
+        let none =
+            pollster::block_on(choose(&gpu, &wanted, Role::Matvec, vec![wrong.clone()])).expect_err("none is right");
         assert_eq!(none.kind(), ErrorKind::Gpu);
     }
 }

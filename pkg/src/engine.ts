@@ -283,7 +283,7 @@ function wireSource(source: ModelSource, options: LoadOptions): WireSource {
 }
 
 function wireOptions(
-  { name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels, precision, fit, evict, quantize }: LoadOptions,
+  { name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels, variants, precision, fit, evict, quantize }: LoadOptions,
 ): WireLoadOptions {
   return {
     ...(name === undefined ? {} : { name }),
@@ -295,6 +295,7 @@ function wireOptions(
     ...(store === undefined ? {} : { store }),
     ...(runAhead === undefined ? {} : { runAhead }),
     ...(kernels === undefined ? {} : { kernels }),
+    ...(variants === undefined ? {} : { variants }),
     ...(precision === undefined ? {} : { precision }),
     ...(evict === undefined ? {} : { evict }),
     ...(fit === undefined ? {} : { fit }),

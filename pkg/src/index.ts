@@ -8,11 +8,11 @@ export { Engine } from "./engine.js";
 export { DoranError } from "./errors.js";
 export type { ErrorCode, ErrorData } from "./errors.js";
 export type {
-  AdapterInfo, AdapterOptions, AdapterUse, AssetOptions, Backend, ChatTemplateOptions, ContextPolicy, Counters, EmbedOptions, EngineStats, Finish,
+  Activations, AdapterInfo, AdapterOptions, AdapterUse, AssetOptions, Backend, ChatTemplateOptions, ContextPolicy, Counters, EmbedOptions, EngineStats, Finish,
   FinishReason, Generation,
   GenerateInput, GenerateOptions, Kernels, KernelTime, KernelTrial, KvCache, LoadFacts, LoadOptions, LoadTimes, Logits, LogitsOptions, Message, ModelFile, ModelInfo, ModelKind,
   ModelSource, NllOptions, Phase, Pooling, Precision,
-  PrefillProgress, Progress, Quantize, StorageEstimate, StoredCheck, StoredModel, Support, Token, Tuning, Usage, VerifyOptions,
+  PrefillProgress, Progress, Quantize, Role, StorageEstimate, StoredCheck, StoredModel, Support, Token, Tuning, Usage, Variants, VerifyOptions,
 } from "./types.js";
 export type { Adjustment, Candidate, FormatShare, GpuNeeds, Inspection, Verdict } from "./inspection.js";
 export type { CatalogueEntry, CatalogueLicense, Fact, KnownFact, UnknownFact, UnverifiedSource } from "./catalogue.js";

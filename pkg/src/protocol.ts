@@ -11,7 +11,7 @@ import { isRecord, type WireError } from "./errors.js";
 import type { Inspection } from "./inspection.js";
 import type {
   Backend, ContextPolicy, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, Pooling, Precision, PrefillProgress, Progress, Quantize,
-  StorageEstimate, StoredCheck, StoredModel, Token,
+  StorageEstimate, StoredCheck, StoredModel, Token, Variants,
 } from "./types.js";
 
 /** How many tokens may lie unread in the page before the worker stops to wait. */
@@ -52,6 +52,7 @@ export interface WireLoadOptions {
   readonly store?: boolean;
   readonly runAhead?: number;
   readonly kernels?: Kernels;
+  readonly variants?: Variants;
   readonly precision?: Precision;
   readonly evict?: boolean;
   readonly fit?: "auto";

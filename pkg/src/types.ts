@@ -109,6 +109,11 @@ export interface LoadOptions extends AssetOptions {
   /** Fixes the kernels that the engine otherwise chooses by checking and timing them on the device; for debugging. */
   readonly kernels?: Kernels;
   /**
+   * The same for what else is chosen on GPUs, by the names that `stats().tuning.tried` has: `{ matmul: "rows64", norm: "workgroup 256" }`.
+   * Another name is refused with those that there are.
+   */
+  readonly variants?: Variants;
+  /**
    * `"auto"`: what this device has no room for is not refused, but made to fit if it can be. Of a source of several files, the largest
    * of less than 16 bits a weight that fits is taken; where none fits, the context is halved as often as it must, down to 512 tokens
    * (or to what was wanted, if that is less). `info.adjustments` and `info.warnings` say what was done.
@@ -125,8 +130,8 @@ export interface LoadOptions extends AssetOptions {
    */
   readonly acceptLicense?: boolean;
   /**
-   * `"fast"` lets the engine round activations to bytes where a token is decoded, if that is faster on the device and within its
-   * stated tolerance there (see the package's README); the default is `"exact"`.
+   * `"fast"` lets the engine round activations to half floats or bytes where a token is decoded, and to bytes where a prompt is read, if
+   * that is faster on the device and within its stated tolerance there (see the package's README); the default is `"exact"`.
    */
   readonly precision?: Precision;
 }
@@ -138,7 +143,7 @@ export interface LoadOptions extends AssetOptions {
  * convolutions, and matrices that are stored by columns (GPT-2's).
  */
 export type Quantize = "q8_0" | "q6_k" | "q4_0" | "q4_k";
-/** How exactly the kernels of a decoded token multiply. */
+/** How exactly kernels multiply. */
 export type Precision = "exact" | "fast";
 /** What computes. */
 export type Backend = "webgpu" | "reference";
@@ -284,14 +289,34 @@ export interface KernelTime {
   readonly multiplyAdds: number;
 }
 
-/** The kernels for matrices times one row, as they were chosen for the device. */
+/** How a kernel takes activations: as they are, rounded to half floats, or rounded to bytes. */
+export type Activations = "f32" | "f16" | "int8";
+
+/**
+ * What kernels are for: matrices times one row (`matvec`) and many (`matmul`), attention of one row in splits (`splits`) and of many in
+ * tiles of queries (`queries`), norms.
+ */
+export type Role = "matvec" | "matmul" | "splits" | "queries" | "norm";
+/** A variant for each role but the first, which `kernels` fixes. */
+export type Variants = Readonly<Partial<Record<Exclude<Role, "matvec">, string>>>;
+
+/** The kernels that were chosen for the device. */
 export interface Tuning {
+  /** For matrices times one row. */
   readonly kernels: Kernels;
-  /** Invocations of a workgroup. */
+  /** Invocations of their workgroups. */
   readonly workgroup: number;
   readonly broadcast: boolean;
-  /** Activations are rounded to bytes: with `precision: "fast"` only. */
-  readonly int8: boolean;
+  /** What matrices times one row are multiplied in: `"f16"` and `"int8"` round activations, with `precision: "fast"` only. */
+  readonly activations: Activations;
+  /** The tile of matrices times many rows on GPUs: of 32 or 64 rows in f32, or, with `precision: "fast"`, of bytes. */
+  readonly matmul: "rows32" | "rows64" | "int8";
+  /** Splits of one row's attention, and queries of a tile of many rows' attention, at most; on GPUs. */
+  readonly splits: number;
+  readonly queries: number;
+  /** How norms add up, and invocations of their workgroups on GPUs. */
+  readonly norm: Kernels;
+  readonly normWorkgroup: number;
   /** What was looked at, in order. A choice that is remembered from an earlier load says what was looked at then. */
   readonly tried: readonly KernelTrial[];
   /** What choosing took. */
@@ -300,6 +325,7 @@ export interface Tuning {
 
 /** A kernel that was looked at. */
 export interface KernelTrial {
+  readonly role: Role;
   readonly variant: string;
   /** Whether it agrees with the reference, and is near enough to the exact result. */
   readonly right: boolean;

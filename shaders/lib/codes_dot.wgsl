@@ -1,4 +1,4 @@
-// The dot product of lib/codes with f32 activations. int8/codes_dot may stand in its place.
+// The dot product of lib/codes with f32 activations. int8/codes_dot or f16/codes_dot may stand in its place.
 #import bytes
 
 struct Prepared {

@@ -1,4 +1,4 @@
-// The dot product of lib/nibbles with f32 activations. int8/nibbles_dot may stand in its place.
+// The dot product of lib/nibbles with f32 activations. int8/nibbles_dot or f16/nibbles_dot may stand in its place.
 #import block
 
 struct Prepared {

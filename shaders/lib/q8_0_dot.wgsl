@@ -1,4 +1,4 @@
-// The dot product of quant/q8_0 with f32 activations. int8/q8_0_dot may stand in its place.
+// The dot product of quant/q8_0 with f32 activations. int8/q8_0_dot or f16/q8_0_dot may stand in its place.
 #import bytes
 
 struct Prepared {

@@ -7,16 +7,15 @@ use crate::fit;
 use crate::footprint::Device;
 use crate::gpu::Gpu;
 use crate::graph::Graph;
-use crate::graph::weights::{GpuWeights, formats};
-use crate::quant::Format;
-use crate::tune::{Kernels, Precision, Tuning, likeliest};
+use crate::graph::weights::GpuWeights;
+use crate::tune::{Tuning, Wanted, likeliest};
 
 /// The kernels that were chosen before, or most likely will be.
 ///
 /// # Errors
-/// `unsupported` if the caller forces kernels that the device has not.
-pub(crate) fn expected(gpu: &Gpu, known: Option<&Tuning>, forced: Option<Kernels>) -> Result<Tuning> {
-    known.cloned().map_or_else(|| likeliest(gpu.capabilities(), forced), Ok)
+/// As [`likeliest`].
+pub(crate) fn expected(gpu: &Gpu, known: Option<&Tuning>, wanted: &Wanted<'_>) -> Result<Tuning> {
+    known.cloned().map_or_else(|| likeliest(gpu.capabilities(), wanted), Ok)
 }
 
 /// Allocates the weights, and finds a context for which the rest has room beside them, with the kernels of `tuning`. Weights are
@@ -53,15 +52,4 @@ pub(crate) fn choices(
     let kv = |context| options.kv.unwrap_or_else(|| kv_format(&graph.caches, context, Some(gpu)));
     let (contexts, device) = (fit::contexts(wanted, options.steps_down), Device::of(gpu.capabilities()));
     fit::choices(graph, &contexts, device, kv, |kv| tuning.variants(kv))
-}
-
-/// The formats of a graph's matrices, and the name by which the kernels for them are remembered.
-pub(crate) fn tuning_key(graph: &Graph, precision: Precision) -> (Vec<Format>, String) {
-    let formats = formats(graph);
-    let names: Vec<_> = formats.iter().map(|format| format.spec().name).collect();
-    let mut key = names.join(",");
-    if precision == Precision::Fast {
-        key.push_str(";fast");
-    }
-    (formats, key)
 }

@@ -40,6 +40,8 @@ pub struct Capabilities {
     pub subgroup_size: Option<u32>,
     /// Dot products of packed bytes may be used (WGSL § 17.9.1, `packed_4x8_integer_dot_product`).
     pub packed_dot: bool,
+    /// Half floats may be computed with (WGSL § 4.1.1, `f16`).
+    pub half_floats: bool,
     /// Bytes that one binding may hold.
     pub max_binding_bytes: u64,
     /// Bytes that one buffer may hold.
@@ -59,6 +61,8 @@ pub struct GpuOptions {
     pub no_subgroups: bool,
     /// Do not use dot products of packed bytes though the device has them.
     pub no_packed_dot: bool,
+    /// Do not compute with half floats though the device does.
+    pub no_half_floats: bool,
     /// Take a software adapter for hardware: weights are laid out as GPUs have them.
     pub as_hardware: bool,
     /// Pretend that buffers find no room beyond so many bytes together.
@@ -97,6 +101,7 @@ impl Gpu {
             capabilities.subgroup_size = None;
         }
         capabilities.packed_dot &= !options.no_packed_dot;
+        capabilities.half_floats &= !options.no_half_floats;
         capabilities.is_fallback &= !options.as_hardware;
         if let Some(bytes) = options.max_binding_bytes {
             capabilities.max_binding_bytes = capabilities.max_binding_bytes.min(bytes);
@@ -293,7 +298,7 @@ mod platform {
             Error::new(ErrorKind::AdapterMissing, format!("no Vulkan adapter ({error}); install mesa-vulkan-drivers"))
         })?;
         let info = adapter.get_info();
-        let wanted = wgpu::Features::SUBGROUP;
+        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16;
         let features = adapter.features() & wanted;
         let limits = adapter.limits();
         let (device, queue) = adapter
@@ -318,10 +323,12 @@ mod platform {
             ]
             .into(),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
-            subgroup_size: (info.subgroup_min_size == info.subgroup_max_size && !features.is_empty())
-                .then_some(info.subgroup_min_size),
+            subgroup_size: (info.subgroup_min_size == info.subgroup_max_size
+                && features.contains(wgpu::Features::SUBGROUP))
+            .then_some(info.subgroup_min_size),
             // naga writes them out where the driver has none.
             packed_dot: true,
+            half_floats: features.contains(wgpu::Features::SHADER_F16),
             max_binding_bytes: limits.max_storage_buffer_binding_size,
             max_buffer_bytes: limits.max_buffer_size,
         };
@@ -413,10 +420,10 @@ mod platform {
             get(&get(&adapter, "features"), "has").dyn_into().map_err(|_| missing("WebGPU without features"))?;
         let has =
             |name: &str| features.call1(&get(&adapter, "features"), &name.into()).is_ok_and(|value| value.is_truthy());
-        let subgroups = has("subgroups");
+        let (subgroups, half_floats) = (has("subgroups"), has("shader-f16"));
         let required = Array::new();
-        if subgroups {
-            required.push(&"subgroups".into());
+        for name in [subgroups.then_some("subgroups"), half_floats.then_some("shader-f16")].into_iter().flatten() {
+            required.push(&name.into());
         }
         let limits = Object::new();
         for limit in LIMITS {
@@ -445,6 +452,7 @@ mod platform {
                 None
             },
             packed_dot: has_language_feature(&gpu, "packed_4x8_integer_dot_product"),
+            half_floats,
             max_binding_bytes: limit("maxStorageBufferBindingSize"),
             max_buffer_bytes: limit("maxBufferSize"),
         };

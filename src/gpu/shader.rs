@@ -1,7 +1,7 @@
 //! Joins WGSL. Declarations in WGSL are order-independent, so an import is concatenation: `#import name` brings
 //! `lib/name.wgsl` (or `dir/name.wgsl`) once; a capital name is a slot that the caller must fill, and any other one that it may.
-//! Any other `#` line is an error. `enable` and `requires` lines move to the top; naga takes subgroups without one, browsers
-//! demand it (gfx-rs/wgpu#8202).
+//! Any other `#` line is an error. `enable` and `requires` lines move to the top; naga wants the one for half floats, and takes
+//! subgroups without one, which browsers demand (gfx-rs/wgpu#8202).
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -47,7 +47,7 @@ impl Joiner<'_> {
             } else if line.starts_with('#') {
                 return Err(Error::new(ErrorKind::Gpu, format!("{name}.wgsl: unknown directive {line}")));
             } else if ["enable ", "requires ", "diagnostic("].iter().any(|start| line.starts_with(start)) {
-                if !self.for_naga && !self.enables.iter().any(|enable| enable == line) {
+                if (!self.for_naga || line == "enable f16;") && !self.enables.iter().any(|enable| enable == line) {
                     self.enables.push(line.to_owned());
                 }
             } else {

@@ -8,9 +8,21 @@ use crate::ops::rope_attention::RopeAttention;
 
 /// All rules for steps of one row, in order. A gate needs a matrix in one piece: `max_part_bytes` is what one holds.
 pub fn fuse_one_row(graph: &mut Graph, max_part_bytes: u64) {
+    take_the_only_row(graph);
     fold_norms(graph);
     fold_gates(graph, max_part_bytes);
     fuse_attention(graph);
+}
+
+/// The last rows of one are that row: what chooses them becomes a view. A step that wants no logits leaves the grids of what reads
+/// it empty, as before.
+pub fn take_the_only_row(graph: &mut Graph) {
+    while let Some(at) = graph.nodes.iter().position(|node| node.op == Op::SelectRows) {
+        let Node { inputs, output, .. } = graph.nodes.remove(at);
+        if let Some(output) = output {
+            graph.values[output].view = Some((inputs[0], 0));
+        }
+    }
 }
 
 /// A norm that only linears read goes into each of them.
@@ -74,14 +86,18 @@ fn prepare_norms_where(graph: &mut Graph, max_part_bytes: u64, takes: impl Fn(&V
             }
             _ => false,
         };
+        // As a whole: the value, or the row of it whose logits are wanted.
+        let width = graph.values[output].width;
+        let is_it = |value: &usize| graph.owner(*value) == (output, 0) && graph.values[*value].width == width;
         let norm_of = |node: &Node| match &node.op {
-            Op::Linear(Linear { norm: Some(norm), .. }) if node.inputs[0] == output => Some(norm.weight),
+            Op::Linear(Linear { norm: Some(norm), .. }) if is_it(&node.inputs[0]) => Some(norm.weight),
             _ => None,
         };
         let mut norms = graph.nodes.iter().filter_map(norm_of);
         let first = norms.next().filter(|first| norms.all(|norm| norm == *first));
         if prepares {
-            graph.values[output].prepared = first;
+            let all: Vec<usize> = (0..graph.values.len()).filter(is_it).collect();
+            all.into_iter().for_each(|value| graph.values[value].prepared = first);
         }
     }
 }

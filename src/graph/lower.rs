@@ -3,20 +3,15 @@
 use std::rc::Rc;
 
 use super::memory::{self, Plan};
+pub use super::room::Room;
 use super::weights::GpuWeights;
 use super::{Graph, Value};
 use crate::error::{Error, Result};
 use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, KernelSpec, Recording, Usage};
-use crate::ops::attention::{Around, Attention};
+use crate::ops::attention::Around;
 use crate::ops::linear::{LinearWeights, TILE_ROWS};
-use crate::ops::rope_attention::{self, RopeAttention};
 use crate::ops::sample::Sampling;
-use crate::ops::{
-    GpuKvLayer, GpuState, Lowering, MAX_WORK, Op, Operand, Reduce, Variants, attention, pool, select_rows,
-};
-
-/// The most that attention scores may take; beyond it the kernel that needs none is used.
-const MAX_SCORE_BYTES: u64 = 64 << 20;
+use crate::ops::{GpuKvLayer, GpuState, Lowering, MAX_WORK, Op, Operand, Variants, pool, select_rows};
 
 /// How many rows a lowered graph takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +20,6 @@ pub struct Bucket {
     pub max_rows: u32,
     /// Rows of logits at most.
     pub max_outputs: u32,
-}
-
-/// The memory of a lowered graph's values. Recordings of which only one runs at a time may share it.
-#[derive(Clone, Default)]
-pub struct Room {
-    /// By floats in a row, and whether rows are outputs.
-    values: Vec<((u32, bool), Rc<GpuBuffer>)>,
-    scores: Option<Rc<GpuBuffer>>,
-    partials: Option<Rc<GpuBuffer>>,
 }
 
 /// A graph bound to buffers whose kernels are not compiled yet.
@@ -134,25 +120,17 @@ pub fn lower_in(
         .collect::<Result<_>>()?;
     let operand = |value: usize| operand(graph, bind.weights, &plan, &buffers, value);
     let nothing = &bind.weights.nothing;
-    // Adapters change no attention.
-    let scores = shared.scores.clone().or_else(|| score_room(gpu, graph, bind, bucket.max_rows));
-    activation_bytes += scores.as_ref().filter(|_| shared.scores.is_none()).map_or(0, |buffer| buffer.bytes());
-    let partials = match &shared.partials {
-        Some(partials) => Some(Rc::clone(partials)),
-        None => partial_room(gpu, graph, bind)?,
-    };
-    activation_bytes += partials.as_ref().filter(|_| shared.partials.is_none()).map_or(0, |buffer| buffer.bytes());
-    let values = plan.buffers.iter().copied().zip(buffers.iter().cloned()).collect();
-    let room = Room { values, scores: scores.clone(), partials: partials.clone() };
-    let scores = scores.as_ref();
-    let partials = partials.as_ref().unwrap_or(nothing);
+    let (room, more_bytes) = Room::around(gpu, graph, bind, bucket, shared, &plan, &buffers)?;
+    activation_bytes += more_bytes;
+    let partials = room.partials.as_ref().unwrap_or(nothing);
     let (variants, step, max_rows) = (bind.variants, bind.step, bucket.max_rows);
     let ctx = Lowering {
         variants,
         step,
         nothing,
-        scores,
+        scores: room.scores.as_ref(),
         partials,
+        bytes: room.bytes.as_ref(),
         max_rows,
         max_work: MAX_WORK,
         gate: graph.gate_function(),
@@ -176,7 +154,7 @@ pub fn lower_in(
     Ok(Planned { room, label: format!("step[{}]", bucket.max_rows), specs, logits, values, activation_bytes })
 }
 
-/// Bytes of activations that [`lower`] makes room for, scores of attention apart.
+/// Bytes of activations that [`lower`] makes room for, what ops need beside their values apart.
 pub fn activation_bytes(graph: &Graph, bucket: Bucket) -> u64 {
     memory::plan(graph, false).buffers.iter().map(|buffer| buffer_bytes(*buffer, bucket)).sum()
 }
@@ -186,44 +164,6 @@ fn buffer_bytes((stride, outputs): (u32, bool), bucket: Bucket) -> u64 {
     // Tiles may write past the last row.
     let rows = if rows == 1 { 1 } else { rows.next_multiple_of(TILE_ROWS) };
     u64::from(rows) * u64::from(stride) * 4
-}
-
-/// Room for attention scores, where the kernels that want it are used and it is not too much.
-fn score_room(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>, max_rows: u32) -> Option<Rc<GpuBuffer>> {
-    if bind.variants.matvec != Reduce::None {
-        return None;
-    }
-    let capacity = bind.caches.iter().map(|cache| cache.capacity).max()?;
-    let attentions = || graph.nodes.iter().filter_map(|node| attention_of(node));
-    if !attentions().any(Attention::keeps_scores) {
-        return None;
-    }
-    let heads = attentions().map(|attention| attention.heads).max()?;
-    let bytes = attention::score_bytes(max_rows, heads, capacity);
-    let fits = bytes <= MAX_SCORE_BYTES.min(gpu.capabilities().max_binding_bytes);
-    fits.then(|| Rc::new(gpu.create_buffer("attention.scores", bytes, Usage::Storage)))
-}
-
-fn attention_of(node: &super::Node) -> Option<&Attention> {
-    match &node.op {
-        Op::Attention(attention) => Some(attention),
-        _ => None,
-    }
-}
-
-/// Room for the partial sums of split attention, where the graph has it.
-fn partial_room(gpu: &Gpu, graph: &Graph, bind: &Bindings<'_>) -> Result<Option<Rc<GpuBuffer>>> {
-    let on_cpu = bind.variants.matvec == Reduce::None;
-    let bytes = |node: &super::Node| match &node.op {
-        Op::RopeAttention(RopeAttention { attention, .. }) => {
-            let capacity = bind.caches[attention.layer].capacity;
-            Some(rope_attention::partial_bytes(on_cpu, attention.heads, attention.head_dim, capacity))
-        }
-        _ => None,
-    };
-    let Some(bytes) = graph.nodes.iter().filter_map(bytes).max() else { return Ok(None) };
-    gpu.check_fits("the partial sums of attention", bytes)?;
-    Ok(Some(Rc::new(gpu.create_buffer("attention.partials", bytes, Usage::Storage))))
 }
 
 fn operand(

@@ -12,6 +12,7 @@ pub mod lower;
 pub mod memory;
 pub mod record;
 pub mod reference;
+pub mod room;
 pub mod weights;
 
 pub use adapter_weights::Adapter;

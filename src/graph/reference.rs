@@ -143,7 +143,8 @@ impl ReferenceModel {
         let mut values: Vec<Option<Rows>> = vec![None; graph.values.len()];
         let vector = |weight: Option<usize>| weight.map(|weight| weights.vector(weight));
         for node in graph.nodes.iter().filter(|node| graph.is_source(node) == source) {
-            let inputs = node.inputs.iter().map(|input| read(graph, &values, *input)).collect::<Result<Vec<_>>>()?;
+            let inputs =
+                node.inputs.iter().map(|input| read(graph, &values, *input, n_outputs)).collect::<Result<Vec<_>>>()?;
             let result = match &node.op {
                 Op::Embedding(op) => op.reference(&weights.matrix(op.weight), rows),
                 Op::RmsNorm(op) => op.reference(&inputs[0], weights.vector(op.weight)),
@@ -201,7 +202,7 @@ impl ReferenceModel {
         }
         let mut named = HashMap::new();
         for i in 0..values.len() {
-            if let Ok(rows) = read(graph, &values, i) {
+            if let Ok(rows) = read(graph, &values, i, n_outputs) {
                 named.insert(graph.values[i].name.clone(), rows);
             }
         }
@@ -209,8 +210,8 @@ impl ReferenceModel {
     }
 }
 
-/// A value, cut out of its owner where it is a view.
-fn read(graph: &Graph, values: &[Option<Rows>], value: usize) -> Result<Rows> {
+/// A value, cut out of its owner where it is a view: some columns, or the rows whose logits are wanted.
+fn read(graph: &Graph, values: &[Option<Rows>], value: usize, n_outputs: usize) -> Result<Rows> {
     let (owner, offset) = graph.owner(value);
     let rows = values[owner]
         .as_ref()
@@ -220,6 +221,8 @@ fn read(graph: &Graph, values: &[Option<Rows>], value: usize) -> Result<Rows> {
     }
     let width = graph.values[value].width as usize;
     let columns = offset as usize..offset as usize + width;
-    let data = (0..rows.len()).flat_map(|i| rows.row(i)[columns.clone()].to_vec()).collect();
+    let chosen = graph.values[value].outputs && !graph.values[owner].outputs;
+    let first = if chosen { rows.len() - n_outputs } else { 0 };
+    let data = (first..rows.len()).flat_map(|i| rows.row(i)[columns.clone()].to_vec()).collect();
     Ok(Rows { data, width })
 }

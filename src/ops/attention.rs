@@ -210,8 +210,8 @@ impl Attention {
         let kernel = KernelSpec::new("attention_tile")
             .slot("KV", ctx.variants.kv.file())
             .slot("SCORE", score)
-            .constant("QUADS", tile_quads(self.head_dim));
-        let tiles = Tiles::new(self);
+            .constant("QUADS", tile_quads(self.head_dim, ctx.variants.queries));
+        let tiles = Tiles::new(self, ctx.variants.queries);
         let position_bytes = 2 * u64::from(head_quads) * 4 * ctx.variants.kv.bytes();
         let macs = 2 * u64::from(self.heads) * u64::from(self.head_dim);
         let most = StepShape { n_rows: ctx.max_rows, ..StepShape::default() };

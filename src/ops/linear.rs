@@ -1,12 +1,17 @@
 //! `y[m, n] = x[m, k] · w[n, k]ᵀ (+ bias[n]) (+ residual[m, n])`: a matvec for few rows, a matmul for many. For one row a norm
 //! before it and the gate after it can be part of it.
 
+pub mod activations;
+mod byte_rows;
+pub mod f16;
 pub mod int8;
 mod kernels;
 
 use std::ops::Range;
 use std::rc::Rc;
 
+pub(super) use self::byte_rows::Params as ByteRowsParams;
+pub use self::byte_rows::byte_rows_bytes;
 use self::kernels::{Choice, Last};
 use super::elementwise::Function;
 use super::rms_norm::RmsNorm;
@@ -102,6 +107,9 @@ impl Linear {
         let row_blocks = weight.format.sub_blocks(u64::from(weight.cols)) as u32;
         // What is prepared stands behind the row.
         let prepared = self.norm.is_some() && x.prepared.is_some();
+        let import = weight.format.integer_dot();
+        // Logits are exact: rows of outputs are few, and nothing comes after them that would even an error out.
+        let bytes = ctx.bytes.filter(|_| ctx.takes_bytes() && !x.outputs).zip(import);
         let lower_piece = |part: &MatrixPart, choice: &Choice, groups: Range<u32>| {
             let params = Params {
                 row_blocks,
@@ -136,16 +144,18 @@ impl Linear {
                 Last::Nothing => None,
                 Last::Norm => norm.map(Rc::clone),
                 Last::PreparedNorm => Some(Rc::clone(y.prepared.as_ref().unwrap_or(ctx.nothing))),
-                Last::Step => Some(Rc::clone(ctx.step)),
+                Last::Step | Last::StepAndBytes => Some(Rc::clone(ctx.step)),
             });
+            buffers.extend(bytes.filter(|_| choice.last == Last::StepAndBytes).map(|(bytes, _)| Rc::clone(bytes)));
             let Choice { kernel, tiles, .. } = choice.clone();
             let n_groups = groups.end - groups.start;
             let rows = || x.clone();
             let (grid_rows, weight_rows, work_rows) = (rows(), rows(), rows());
             let grid = Box::new(move |s: &StepShape| tiles.grid(n_groups, grid_rows.rows_of(s)));
             let kernel = kernel.slot("QUANT", weight.format.shader());
-            let kernel = match weight.format.int8_dot() {
-                Some((import, file)) if ctx.variants.int8 && ctx.max_rows == 1 => kernel.slot(import, file),
+            let kernel = match (ctx.variants.activations.dot(import), import) {
+                (Some((import, file)), _) if ctx.max_rows == 1 => kernel.slot(import, file),
+                (_, Some(import)) if choice.last == Last::StepAndBytes => kernel.slot(import, int8::tile(import)),
                 _ => kernel,
             };
             let mut spec = dispatch(label, kernel, &params, buffers, grid);
@@ -163,9 +173,10 @@ impl Linear {
             spec.weight_bytes = Box::new(move |s| part_bytes * u64::from(tiles.count(weight_rows.rows_of(s))));
             spec
         };
-        let mut specs = Vec::new();
+        let rows_as_bytes = |(bytes, import)| byte_rows::lower(ctx, label, import, weight, x, bytes);
+        let mut specs: Vec<_> = bytes.map(rows_as_bytes).into_iter().collect();
         for part in &weight.parts {
-            for choice in self.choices(ctx, x, part.rows.div_ceil(4)) {
+            for choice in self.choices(ctx, x, part.rows.div_ceil(4), bytes.is_some()) {
                 let most_rows = u64::from(choice.tiles.steps.1.min(ctx.max_rows));
                 let group_work = most_rows * u64::from(choice.group_rows) * u64::from(weight.cols);
                 // A step of one row is never cut: it is short.

@@ -20,11 +20,14 @@ pub mod sample;
 pub mod select_rows;
 pub mod selective_scan;
 pub mod short_conv;
+mod variants;
 pub mod wkv;
 
 use std::rc::Rc;
 
 use bytemuck::Pod;
+
+pub use self::variants::{KvFormat, Reduce, Tile, Variants};
 
 use crate::gpu::params::ParamsLayout;
 use crate::gpu::replay::Grid;
@@ -167,107 +170,6 @@ pub fn prepared_stride(width: u32) -> u32 {
     2 * row_stride(width) + row_stride(width.div_ceil(32) * 4)
 }
 
-/// How the sums inside a workgroup are added up, by adapter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reduce {
-    /// No cooperation: one invocation does the whole sum. For CPU adapters, where barriers are dear.
-    None,
-    /// Through workgroup memory; core WebGPU.
-    Workgroup,
-    /// By subgroup operations.
-    Subgroup,
-}
-
-impl Reduce {
-    /// The WGSL file for a REDUCE slot.
-    pub fn file(self) -> &'static str {
-        match self {
-            Self::None => "reduce/none",
-            Self::Workgroup => "reduce/workgroup",
-            Self::Subgroup => "reduce/subgroup",
-        }
-    }
-}
-
-/// How values are stored in the KV cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KvFormat {
-    /// 32-bit floats.
-    F32,
-    /// Half floats.
-    F16,
-}
-
-impl KvFormat {
-    /// The WGSL file for a KV slot.
-    pub fn file(self) -> &'static str {
-        match self {
-            Self::F32 => "kv/f32",
-            Self::F16 => "kv/f16",
-        }
-    }
-
-    /// The name that crosses to JavaScript.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-        }
-    }
-
-    /// Bytes of one value.
-    pub fn bytes(self) -> u64 {
-        match self {
-            Self::F32 => 4,
-            Self::F16 => 2,
-        }
-    }
-
-    /// The value as the cache gives it back.
-    pub fn round(self, value: f32) -> f32 {
-        match self {
-            Self::F32 => value,
-            Self::F16 => half::f16::from_f32(value.clamp(-65504.0, 65504.0)).to_f32(),
-        }
-    }
-}
-
-/// Which kernels to use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Variants {
-    /// How matvec adds up.
-    pub matvec: Reduce,
-    /// Invocations of a matvec workgroup on GPUs.
-    pub matvec_workgroup: u32,
-    /// Whether kernels without cooperation share loads by broadcasts within subgroups of exactly four.
-    pub broadcast: bool,
-    /// Whether linears of one row multiply activations that are rounded to bytes ([`linear::int8`]), where the format of the
-    /// weights has dot products of such (`Format::int8_dot`).
-    pub int8: bool,
-    /// How norms add up (`None` means one invocation a row).
-    pub norm: Reduce,
-    /// How keys and values are stored.
-    pub kv: KvFormat,
-}
-
-impl Variants {
-    /// Whether kernels for one row want norms prepared ([`Operand::prepared`]).
-    pub fn prepares_norms(self) -> bool {
-        self.matvec == Reduce::None && self.broadcast
-    }
-
-    /// A kernel that norms rows, and how many of them are a workgroup's.
-    fn norm_kernel(self, name: &'static str) -> (KernelSpec, u32) {
-        let (workgroup, rows) = if self.norm == Reduce::None { (4, 4) } else { (64, 1) };
-        (KernelSpec::new(name).slot("REDUCE", self.norm.file()).constant("WORKGROUP", workgroup), rows)
-    }
-
-    /// The WGSL file for an ACT slot, in kernels without cooperation.
-    fn act(self) -> &'static str {
-        if self.broadcast { "act/broadcast4" } else { "act/plain" }
-    }
-}
-
 /// One layer's cache on the GPU: `[slots, kv_heads, capacity, head_quads]` for keys and for values.
 #[derive(Clone, Debug)]
 pub struct GpuKvLayer {
@@ -323,12 +225,21 @@ pub struct Lowering<'a> {
     pub scores: Option<&'a Rc<GpuBuffer>>,
     /// Room for the partial sums of split attention ([`rope_attention::partial_bytes`]).
     pub partials: &'a Rc<GpuBuffer>,
+    /// Room for rows of activations as bytes ([`linear::byte_rows_bytes`]), where [`Tile::Int8`] is used.
+    pub bytes: Option<&'a Rc<GpuBuffer>>,
     /// Rows that this recording is for at most.
     pub max_rows: u32,
     /// Multiply-adds of one dispatch at most, where a step has several rows: larger ones are cut.
     pub max_work: u64,
     /// The gate of the graph's gated linears; kernels for CPU adapters have it whether they need it or not.
     pub gate: elementwise::Function,
+}
+
+impl Lowering<'_> {
+    /// Whether products of many rows are those of bytes, where the weights allow it.
+    fn takes_bytes(&self) -> bool {
+        self.variants.matmul == Tile::Int8 && self.variants.matvec != Reduce::None && self.max_rows > 1
+    }
 }
 
 /// Multiply-adds of one dispatch at most ([`Lowering::max_work`]): 50 ms of a GPU that does 20 GFLOP/s.
@@ -366,6 +277,8 @@ pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("expert_linear_rows", expert_linear::Params::LAYOUT),
     ("expert_sum", expert_sum::Params::LAYOUT),
     ("kv_write", kv_write::Params::LAYOUT),
+    ("int8_rows", linear::ByteRowsParams::LAYOUT),
+    ("matmul_int8", linear::Params::LAYOUT),
     ("matmul_rows", linear::Params::LAYOUT),
     ("matmul_tile", linear::Params::LAYOUT),
     ("matvec", linear::Params::LAYOUT),

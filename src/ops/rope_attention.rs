@@ -11,7 +11,7 @@ use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, GpuBuffer, KernelSpec, StepShape};
 
 /// Splits of a GPU at most; each is a workgroup for each KV head.
-const MAX_SPLITS: u32 = 32;
+pub const MAX_SPLITS: u32 = 32;
 /// Positions of a tile in `shaders/rope_attention.wgsl`.
 const TILE: u32 = 64;
 /// Positions of a split in `shaders/rope_attention_rows.wgsl`.
@@ -67,7 +67,7 @@ impl RopeAttention {
         let Attention { heads, kv_heads, head_dim, scale, .. } = self.attention;
         let window = self.attention.window();
         let on_cpu = ctx.variants.matvec == Reduce::None;
-        let (tile, max_splits) = splits(on_cpu, cache.capacity);
+        let (tile, max_splits) = splits(on_cpu, ctx.variants.splits, cache.capacity);
         let head_quads = head_dim / 4;
         let [q, k, v] = qkv;
         let params = SplitParams {
@@ -142,14 +142,14 @@ fn heads_of_workgroup(group: u32, head_dim: u32) -> u32 {
     group.next_power_of_two().min(most)
 }
 
-/// Positions of a tile, and splits at most.
-fn splits(on_cpu: bool, capacity: u32) -> (u32, u32) {
-    if on_cpu { (ROWS_TILE, capacity.div_ceil(ROWS_TILE)) } else { (TILE, MAX_SPLITS) }
+/// Positions of a tile, and splits at most: of GPUs, `most`.
+fn splits(on_cpu: bool, most: u32, capacity: u32) -> (u32, u32) {
+    if on_cpu { (ROWS_TILE, capacity.div_ceil(ROWS_TILE)) } else { (TILE, most.clamp(1, MAX_SPLITS)) }
 }
 
 /// Bytes of the splits' partial sums.
 pub fn partial_bytes(on_cpu: bool, heads: u32, head_dim: u32, capacity: u32) -> u64 {
-    let (_, max_splits) = splits(on_cpu, capacity);
+    let (_, max_splits) = splits(on_cpu, MAX_SPLITS, capacity);
     u64::from(heads) * u64::from(max_splits) * (u64::from(head_dim) / 4 + 1) * 16
 }
 

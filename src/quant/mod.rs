@@ -179,14 +179,14 @@ impl Format {
         }
     }
 
-    /// The import of [`Self::shader`] that has dot products, and what takes its place where activations are bytes; none where
-    /// the weights are not small integers.
-    pub fn int8_dot(self) -> Option<(&'static str, &'static str)> {
+    /// The import of [`Self::shader`] that has dot products, for which others may stand in (`shaders/int8/`, `shaders/f16/`); none
+    /// where the weights are not small integers.
+    pub fn integer_dot(self) -> Option<&'static str> {
         match self {
-            Self::Q4_0 | Self::Q4_1 | Self::Q4_K => Some(("nibbles_dot", "int8/nibbles_dot")),
-            Self::Q5_0 | Self::Q5_1 | Self::Q5_K | Self::Q6_K => Some(("codes_dot", "int8/codes_dot")),
-            Self::Q2_K | Self::Q3_K | Self::TQ1_0 | Self::TQ2_0 => Some(("codes_dot", "int8/codes_dot")),
-            Self::Q8_0 => Some(("q8_0_dot", "int8/q8_0_dot")),
+            Self::Q4_0 | Self::Q4_1 | Self::Q4_K => Some("nibbles_dot"),
+            Self::Q5_0 | Self::Q5_1 | Self::Q5_K | Self::Q6_K => Some("codes_dot"),
+            Self::Q2_K | Self::Q3_K | Self::TQ1_0 | Self::TQ2_0 => Some("codes_dot"),
+            Self::Q8_0 => Some("q8_0_dot"),
             Self::F32 | Self::F16 | Self::BF16 | Self::IQ4_NL | Self::IQ4_XS => None,
             Self::MXFP4 | Self::MXFP4_CODES | Self::MXFP4_SCALES => None,
         }

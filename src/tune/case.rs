@@ -1,11 +1,13 @@
-//! What kernels are checked on: a small matrix as a file stores it, and a row that any device rounds to the same bytes.
+//! What kernels are checked on: a small matrix as a file stores it, and rows that any device rounds to the same bytes.
 
 use std::rc::Rc;
 
 use crate::error::Result;
 use crate::gpu::upload::{GpuMatrix, RowTake, Slice, Uploader};
-use crate::gpu::{Gpu, GpuBuffer, Usage};
-use crate::ops::{CpuMatrix, Operand, Rows, prepared_stride, row_stride};
+use crate::gpu::{Gpu, GpuBuffer, StepShape, Usage};
+use crate::ops::elementwise::Function;
+use crate::ops::linear::TILE_ROWS;
+use crate::ops::{CpuMatrix, Lowering, Operand, Rows, StepRow, Variants, prepared_stride, row_stride};
 use crate::quant::Format;
 use crate::weights::VecBytes;
 
@@ -82,17 +84,82 @@ pub(super) fn row(n: u32) -> Rows {
     Rows { data: (0..n).zip(&norms.data).map(value).collect(), width: n as usize }
 }
 
+/// A row whose products with [`norm_row`] are whole numbers up to 2 times a power of two for each sub-block: sums of a few of their
+/// products with codes are whole numbers up to 2048, which half floats hold.
+pub(super) fn exact_row(n: u32) -> Rows {
+    let value =
+        |(i, norm): (u32, &f32)| (((i * 7 + i / 32) % 5) as f32 - 2.0) * [0.5, 4.0, 1.0][i as usize / 32 % 3] / norm;
+    let norms = norm_row(n);
+    Rows { data: (0..n).zip(&norms.data).map(value).collect(), width: n as usize }
+}
+
 /// Powers of two, some negative.
 pub(super) fn norm_row(n: u32) -> Rows {
     let value = |i: u32| [1.0, -0.5, 2.0, 0.25][i as usize / 3 % 4];
     Rows { data: (0..n).map(value).collect(), width: n as usize }
 }
 
+/// Row `i` of many, which any device rounds to the same bytes as [`row`] does times its norm.
+pub(super) fn steps_row(n: u32, i: u32) -> Vec<f32> {
+    let scale = [1.0, -2.0, 0.5][i as usize % 3];
+    row(n).data.iter().zip(&norm_row(n).data).map(|(value, norm)| value * norm * scale).collect()
+}
+
+/// Rows of values between -1 and 1.
+pub(super) fn random_rows(rows: u32, width: u32, mut seed: u32) -> Rows {
+    let mut next = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    Rows { data: (0..rows * width).map(|_| next()).collect(), width: width as usize }
+}
+
+/// A step of consecutive rows of one sequence.
+pub(super) struct Step {
+    pub(super) rows: Vec<StepRow>,
+    pub(super) shape: StepShape,
+    buffer: Rc<GpuBuffer>,
+}
+
+impl Step {
+    pub(super) fn new(gpu: &Gpu, n_rows: u32, first_position: u32) -> Self {
+        let row = |i| StepRow { token: 0, slot: 0, position: first_position + i };
+        let rows: Vec<_> = (0..n_rows).map(row).collect();
+        let mut words = vec![n_rows, 1, 0, 0];
+        rows.iter().for_each(|row| words.extend([row.token, row.slot, row.position, 0]));
+        let buffer = Rc::new(gpu.create_buffer("tune.step", words.len() as u64 * 4, Usage::Storage));
+        gpu.write(&buffer, 0, bytemuck::cast_slice(&words));
+        let shape = StepShape { n_rows, n_outputs: 1, kv_length: first_position + n_rows, ..StepShape::default() };
+        Self { rows, shape, buffer }
+    }
+
+    /// What ops of one row are lowered with.
+    pub(super) fn lowering<'a>(&'a self, variants: Variants, nothing: &'a Rc<GpuBuffer>) -> Lowering<'a> {
+        Lowering {
+            variants,
+            step: &self.buffer,
+            nothing,
+            scores: None,
+            partials: nothing,
+            bytes: None,
+            max_rows: 1,
+            max_work: u64::MAX,
+            gate: Function::SiluMul,
+        }
+    }
+}
+
+/// Rows on the GPU, with room for whole tiles.
 pub(super) fn operand(gpu: &Gpu, values: &Rows) -> Operand {
     let width = values.width as u32;
     let stride = row_stride(width);
-    let buffer = Rc::new(gpu.create_buffer("tune.operand", u64::from(stride) * 4, Usage::Storage));
-    gpu.write(&buffer, 0, bytemuck::cast_slice(&values.data));
+    let n_rows = if values.len() == 1 { 1 } else { (values.len() as u64).next_multiple_of(u64::from(TILE_ROWS)) };
+    let buffer = Rc::new(gpu.create_buffer("tune.operand", n_rows * u64::from(stride) * 4, Usage::Storage));
+    let mut data = vec![0.0f32; values.len() * stride as usize];
+    for (row, values) in data.chunks_mut(stride as usize).zip(values.data.chunks(values.width)) {
+        row[..values.len()].copy_from_slice(values);
+    }
+    gpu.write(&buffer, 0, bytemuck::cast_slice(&data));
     Operand { buffer, stride, offset: 0, width, outputs: false, prepared: None }
 }
 

@@ -38,7 +38,7 @@ async fn look(source: &JsValue, options: JsValue, cancel: &Cancel) -> Result<Ins
     let paths = if source.is_none() { stored_paths(&store, &name, quantize).await? } else { paths };
     let gpu = Gpu::open(GpuOptions::default()).await;
     let tunings = match &gpu {
-        Ok(gpu) if options.kernels.is_none() => Some(Tunings::read(gpu.capabilities()).await),
+        Ok(gpu) if options.chooses_kernels() => Some(Tunings::read(gpu.capabilities()).await),
         _ => None,
     };
     let known_tuning = |formats: &str| tunings.as_ref()?.get(formats);

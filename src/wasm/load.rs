@@ -119,7 +119,7 @@ pub(super) async fn open_engine(
     };
     let adapter = gpu.as_ref().map(|gpu| gpu.capabilities().clone());
     let tunings = match &adapter {
-        Some(adapter) if options.kernels.is_none() => Some(Tunings::read(adapter).await),
+        Some(adapter) if options.chooses_kernels() => Some(Tunings::read(adapter).await),
         _ => None,
     };
     let known_tuning = |formats: &str| tunings.as_ref()?.get(formats);

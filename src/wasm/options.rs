@@ -12,7 +12,7 @@ use crate::ops::KvFormat;
 use crate::quantize::Quantize;
 use crate::sampler::SamplerOptions;
 use crate::session::AdapterUse;
-use crate::tune::{Kernels, Precision};
+use crate::tune::{Kernels, Precision, Role};
 use crate::weights::manifest::unhex;
 use crate::weights::plan::DEFAULT_CHUNK_BYTES;
 
@@ -43,6 +43,8 @@ pub struct WireLoadOptions {
     pub run_ahead: Option<usize>,
     /// Which kernels, by name.
     pub kernels: Option<String>,
+    /// Which variants of the other roles, by name.
+    pub variants: HashMap<String, String>,
     /// `exact` or `fast`.
     pub precision: Option<String>,
     /// `webgpu` or `reference`.
@@ -57,6 +59,11 @@ pub struct WireLoadOptions {
 }
 
 impl WireLoadOptions {
+    /// Whether the engine may choose all kernels, or take what it chose before.
+    pub fn chooses_kernels(&self) -> bool {
+        self.kernels.is_none() && self.variants.is_empty()
+    }
+
     /// What weights are quantised to.
     ///
     /// # Errors
@@ -83,6 +90,16 @@ impl WireLoadOptions {
                     .ok_or_else(|| Error::bad_argument("kernels", format!("there are no kernels {name:?}")))?,
             ),
         };
+        let forced = |(role, variant): (&String, &String)| match Role::named(role) {
+            // The option `kernels` has that one.
+            Some(Role::Matvec) | None => {
+                let message =
+                    format!("there is no choice of variants for {role:?}, but for matmul, splits, queries and norm");
+                Err(Error::bad_argument("variants", message))
+            }
+            Some(role) => Ok((role, variant.clone())),
+        };
+        let variants = self.variants.iter().map(forced).collect::<Result<_>>()?;
         let precision = match self.precision.as_deref() {
             None => Precision::Exact,
             Some(name) => Precision::named(name).ok_or_else(|| {
@@ -100,6 +117,7 @@ impl WireLoadOptions {
             chat_template: self.chat_template.clone(),
             run_ahead: self.run_ahead,
             kernels,
+            variants,
             precision,
             kv,
             chunk_bytes: DEFAULT_CHUNK_BYTES,

@@ -7,9 +7,13 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::js::{field, to_js};
 use crate::gpu::Capabilities;
+use crate::ops::Tile;
+use crate::ops::linear::activations::Activations;
 use crate::tune::{Kernels, Tuning};
 
 const CACHE: &str = "doran.tuning";
+/// What a document says: another number for other fields, so that older ones are not read.
+const DOCUMENT: u32 = 2;
 
 /// Choices by the formats of a model's matrices, and the precision.
 pub(super) struct Tunings {
@@ -36,10 +40,28 @@ impl Tunings {
         let kernels = Kernels::named(&field(&stored, "kernels")?.as_string()?)?;
         let workgroup = field(&stored, "workgroup")?.as_f64()? as u32;
         let broadcast = field(&stored, "broadcast")?.as_bool()?;
-        let int8 = field(&stored, "int8")?.as_bool()?;
+        let activations = Activations::named(&field(&stored, "activations")?.as_string()?)?;
+        let matmul = Tile::named(&field(&stored, "matmul")?.as_string()?)?;
+        let number = |name: &str| Some(field(&stored, name)?.as_f64()? as u32);
+        let (splits, queries, norm_workgroup) = (number("splits")?, number("queries")?, number("normWorkgroup")?);
+        let norm = Kernels::named(&field(&stored, "norm")?.as_string()?)?;
         // No other sizes are ever chosen.
-        let known = [16, 32, 64, 128].contains(&workgroup);
-        known.then_some(Tuning { kernels, workgroup, broadcast, int8, tried: Vec::new(), ms: 0.0 })
+        let few = |n| [8, 16, 32].contains(&n);
+        let known = [16, 32, 64, 128].contains(&workgroup) && few(splits) && few(queries);
+        let known = known && [64, 256].contains(&norm_workgroup);
+        known.then_some(Tuning {
+            kernels,
+            workgroup,
+            broadcast,
+            activations,
+            matmul,
+            splits,
+            queries,
+            norm,
+            norm_workgroup,
+            tried: Vec::new(),
+            ms: 0.0,
+        })
     }
 
     /// Keeps a choice. A browser that refuses costs the next load the time to choose again, and nothing else.
@@ -58,7 +80,7 @@ fn address(adapter: &Capabilities) -> String {
     let browser = field(&js_sys::global(), "navigator").and_then(|navigator| field(&navigator, "userAgent"));
     let browser = browser.and_then(|agent| agent.as_string()).unwrap_or_default();
     let Capabilities { vendor, architecture, device, description, .. } = adapter;
-    let mut address = "https://tuning.doran.invalid".to_owned();
+    let mut address = format!("https://tuning.doran.invalid/{DOCUMENT}");
     for part in [env!("CARGO_PKG_VERSION"), vendor, architecture, device, description, &browser] {
         address.push('/');
         address.push_str(&String::from(js_sys::encode_uri_component(part)));

@@ -1,6 +1,8 @@
 //! Every kernel file with everything that its slots may hold.
 
 use doran::ops::elementwise::Function;
+use doran::ops::linear::activations::Activations;
+use doran::ops::linear::int8;
 use doran::ops::{KvFormat, Reduce};
 use doran::quant::Format;
 
@@ -60,15 +62,23 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         for gate in [gate[1], gates[0][1], gates[1][1]] {
             all.push(("matvec_rows", with(&[&prepared, &[gate]])));
         }
-        if let Some(int8) = format.int8_dot() {
+        for activations in [Activations::F16, Activations::Int8] {
+            let Some((import, file)) = activations.dot(format.integer_dot()) else { continue };
+            let rounding = (import, &*file);
+            if activations == Activations::Int8 {
+                all.push(("matmul_int8", with(&[&[(import, &*int8::tile(import))]])));
+            }
             for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
                 let reduce = [("REDUCE", reduce.file()), ("ACT", "act/plain")];
-                all.push(("matvec", with(&[&reduce, &[("INPUT", "input/plain"), int8], &rows])));
-                all.push(("matvec", with(&[&reduce, &[("INPUT", "input/norm"), int8], &gate])));
+                all.push(("matvec", with(&[&reduce, &[("INPUT", "input/plain"), rounding], &rows])));
+                all.push(("matvec", with(&[&reduce, &[("INPUT", "input/norm"), rounding], &gate])));
             }
-            all.push(("matvec_rows", with(&[&[("INPUT", "input/norm"), int8], &four])));
-            all.push(("matvec_rows", with(&[&prepared, &[gate[1], int8]])));
+            all.push(("matvec_rows", with(&[&[("INPUT", "input/norm"), rounding], &four])));
+            all.push(("matvec_rows", with(&[&prepared, &[gate[1], rounding]])));
         }
+    }
+    for order in ["int8/in_order", "int8/even_odd"] {
+        all.push(("int8_rows", vec![("ORDER", order.into())]));
     }
     for reduce in reduces {
         all.push(("norm", vec![("REDUCE", reduce.file().into())]));

@@ -6,6 +6,7 @@ use doran::gpu::device::GpuOptions;
 use doran::gpu::upload::{GpuMatrix, RowTake, Slice, Uploader};
 use doran::gpu::{DispatchSpec, Draw, Gpu, GpuBuffer, Recording, StepShape, Usage};
 use doran::ops::elementwise::Function;
+use doran::ops::linear::byte_rows_bytes;
 use doran::ops::{
     CpuMatrix, KvFormat, Lowering, MAX_WORK, Operand, Reduce, Rows, StepRow, Variants, prepared_stride, row_stride,
 };
@@ -43,6 +44,8 @@ pub struct Bench {
     pub step: Rc<GpuBuffer>,
     /// Room for the partial sums of split attention.
     pub partials: Rc<GpuBuffer>,
+    /// Room for rows of activations as bytes.
+    pub bytes: Rc<GpuBuffer>,
 }
 
 impl Bench {
@@ -55,7 +58,8 @@ impl Bench {
         let nothing = Rc::new(gpu.create_buffer("nothing", 256, Usage::Storage));
         let step = Rc::new(gpu.create_buffer("step", 16 + 16 * 256, Usage::Storage));
         let partials = Rc::new(gpu.create_buffer("partials", 1 << 20, Usage::Storage));
-        Self { gpu, nothing, step, partials }
+        let bytes = Rc::new(gpu.create_buffer("bytes", byte_rows_bytes(64, 2304), Usage::Storage));
+        Self { gpu, nothing, step, partials, bytes }
     }
 
     /// Values on the GPU, between sentinels: `lead` columns before each row's values and padding after.
@@ -116,13 +120,14 @@ impl Bench {
     }
 
     pub fn lowering(&self, variants: Variants, max_rows: u32) -> Lowering<'_> {
-        let Self { step, nothing, partials, .. } = self;
+        let Self { step, nothing, partials, bytes, .. } = self;
         Lowering {
             variants,
             step,
             nothing,
             scores: None,
             partials,
+            bytes: Some(bytes),
             max_rows,
             max_work: MAX_WORK,
             gate: Function::SiluMul,
@@ -180,9 +185,9 @@ impl Bench {
             matvec: Reduce::None,
             matvec_workgroup: 64,
             broadcast: false,
-            int8: false,
             norm: Reduce::None,
             kv: KvFormat::F32,
+            ..Variants::default()
         };
         let mut all = vec![plain];
         // In the browser one size: it takes seconds to compile what natively takes milliseconds.

@@ -4,9 +4,11 @@ use doran::gpu::device::GpuOptions;
 use doran::gpu::{Recording, StepShape};
 use doran::ops::elementwise::Function;
 use doran::ops::embedding::{Embedding, TableRow};
+use doran::ops::linear::activations::Activations;
+use doran::ops::linear::f16;
 use doran::ops::linear::{Gate, Linear, LinearWeights};
 use doran::ops::rms_norm::RmsNorm;
-use doran::ops::{CpuMatrix, Lowering, Operand, Reduce, Rows, StepRow, Variants, select_rows};
+use doran::ops::{CpuMatrix, Lowering, Operand, Reduce, Rows, StepRow, Tile, Variants, select_rows};
 use doran::quant::Format;
 
 use super::harness::{Bench, Random, Stored, assert_close};
@@ -87,8 +89,10 @@ pub async fn check_by(
                 norm: cpu_norm,
             };
             let exact = op.reference(&x, cpu, residual);
-            let rounds = variants.int8 && format.int8_dot().is_some();
-            let wanted = if rounds { op.reference_int8(&x, cpu, residual) } else { exact.clone() };
+            let rounded = format.integer_dot().map_or(Activations::F32, |_| variants.activations);
+            let wanted = op.reference_rounded(rounded, &x, cpu, residual);
+            // Half floats add up by themselves.
+            let sums = if rounded == Activations::F16 { f16::SUMS } else { 0.0 };
             let rows: Vec<StepRow> = (0..tokens as u32).map(|i| StepRow { token: 0, slot: 0, position: i }).collect();
             let step = bench.write_step(&rows, 1);
             let ctx = bench.lowering(variants, if tokens == 1 { 1 } else { 64 });
@@ -101,7 +105,7 @@ pub async fn check_by(
             bench.run(op.lower(&ctx, "y", gpu, inputs, &gpu_y), &step);
             let label = format!("{label} {format:?} {shape:?} {variants:?} {op:?}");
             let got = bench.read(&gpu_y, tokens).await;
-            assert_close(&label, &got, &wanted, tolerance(format));
+            assert_close(&label, &got, &wanted, tolerance(format) + sums);
             // A gate multiplies two results.
             if !has_gate {
                 furthest = furthest.max(difference(&got, &exact));
@@ -233,13 +237,15 @@ pub async fn kernels_by_the_number_of_rows() {
     let x = random.rows(64, k);
     let op = Linear::default();
     let wanted = op.reference(&x, LinearWeights { weight: &weight, bias: None, norm: None }, None);
-    for variants in bench.variants() {
+    let tall = Variants { matmul: Tile::Rows64, ..Variants::default() };
+    for variants in bench.variants().into_iter().chain([tall]) {
         for outputs in [false, true] {
             // CPU adapters take rows of outputs one by one.
             let tile_rows = |rows| match (variants.matvec, outputs) {
                 (Reduce::None, true) => 1,
                 (Reduce::None, false) => 8,
                 _ if rows <= 8 => 8,
+                _ if variants.matmul == Tile::Rows64 => 64,
                 _ => 32,
             };
             let gpu_x = Operand { outputs, ..bench.operand(&x, 40) };

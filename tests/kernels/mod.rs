@@ -6,11 +6,13 @@
 
 mod all_positions;
 mod attention;
+mod byte_rows;
 mod experts;
 pub mod harness;
 mod int8;
 mod linear;
 mod repack;
+mod roles;
 mod rows;
 mod sample;
 mod states;
@@ -33,11 +35,14 @@ tests![
     attention::attention_reads_the_window_only,
     attention::half_floats_are_clamped,
     attention::rows_of_several_slots,
+    byte_rows::rows_as_bytes,
+    byte_rows::rows_as_bytes_take_any_activation,
     experts::expert_sums,
     experts::experts_in_every_format,
     experts::experts_in_parts,
     experts::routes,
     int8::activations_rounded_to_bytes,
+    int8::activations_rounded_to_half_floats,
     int8::rounding_takes_any_activation,
     linear::a_grid_of_several_rows,
     linear::a_matrix_larger_than_a_binding_is_split_by_rows,
@@ -48,6 +53,11 @@ tests![
     linear::weights_are_laid_out_as_gpus_have_them,
     repack::groups_and_columns,
     repack::pieces_and_interleaved_heads,
+    roles::a_wrong_variant_of_any_role_is_refused,
+    roles::each_role_is_checked_and_timed,
+    roles::variants_are_forced_by_name,
+    roles::what_is_chosen_is_what_runs,
+    roles::what_is_left_takes_its_default,
     rows::elementwise,
     rows::norm,
     rows::rms_norm,

@@ -6,6 +6,8 @@
 mod all_positions;
 #[path = "../kernels/attention.rs"]
 mod attention;
+#[path = "../kernels/byte_rows.rs"]
+mod byte_rows;
 #[path = "../kernels/experts.rs"]
 mod experts;
 #[path = "../kernels/harness.rs"]
@@ -48,11 +50,14 @@ tests![
     attention::attention_reads_the_window_only,
     attention::half_floats_are_clamped,
     attention::rows_of_several_slots,
+    byte_rows::rows_as_bytes,
+    byte_rows::rows_as_bytes_take_any_activation,
     experts::expert_sums,
     experts::experts_in_every_format,
     experts::experts_in_parts,
     experts::routes,
     int8::activations_rounded_to_bytes,
+    int8::activations_rounded_to_half_floats,
     int8::rounding_takes_any_activation,
     linear::a_grid_of_several_rows,
     linear::a_matrix_larger_than_a_binding_is_split_by_rows,

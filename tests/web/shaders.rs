@@ -12,11 +12,12 @@ use wasm_bindgen_futures::JsFuture;
 /// Compiles WGSL on a device of its own and gives all messages. Written in JavaScript, since wgpu does not tell them.
 const COMPILE: &str = r#"
     const adapter = await navigator.gpu.requestAdapter();
-    const requiredFeatures = adapter.features.has("subgroups") ? ["subgroups"] : [];
+    const requiredFeatures = ["subgroups", "shader-f16"].filter((feature) => adapter.features.has(feature));
     const device = await adapter.requestDevice({ requiredFeatures });
     const found = [];
     for (const [label, code] of shaders) {
-        if (code.includes("enable subgroups") && requiredFeatures.length === 0) continue;
+        if (code.includes("enable subgroups") && !requiredFeatures.includes("subgroups")) continue;
+        if (code.includes("enable f16") && !requiredFeatures.includes("shader-f16")) continue;
         device.pushErrorScope("validation");
         const module = device.createShaderModule({ code });
         const { messages } = await module.getCompilationInfo();

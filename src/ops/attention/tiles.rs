@@ -20,8 +20,8 @@ pub(super) struct Tiles {
 }
 
 impl Tiles {
-    pub(super) fn new(op: &Attention) -> Self {
-        let quads = tile_quads(op.head_dim);
+    pub(super) fn new(op: &Attention, queries: u32) -> Self {
+        let quads = tile_quads(op.head_dim, queries);
         Self { kv_heads: op.kv_heads, heads: op.heads / op.kv_heads, queries: TILE_VEC4S / quads, window: op.window() }
     }
 
@@ -47,7 +47,7 @@ impl Tiles {
     }
 }
 
-/// vec4s that a head takes in `shaders/attention_tile.wgsl` (QUADS).
-pub(super) fn tile_quads(head_dim: u32) -> u32 {
-    head_dim.div_ceil(4).next_power_of_two().max(16)
+/// vec4s that a head takes in `shaders/attention_tile.wgsl` (QUADS), with at most so many queries in a tile.
+pub(super) fn tile_quads(head_dim: u32, queries: u32) -> u32 {
+    head_dim.div_ceil(4).next_power_of_two().max(TILE_VEC4S / queries.clamp(8, 32))
 }

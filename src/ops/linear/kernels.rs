@@ -2,17 +2,17 @@
 
 use super::{GRID_WIDTH, Linear, TILE_ROWS};
 use crate::gpu::KernelSpec;
-use crate::ops::{Lowering, Operand, Reduce};
+use crate::ops::{Lowering, Operand, Reduce, Tile};
 
 /// Invocations of a workgroup of `shaders/matvec_rows.wgsl`; few, so that two threads share small matrices evenly.
 const ROWS_WORKGROUP: u32 = 4;
 /// Rows up to which GPUs use `shaders/matvec_batch.wgsl`.
-const BATCH_ROWS: u32 = 8;
+pub(super) const BATCH_ROWS: u32 = 8;
 
 impl Linear {
     /// The kernels for a part of `n_quads` quads of rows. A recording for several rows has some to choose from by the number of
-    /// rows in a step: the grids of the others are empty.
-    pub(super) fn choices(&self, ctx: &Lowering<'_>, x: &Operand, n_quads: u32) -> Vec<Choice> {
+    /// rows in a step: the grids of the others are empty. `in_bytes`: there are rows of x as bytes.
+    pub(super) fn choices(&self, ctx: &Lowering<'_>, x: &Operand, n_quads: u32, in_bytes: bool) -> Vec<Choice> {
         let choice = |kernel, quads, rows, steps| {
             let tiles = Tiles { rows, steps };
             Choice { kernel, groups: n_quads.div_ceil(quads), group_rows: quads * 4, tiles, last: Last::Nothing }
@@ -29,8 +29,19 @@ impl Linear {
             vec![choice(kernel, 8 * 3, TILE_ROWS, (1, u32::MAX))]
         } else {
             let batch = choice(KernelSpec::new("matvec_batch"), 8, BATCH_ROWS, (1, BATCH_ROWS));
-            let tile = choice(KernelSpec::new("matmul_tile"), 16, 32, (BATCH_ROWS + 1, u32::MAX));
-            vec![Choice { last: Last::Step, ..batch }, Choice { last: Last::Step, ..tile }]
+            let many = (BATCH_ROWS + 1, u32::MAX);
+            let tile = |invocations| {
+                let kernel = KernelSpec::new("matmul_tile").constant("WORKGROUP", invocations);
+                choice(kernel.constant("X_TILE", 4 * invocations), 16, invocations / 2, many)
+            };
+            let tile = match ctx.variants.matmul {
+                Tile::Int8 if in_bytes => {
+                    Choice { last: Last::StepAndBytes, ..choice(KernelSpec::new("matmul_int8"), 16, 32, many) }
+                }
+                Tile::Rows64 => Choice { last: Last::Step, ..tile(128) },
+                Tile::Rows32 | Tile::Int8 => Choice { last: Last::Step, ..tile(64) },
+            };
+            vec![Choice { last: Last::Step, ..batch }, tile]
         }
     }
 
@@ -94,8 +105,8 @@ pub(super) struct Choice {
     pub(super) last: Last,
 }
 
-/// The last binding of a kernel.
-#[derive(Clone, Copy)]
+/// The last bindings of a kernel.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Last {
     Nothing,
     /// The weight of the norm of x.
@@ -104,6 +115,8 @@ pub(super) enum Last {
     PreparedNorm,
     /// The step, to know where the rows of x end.
     Step,
+    /// The step, and the rows of x as bytes.
+    StepAndBytes,
 }
 
 /// Rows of x by tiles.
