@@ -164,11 +164,11 @@ def graph(model, exact):
 
     ints = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.INT64, shape)
     cache = lambda name, length: [
-        helper.make_tensor_value_info(f"{name}.{i}.{part}", TensorProto.FLOAT, ["batch", model.kv_heads, length, model.head_dim])
+        helper.make_tensor_value_info(f"{name}.{i}.{part}", TensorProto.FLOAT, ["batch_size", model.kv_heads, length, model.head_dim])
         for i in range(model.layers) for part in ("key", "value")
     ]
-    inputs = [ints("input_ids", ["batch", "tokens"]), ints("attention_mask", ["batch", "length"]), ints("num_logits_to_keep", [])]
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", "kept", len(model.vocab)])
+    inputs = [ints("input_ids", ["batch_size", "tokens"]), ints("attention_mask", ["batch_size", "length"]), ints("num_logits_to_keep", [])]
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch_size", "kept", len(model.vocab)])
     made = helper.make_graph(g.nodes, "smollm2", inputs + cache("past_key_values", "past"), [logits] + cache("present", "length"), g.weights)
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid(MICROSOFT, 1)]
     return helper.make_model(made, opset_imports=opsets, ir_version=10, producer_name="doran")
