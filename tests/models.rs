@@ -37,6 +37,7 @@ const TINY: &[(&str, Option<&str>)] = &[
     ("gemma3", F32),
     ("glm4", F32),
     ("gpt2", F32),
+    ("gpt_neo", None),
     ("gpt_neox", F32),
     ("gpt_oss", F32),
     ("gptj", None),

@@ -293,7 +293,18 @@ impl Dims {
         let Self { heads, kv_heads, head_dim, .. } = *self;
         let scale = f64::from(head_dim).powf(-0.5) as f32;
         let mask = Mask::Causal;
-        AttentionSpec { heads, kv_heads, head_dim, scale, mask, soft_cap: 0.0, alibi: 0.0, bias: None, sinks: None }
+        AttentionSpec {
+            heads,
+            kv_heads,
+            head_dim,
+            scale,
+            mask,
+            soft_cap: 0.0,
+            alibi: 0.0,
+            alibi_bf16: false,
+            bias: None,
+            sinks: None,
+        }
     }
 
     /// The mask of a layer that looks back over `window` positions, itself included.

@@ -54,7 +54,9 @@ fn record(checkpoint: &Checkpoint, version: Version, kv_heads: u32) -> Result<(G
     };
     let (score_cap, logit_cap) = match version {
         Version::One => (None, None),
-        _ => (cap("attn_logit_softcapping", 50.0)?, cap("final_logit_softcapping", 30.0)?),
+        Version::Two => (cap("attn_logit_softcapping", 50.0)?, cap("final_logit_softcapping", 30.0)?),
+        // What configurations say of scores is not read.
+        Version::Three => (None, cap("final_logit_softcapping", 0.0)?),
     };
     let mut spec = AttentionSpec { soft_cap: score_cap.unwrap_or(0.0), ..dims.attention() };
     let (mut window, mut sliding) = (None, vec![false; dims.layers as usize]);

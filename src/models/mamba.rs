@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::format::Checkpoint;
 use crate::graph::Graph;
 use crate::graph::record::Recorder;
+use crate::ops::elementwise::Function;
 
 /// Records the model.
 ///
@@ -52,7 +53,8 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
         let dt = g.linear(&name("mixer.dt_proj"), dt, channels, true)?;
         let y = g.selective_scan(&name("mixer"), [h, dt, bc], state_size)?;
 
-        let gate = g.activation(act, gate);
+        // Whatever `hidden_act` is (transformers from 5 on).
+        let gate = g.activation(Function::Silu, gate);
         let y = g.mul(gate, y);
         let h = g.linear(&name("mixer.out_proj"), y, hidden_size, bias)?;
         x = g.add(x, h);
