@@ -33,7 +33,7 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     if rank == 0 || !(1..=1 << 16).contains(&state_size) {
         return Err(Error::bad_file(format!("states of {state_size} values, and time steps of rank {rank}")));
     }
-    let (bias, conv_bias) = (config.bool_or("use_bias", true)?, config.bool_or("use_conv_bias", true)?);
+    let (bias, conv_bias) = (config.bool_or("use_bias", false)?, config.bool_or("use_conv_bias", true)?);
     let eps = config.f32_or("rms_norm_eps", 1e-5)?;
     let act = config.activation("silu")?;
     let mut g = Recorder::new(checkpoint);
