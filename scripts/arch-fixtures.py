@@ -1,5 +1,5 @@
 """Makes checkpoints of random weights for tests/fixtures/arch, with dimensions and switches that the other goldens do not have, and
-what transformers computes of them in f32.
+what transformers computes of them in f32; and `defaults.json`, what its configurations mean that leave keys out.
 
     python scripts/arch-fixtures.py [NAME …]
 
@@ -24,6 +24,27 @@ CHECKPOINTS = {
     "gpt_neo": ("gpt_neo", dict(
         hidden_size=30, num_layers=4, num_heads=5, attention_types=[[["global", "local"], 1], [["local"], 2]], window_size=7,
         intermediate_size=50, max_position_embeddings=96,
+    )),
+    # Linear biases that are rounded to bfloat16, which slopes of 12 heads are not; one norm; attention before the MLP.
+    "falcon_alibi": ("falcon", dict(
+        hidden_size=48, num_hidden_layers=2, num_attention_heads=12, multi_query=False, parallel_attn=False, bias=True, alibi=True,
+    )),
+    # Products in parts, without biases.
+    "bloom_parts": ("bloom", dict(hidden_size=36, n_layer=2, n_head=6, slow_but_exact=True, pretraining_tp=2)),
+    # A cap on scores that is not read, one on logits that is; biases, scaled rotation, layers in an order of their own.
+    "gemma3_caps": ("gemma3_text", dict(
+        hidden_size=36, intermediate_size=50, num_hidden_layers=3, num_attention_heads=6, num_key_value_heads=2, head_dim=10,
+        max_position_embeddings=96, query_pre_attn_scalar=20, sliding_window=5, attn_logit_softcapping=3.0, final_logit_softcapping=4.0,
+        attention_bias=True, layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+        rope_parameters={
+            "full_attention": dict(rope_type="linear", rope_theta=1e6, factor=8.0),
+            "sliding_attention": dict(rope_type="default", rope_theta=5000.0),
+        },
+    )),
+    # A gate that is SiLU's whatever the activation is; biases but no convolution's.
+    "mamba_relu": ("mamba", dict(
+        hidden_size=30, num_hidden_layers=2, state_size=5, expand=3, conv_kernel=3, use_bias=True, use_conv_bias=False, time_step_rank=3,
+        hidden_act="relu", tie_word_embeddings=False,
     )),
     # With padding inside texts, which has no position.
     "xlm_roberta_pads": ("xlm-roberta", dict(
@@ -161,7 +182,17 @@ def make(folder, model_type, settings, seed=1, tokenizer=TOKENIZER, pads=False):
     return golden
 
 
+def defaults():
+    """What configurations of each kind mean that say nothing, but for what all kinds have."""
+    general = set(transformers.PreTrainedConfig().to_dict()) - {"tie_word_embeddings", "is_encoder_decoder", "decoder_start_token_id"}
+    kinds = sorted({json.loads(path.read_text())["model_type"] for path in ARCH.glob("*/config.v5.json")})
+    known = [kind for kind in kinds if kind in transformers.CONFIG_MAPPING]
+    of = lambda kind: transformers.CONFIG_MAPPING[kind]().to_dict()
+    return {kind: {key: value for key, value in of(kind).items() if key not in general | {"model_type", "layer_types"}} for kind in known}
+
+
 if __name__ == "__main__":
+    (ARCH / "../defaults.json").write_text(json.dumps(defaults(), indent=1) + "\n")
     for name in sys.argv[1:] or CHECKPOINTS:
         golden = make(ARCH / name, *CHECKPOINTS[name])
         print(name, golden["n_params"], "parameters, noise", golden["f64_noise_max_abs"])
