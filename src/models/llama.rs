@@ -77,8 +77,7 @@ impl Variant {
 pub(super) fn llama(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let config = Config::new(checkpoint);
     let dims = config.dims(None, None)?;
-    let window = config.optional("sliding_window")?;
-    record(checkpoint, &Variant { window, ..Variant::new(config, dims)? })
+    record(checkpoint, &Variant::new(config, dims)?)
 }
 
 /// Records a Mistral: every layer looks back over the window.
