@@ -48,7 +48,7 @@ CHECKPOINTS = {
     )),
     # With padding inside texts, which has no position.
     "xlm_roberta_pads": ("xlm-roberta", dict(
-        hidden_size=30, num_hidden_layers=2, num_attention_heads=5, intermediate_size=44, hidden_act="relu", max_position_embeddings=60,
+        hidden_size=30, num_hidden_layers=2, num_attention_heads=5, intermediate_size=44, hidden_act="relu", max_position_embeddings=70,
         type_vocab_size=1, pad_token_id=3,
     ), 2, TOKENIZER, True),
 }
