@@ -23,7 +23,7 @@ VOCAB = 389
 CHECKPOINTS = {
     "gpt_neo": ("gpt_neo", dict(
         hidden_size=30, num_layers=4, num_heads=5, attention_types=[[["global", "local"], 1], [["local"], 2]], window_size=7,
-        intermediate_size=50, max_position_embeddings=96,
+        intermediate_size=50, max_position_embeddings=256,
     )),
     # Linear biases that are rounded to bfloat16, which slopes of 12 heads are not; one norm; attention before the MLP.
     "falcon_alibi": ("falcon", dict(
@@ -34,7 +34,7 @@ CHECKPOINTS = {
     # A cap on scores that is not read, one on logits that is; biases, scaled rotation, layers in an order of their own.
     "gemma3_caps": ("gemma3_text", dict(
         hidden_size=36, intermediate_size=50, num_hidden_layers=3, num_attention_heads=6, num_key_value_heads=2, head_dim=10,
-        max_position_embeddings=96, query_pre_attn_scalar=20, sliding_window=5, attn_logit_softcapping=3.0, final_logit_softcapping=4.0,
+        max_position_embeddings=256, query_pre_attn_scalar=20, sliding_window=5, attn_logit_softcapping=3.0, final_logit_softcapping=4.0,
         attention_bias=True, layer_types=["sliding_attention", "full_attention", "sliding_attention"],
         rope_parameters={
             "full_attention": dict(rope_type="linear", rope_theta=1e6, factor=8.0),
