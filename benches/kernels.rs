@@ -245,6 +245,7 @@ fn main() {
         mask: Mask::Causal,
         soft_cap: 0.0,
         alibi: 0.0,
+        alibi_bf16: false,
         bias: None,
         sinks: None,
     };

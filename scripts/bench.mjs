@@ -1,12 +1,13 @@
 /**
- * `npm run bench [-- --model FILE] [--runs N] [--out FILE] [--only ceilings,speed,load] [--no-build] [--peers DIR]`
+ * `npm run bench [-- --model FILE] [--runs N] [--out FILE] [--only ceilings,speed,load] [--no-build] [--peers DIR [--onnx DIR]]`
  *
  * Measures in headless Chromium: what the adapter can do at most, prompts and answers of several lengths,
  * loading, and exact counts. Prints a table and stores everything as JSON. `--peers` names a folder with a `bench.mjs` that
- * measures other packages (`--peer NAME --model FILE --json`); their runs are then interleaved with doran's.
+ * measures other packages (`--peer NAME --model FILE --json`); their runs are then interleaved with doran's. `--onnx` names the same
+ * model as `scripts/smollm2-onnx.py` makes it for transformers.js, which is then measured on WebGPU too.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { build } from "./build.mjs";
@@ -22,7 +23,12 @@ const CASES = {
   long: { promptTokens: 475, decodeTokens: 64 },
   context1k: { promptTokens: 1000, decodeTokens: 32 },
 };
-const PEERS = [["wllama-st"], ["wllama-mt", "--opt", "threads=2"]];
+const PEERS = [
+  { name: "wllama-st" },
+  { name: "wllama-mt", options: ["--opt", "threads=2"] },
+  // Some seconds a token on SwiftShader: few tokens, and in the first run only.
+  { name: "tjs-webgpu", options: ["--tokens", "5", "--no-warm"], onnx: true, seconds: 600 },
+];
 
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 const summary = (values) => ({ best: Math.max(...values), median: median(values), all: values });
@@ -47,20 +53,23 @@ async function withPage(site, profile, work) {
   }
 }
 
-/** One row of a peer, measured by the harness; nothing where it cannot run. */
-function peer(harness, model, [name, ...more]) {
+/** One row of a peer, measured by the harness; how it failed in the place of its figures; nothing where it does not run here. */
+function peer(harness, model, { name, options: more = [], seconds }) {
   const ran = spawnSync(process.execPath, ["bench.mjs", "--peer", name, "--model", model, "--json", "--runs", "1", "--sets", "long", ...more], {
-    cwd: harness, encoding: "utf8", maxBuffer: 1 << 26,
+    cwd: harness, encoding: "utf8", maxBuffer: 1 << 26, ...(seconds === undefined ? {} : { timeout: seconds * 1000 }),
   });
-  const line = ran.stdout?.split("\n").find((text) => text.startsWith("{"));
-  if (line === undefined) {
+  // The harness ends its browser when it is told to stop, and writes what it has until then.
+  const row = JSON.parse(ran.stdout?.split("\n").find((text) => text.startsWith("{")) ?? "null");
+  if (ran.error?.code === "ETIMEDOUT") return { ...row, failed: `did not finish within ${seconds} s` };
+  if (row === null) {
     say(`${name} did not run: ${(ran.stderr ?? "").trim().split("\n").at(-1)}`);
     return undefined;
   }
-  return JSON.parse(line);
+  if (row.long?.ok === true && Number.isFinite(row.long.decodeTps)) return row;
+  return { ...row, failed: row.harnessError ?? row.long?.error?.message ?? row.cold?.error?.message ?? "gave no figures" };
 }
 
-export async function bench({ model, runs, only, harness }) {
+export async function bench({ model, runs, only, harness, onnx }) {
   const wants = (part) => only === undefined || only.includes(part);
   const site = await pageSite({ script: "bench.js", model });
   const profile = mkdtempSync(join(tmpdir(), "doran-bench-"));
@@ -81,8 +90,10 @@ export async function bench({ model, runs, only, harness }) {
           times[name].push(await page.evaluate((l) => globalThis.bench.speed(l), lengths));
         }
         for (const one of harness === undefined ? [] : PEERS) {
-          const row = peer(harness, model, one);
-          if (row !== undefined) (peers[one[0]] ??= []).push(row);
+          if (one.onnx === true && (onnx === undefined || run > 0)) continue;
+          say(`run ${run + 1} of ${runs}: ${one.name}`);
+          const row = peer(harness, one.onnx === true ? onnx : model, one);
+          if (row !== undefined) (peers[one.name] ??= []).push(row);
         }
       }
       result.kernels = await page.evaluate((context) => globalThis.bench.profile(context), CASES.long.promptTokens);
@@ -130,7 +141,10 @@ function print({ ceilings, cold, warm, speed, kernels, peers, loadAverage }) {
   }
   // Medians against medians of the same run: what else the machine does meets both.
   for (const [name, rows] of Object.entries(peers ?? {})) {
-    const [prefill, decode] = ["prefillTps", "decodeTps"].map((key) => median(rows.map((row) => row.long[key])));
+    for (const { failed } of rows) if (failed !== undefined) say(`${name}: ${failed}`);
+    const measured = rows.filter(({ failed }) => failed === undefined);
+    if (measured.length === 0) continue;
+    const [prefill, decode] = ["prefillTps", "decodeTps"].map((key) => median(measured.map((row) => row.long[key])));
     say(`${name}: prefill ${rounded(prefill)} tok/s, decode ${rounded(decode)}; doran takes `
       + `${rounded(speed.long.prefillTps.median / prefill, 2)} times as many of a prompt, ${rounded(speed.long.decodeTps.median / decode, 2)} of an answer`);
   }
@@ -142,8 +156,12 @@ if (process.argv[1] === import.meta.filename) {
     if (opts["no-build"] !== true) await build({ demo: false });
     const runs = Number(opts.runs ?? 3);
     if (!Number.isInteger(runs) || runs < 1) throw new Plain("--runs wants a whole number from 1 on");
+    if (opts.onnx !== undefined && opts.peers === undefined) throw new Plain("--onnx is the model of a peer: say --peers DIR too");
+    if (opts.onnx !== undefined && !existsSync(join(opts.onnx, "onnx/model_q4.onnx"))) {
+      throw new Plain(`${opts.onnx} has no onnx/model_q4.onnx; scripts/smollm2-onnx.py makes it`);
+    }
     const model = opts.model === undefined ? await defaultModel() : resolve(opts.model);
-    const result = await bench({ model, runs, only: opts.only?.split(","), harness: opts.peers });
+    const result = await bench({ model, runs, only: opts.only?.split(","), harness: opts.peers, onnx: opts.onnx && resolve(opts.onnx) });
     print(result);
     const out = resolve(opts.out ?? join(CACHE, `bench/${result.date.slice(0, 19).replaceAll(":", "-")}.json`));
     mkdirSync(dirname(out), { recursive: true });

@@ -31,6 +31,8 @@ for arch in llama qwen2; do
     node "$(dirname "$0")/split-gguf.mjs" "$to/arch/$arch/model-f32.gguf" "$to/split/$arch"
 done
 chmod -R u+w "$to"
+# Those that are made here, in Python with torch and transformers, and defaults.json.
+python3 "$(dirname "$0")/arch-fixtures.py"
 
 python3 - "$to" > "$to/README.md" <<'PY'
 import json, os, sys
@@ -43,6 +45,8 @@ Copied by `scripts/fixtures.sh`, never edited. None of the reference values was 
 - `arch/<name>/`: checkpoints of random weights in Hugging Face's layout (`config.json` in the spelling of transformers 4,
   `config.v5.json` in that of transformers 5), most also as GGUF, with `golden.json`: logits and greedy tokens by
   transformers in f32, checked against llama.cpp, and token ids by both.
+  `gpt_neo` and those that `scripts/arch-fixtures.py` lists besides are made by it, with switches that the others do not have.
+- `defaults.json`: what transformers takes configurations for that leave keys out, by `scripts/arch-fixtures.py`.
 - `adapters/<model>/`: LoRA adapters of random weights for `arch/<model>/`, written by PEFT 0.21.2 (`<name>/`) and in GGUF, and
   `golden.json`: logits and greedy tokens by PEFT with them, alone, scaled, stacked, and with none. Made by `scripts/adapters.py`.
 - `quants/`: rows of 512 weights in each format, half of them random bits (`<TYPE>.bin`), and what ggml's own

@@ -37,7 +37,8 @@ struct Params {
     first_tile: u32,
     // Whether heads have a sink.
     has_sinks: u32,
-    pad0: u32,
+    // See score/adjusted.wgsl.
+    alibi_bf16: u32,
 }
 
 // Finite, so that no difference of infinities can arise.

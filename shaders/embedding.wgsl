@@ -19,9 +19,12 @@ struct Params {
     prepared_width: u32,
     // Quads whose sub-blocks stand side by side (lib/quads).
     together: u32,
-    pad0: u32,
-    pad1: u32,
+    // The id that pads where only the others count as positions; else NO_PADDING.
+    padding: u32,
+    pad: u32,
 }
+
+const NO_PADDING = 0xffffffffu;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> step: Step;
@@ -40,18 +43,29 @@ fn leave(to: u32, quad: u32, value: vec4<f32>) -> vec4<f32> {
     return prepare_quad(to, quad, params.prepared_width, scaled);
 }
 
+// The table row of a row of the step.
+fn table_row(row: u32) -> u32 {
+    var at = params.first + step.rows[row].x * params.by_token + step.rows[row].z * params.by_position;
+    if (params.padding != NO_PADDING && step.rows[row].x != params.padding) {
+        for (var i = 0u; i <= row; i++) {
+            at += select(0u, 1u, step.rows[i].x != params.padding);
+        }
+    }
+    return at;
+}
+
 @compute @workgroup_size(32)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let block = id.x;
     let row = id.y;
-    let at = params.first + step.rows[row].x * params.by_token + step.rows[row].z * params.by_position;
+    let at = table_row(row);
     if (block >= params.row_blocks || at < params.part_first || at >= params.part_end) {
         return;
     }
-    let table_row = at - params.part_first;
-    let i = quad_start(table_row >> 2u) + block * params.together;
+    let in_part = at - params.part_first;
+    let i = quad_start(in_part >> 2u) + block * params.together;
     let s = scales_of(i);
-    let r = table_row & 3u;
+    let r = in_part & 3u;
     let w = row_unpack(i * 4u + r, s.d[r], s.m[r]);
     let to = row * params.y_stride;
     let q = block * 8u;

@@ -17,7 +17,8 @@ const TOLERANCE: f32 = 1e-5;
 /// Room for the longest golden of 40 tokens.
 const CONTEXT: Option<u32> = Some(64);
 
-const EMBEDDERS: &[(&str, &[&str])] = &[("bert", &["", "model-f32.gguf"]), ("xlm_roberta", &[""])];
+const EMBEDDERS: &[(&str, &[&str])] =
+    &[("bert", &["", "model-f32.gguf"]), ("xlm_roberta", &[""]), ("xlm_roberta_pads", &[""])];
 
 fn files(table: &'static [(&str, &[&str])]) -> impl Iterator<Item = (&'static str, PathBuf)> {
     let path = |name: &str, file: &str| fixture(&format!("arch/{name}/{file}"));

@@ -316,6 +316,7 @@ fn keys_and_values_are_loaded_as_often_as_is_declared() {
                     mask,
                     soft_cap: 0.0,
                     alibi: 0.0,
+                    alibi_bf16: false,
                     bias: None,
                     sinks: None,
                 };

@@ -213,9 +213,13 @@ fn generation_config(config: &Map<String, Value>, generation: Option<&Map<String
         }
     };
     let bos_token_id = ids("bos_token_id").first().copied();
+    // What configurations of these mean that do not say it.
+    let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
+    let by_type = [("blenderbot", 1), ("t5", 0)].into_iter().find(|(name, _)| *name == model_type).map(|(_, id)| id);
     // As transformers' `_prepare_decoder_input_ids_for_generation` has it.
-    let start = || ids("decoder_start_token_id").first().copied().or(bos_token_id);
-    let two_stacks = config.get("is_encoder_decoder").and_then(Value::as_bool) == Some(true);
+    let unsaid = by_type.filter(|_| !config.contains_key("decoder_start_token_id"));
+    let start = || ids("decoder_start_token_id").first().copied().or(unsaid).or(bos_token_id);
+    let two_stacks = config.get("is_encoder_decoder").and_then(Value::as_bool).unwrap_or(by_type.is_some());
     let decoder_start_token_id = if two_stacks { start() } else { None };
     GenerationConfig { bos_token_id, eos_token_ids: ids("eos_token_id"), decoder_start_token_id }
 }

@@ -1,6 +1,7 @@
 //! The words in which a model file speaks: each call checks shapes against the checkpoint and appends one op.
 
 mod attention;
+mod embedding;
 mod experts;
 mod states;
 mod tensors;
@@ -15,7 +16,6 @@ use crate::format::Checkpoint;
 use crate::gpu::upload::RowTake;
 use crate::ops::Op;
 use crate::ops::elementwise::Function;
-use crate::ops::embedding::{Embedding, TableRow};
 use crate::ops::linear::Linear;
 use crate::ops::norm::Norm;
 use crate::ops::rms_norm::RmsNorm;
@@ -56,44 +56,6 @@ impl<'a> Recorder<'a> {
     /// Whether the checkpoint has a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
         self.by_name.contains_key(name)
-    }
-
-    /// Embeddings of the step's tokens → `[tokens, hidden_size]`.
-    ///
-    /// # Errors
-    /// `bad_file` if `{module}.weight` is missing or not `[vocab_size, hidden_size]`.
-    pub fn embedding(&mut self, module: &str, vocab_size: u32, hidden_size: u32) -> Result<Var> {
-        self.scaled_embedding(module, vocab_size, hidden_size, 1.0)
-    }
-
-    /// The same, times `scale`.
-    ///
-    /// # Errors
-    /// As [`Recorder::embedding`].
-    pub fn scaled_embedding(&mut self, module: &str, vocab_size: u32, hidden_size: u32, scale: f32) -> Result<Var> {
-        self.rows_of(module, vocab_size, hidden_size, scale, TableRow::Token)
-    }
-
-    /// Learned embeddings of the step's positions, the first in row `first` of a table of `rows` → `[tokens, hidden_size]`.
-    ///
-    /// # Errors
-    /// `bad_file` if `{module}.weight` is missing or not `[rows, hidden_size]`.
-    pub fn positions(&mut self, module: &str, rows: u32, hidden_size: u32, first: u32) -> Result<Var> {
-        self.rows_of(module, rows, hidden_size, 1.0, TableRow::Position(first))
-    }
-
-    /// Row `row` of a table of `rows` in each of the step's rows → `[tokens, hidden_size]`.
-    ///
-    /// # Errors
-    /// `bad_file` if `{module}.weight` is missing or not `[rows, hidden_size]`.
-    pub fn fixed_row(&mut self, module: &str, rows: u32, hidden_size: u32, row: u32) -> Result<Var> {
-        self.rows_of(module, rows, hidden_size, 1.0, TableRow::Fixed(row))
-    }
-
-    fn rows_of(&mut self, module: &str, rows: u32, cols: u32, scale: f32, row: TableRow) -> Result<Var> {
-        let weight = self.weight(&format!("{module}.weight"), rows, cols, RowTake::all(rows), false)?;
-        let op = Op::Embedding(Embedding { weight, scale, row });
-        Ok(self.push(op, &[], short(module), cols, false))
     }
 
     /// Root-mean-square norm. `x: [tokens, width]` → the same.

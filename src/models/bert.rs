@@ -1,5 +1,5 @@
 //! BERT (Devlin et al. 2018; Hugging Face `modeling_bert.py`) as an encoder of texts, and XLM-RoBERTa (Conneau et al. 2019;
-//! `modeling_xlm_roberta.py`), whose positions are counted from the padding's on. Layer norms after attention and MLP, biases
+//! `modeling_xlm_roberta.py`), whose positions count the tokens that are not padding. Layer norms after attention and MLP, biases
 //! everywhere. A text is one segment: all its rows are of type 0.
 
 use super::Limits;
@@ -16,23 +16,24 @@ use crate::ops::attention::Mask;
 /// # Errors
 /// `bad_file` or `unsupported`, naming the key or tensor.
 pub(super) fn bert(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
-    record(checkpoint, "bert.", 0)
+    record(checkpoint, "bert.", None)
 }
 
-/// Records an XLM-RoBERTa: the rows up to `pad_token_id`'s have no position.
+/// Records an XLM-RoBERTa: the rows of positions up to `pad_token_id` are padding's.
 pub(super) fn xlm_roberta(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let pad = Config::new(checkpoint).u32_or("pad_token_id", 1)?;
-    record(checkpoint, "roberta.", pad.saturating_add(1))
+    record(checkpoint, "roberta.", Some(pad))
 }
 
-/// `root` is what models with heads have before their names; row `first` of the table is that of the first position.
-fn record(checkpoint: &Checkpoint, root: &str, first: u32) -> Result<(Graph, Limits)> {
+/// `root` is what models with heads have before their names; `padding` the token that has no position.
+fn record(checkpoint: &Checkpoint, root: &str, padding: Option<u32>) -> Result<(Graph, Limits)> {
     let config = Config::new(checkpoint);
     let dims =
         Dims { max_position_embeddings: config.u32_or("max_position_embeddings", 512)?, ..config.dims(None, None)? };
     let dims = dims.ungrouped();
     let Dims { vocab_size, hidden_size, max_position_embeddings, .. } = dims;
     check(config)?;
+    let first = padding.map_or(0, |padding| padding.saturating_add(1));
     let longest = max_position_embeddings.checked_sub(first).filter(|longest| *longest > 0).ok_or_else(|| {
         let message = format!("of {max_position_embeddings} positions the first {first} are none");
         Error::bad_file(message).with("key", "max_position_embeddings")
@@ -49,7 +50,11 @@ fn record(checkpoint: &Checkpoint, root: &str, first: u32) -> Result<(Graph, Lim
 
     let tokens = g.embedding(&embedding("word_embeddings"), vocab_size, hidden_size)?;
     let kinds = g.fixed_row(&embedding("token_type_embeddings"), types, hidden_size, 0)?;
-    let positions = g.positions(&embedding("position_embeddings"), max_position_embeddings, hidden_size, first)?;
+    let module = &embedding("position_embeddings");
+    let positions = match padding {
+        Some(padding) => g.positions_past_padding(module, max_position_embeddings, hidden_size, padding)?,
+        None => g.positions(module, max_position_embeddings, hidden_size, 0)?,
+    };
     let x = g.add(tokens, kinds);
     let x = g.add(x, positions);
     let mut x = g.layer_norm(&embedding("LayerNorm"), x, eps, true)?;

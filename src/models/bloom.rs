@@ -2,7 +2,7 @@
 //! 2022), a norm of the embeddings, and q, k and v in one tensor, head by head.
 
 use super::Limits;
-use super::blocks::{attend, mlp};
+use super::blocks::attend;
 use super::config::{Config, Dims, Head};
 use crate::error::Result;
 use crate::format::Checkpoint;
@@ -22,6 +22,9 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     // Fixed, and by tanh.
     let act = config.activation("gelu_pytorch_tanh")?;
     let after_norm = config.bool_or("apply_residual_connection_post_layernorm", false)?;
+    // Then transformers adds up parts of the last products, and leaves their biases away.
+    let in_parts = config.u32_or("pretraining_tp", 1)? > 1 && config.bool_or("slow_but_exact", false)?;
+    let bias = !in_parts;
     let spec = AttentionSpec { alibi: 1.0, ..dims.attention() };
     let groups = if config.is_gguf()? { 1 } else { dims.heads };
     let mut g = Recorder::new(checkpoint);
@@ -37,13 +40,14 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
         let normed = g.layer_norm(&name("input_layernorm"), x, eps, true)?;
         let qkv = g.linears(&name("self_attention.query_key_value"), normed, groups, [dims.q_width(); 3], true)?;
         let h = attend(&mut g, &name("self_attention"), qkv, None, spec)?;
-        let h = g.linear(&name("self_attention.dense"), h, hidden_size, true)?;
+        let h = g.linear(&name("self_attention.dense"), h, hidden_size, bias)?;
         x = g.add(if after_norm { normed } else { x }, h);
 
         // MLP
         let normed = g.layer_norm(&name("post_attention_layernorm"), x, eps, true)?;
-        let modules = [name("mlp.dense_h_to_4h"), name("mlp.dense_4h_to_h")];
-        let h = mlp(&mut g, modules, normed, act, [intermediate_size, hidden_size], true)?;
+        let h = g.linear(&name("mlp.dense_h_to_4h"), normed, intermediate_size, true)?;
+        let h = g.activation(act, h);
+        let h = g.linear(&name("mlp.dense_4h_to_h"), h, hidden_size, bias)?;
         x = g.add(if after_norm { normed } else { x }, h);
     }
     let x = g.select_outputs(x);

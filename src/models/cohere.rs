@@ -18,7 +18,8 @@ use crate::graph::record::{AttentionSpec, NormSpec, Recorder};
 pub(super) fn cohere(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let config = Config::new(checkpoint);
     let dims = config.dims(None, None)?;
-    record(checkpoint, config, &dims, config.bool_or("use_qk_norm", false)?, None)
+    let theta = if config.is_gguf()? { 10_000.0 } else { 500_000.0 };
+    record(checkpoint, config, &dims, (config.bool_or("use_qk_norm", false)?, theta), None)
 }
 
 /// Records a Command R7B.
@@ -30,15 +31,15 @@ pub(super) fn cohere2(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let sliding = config.sliding_layers(&dims, |layer| (layer + 1) % every != 0)?;
     let window = if config.has("sliding_window") { config.optional("sliding_window")? } else { Some(4096) };
     let sliding = sliding.into_iter().map(|slides| slides && window.is_some()).collect();
-    record(checkpoint, config, &dims, false, Some((sliding, window)))
+    record(checkpoint, config, &dims, (false, 10_000.0), Some((sliding, window)))
 }
 
-/// `sliding` says which layers look back over how much, and rotate; without it all see everything and rotate.
+/// Whether q and k are normed, and the rotary base where none is stated. `sliding` says which layers look back over how much, and rotate; without it all see everything and rotate.
 fn record(
     checkpoint: &Checkpoint,
     config: Config<'_>,
     dims: &Dims,
-    qk_norm: bool,
+    (qk_norm, rope_theta): (bool, f64),
     sliding: Option<(Vec<bool>, Option<u32>)>,
 ) -> Result<(Graph, Limits)> {
     let Dims { vocab_size, hidden_size, heads, kv_heads, .. } = *dims;
@@ -48,7 +49,7 @@ fn record(
     let bias = config.bool_or("attention_bias", false)?;
     let rotary_dim = dims.rotary_dim(config.f64_or("partial_rotary_factor", 1.0)?)?;
     let mut g = Recorder::new(checkpoint);
-    let table = rope::table(&mut g, config, dims, rotary_dim, ("full_attention", 10_000.0))?;
+    let table = rope::table(&mut g, config, dims, rotary_dim, ("full_attention", rope_theta))?;
 
     let mut x = g.embedding("model.embed_tokens", vocab_size, hidden_size)?;
     for layer in 0..dims.layers {

@@ -40,7 +40,7 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let mut spec = dims.attention();
     if alibi {
         // Biases are scaled as scores are.
-        spec = AttentionSpec { alibi: spec.scale, ..spec };
+        spec = AttentionSpec { alibi: spec.scale, alibi_bf16: true, ..spec };
     }
     let mut g = Recorder::new(checkpoint);
     let table = match alibi {

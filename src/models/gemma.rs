@@ -43,7 +43,12 @@ fn record(checkpoint: &Checkpoint, version: Version, kv_heads: u32) -> Result<(G
     let Dims { vocab_size, hidden_size, heads, kv_heads, .. } = dims;
     let intermediate_size = config.u32("intermediate_size")?;
     let eps = config.f32_or("rms_norm_eps", 1e-6)?;
-    let act = activation(config.str_or("hidden_activation", config.str_or("hidden_act", "gelu_pytorch_tanh")?)?)?;
+    let (key, tanh) = (if version == Version::One { "hidden_act" } else { "hidden_activation" }, "gelu_pytorch_tanh");
+    let act = match config.str_or(key, tanh)? {
+        // In the first Gemmas' files, which mean the other.
+        "gelu" if version == Version::One => activation(tanh)?,
+        name => activation(name)?,
+    };
     let bias = config.bool_or("attention_bias", false)?;
     if config.bool_or("use_bidirectional_attention", false)? {
         return Err(unsupported("use_bidirectional_attention".to_owned()));
@@ -54,7 +59,9 @@ fn record(checkpoint: &Checkpoint, version: Version, kv_heads: u32) -> Result<(G
     };
     let (score_cap, logit_cap) = match version {
         Version::One => (None, None),
-        _ => (cap("attn_logit_softcapping", 50.0)?, cap("final_logit_softcapping", 30.0)?),
+        Version::Two => (cap("attn_logit_softcapping", 50.0)?, cap("final_logit_softcapping", 30.0)?),
+        // What configurations say of scores is not read.
+        Version::Three => (None, cap("final_logit_softcapping", 0.0)?),
     };
     let mut spec = AttentionSpec { soft_cap: score_cap.unwrap_or(0.0), ..dims.attention() };
     let (mut window, mut sliding) = (None, vec![false; dims.layers as usize]);

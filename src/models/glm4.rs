@@ -21,9 +21,10 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let intermediate_size = config.u32("intermediate_size")?;
     let eps = config.f32_or("rms_norm_eps", 1.5625e-7)?;
     let act = config.activation("silu")?;
-    let bias = config.bool_or("attention_bias", false)?;
     let rotary_dim = dims.rotary_dim(config.f64_or("partial_rotary_factor", 0.5)?)?;
     let mut g = Recorder::new(checkpoint);
+    // What it is where it is not said has changed.
+    let bias = config.bool_or("attention_bias", g.has("model.layers.0.self_attn.q_proj.bias"))?;
     let table = rope::table(&mut g, config, &dims, rotary_dim, ("full_attention", 10_000.0))?;
 
     let mut x = g.embedding("model.embed_tokens", vocab_size, hidden_size)?;

@@ -16,6 +16,7 @@ use crate::graph::record::{AttentionSpec, Recorder};
 pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let config = Config::new(checkpoint);
     let dims = config.dims(None, None)?.ungrouped();
+    let dims = Dims { max_position_embeddings: config.u32_or("max_position_embeddings", 1024)?, ..dims };
     let Dims { vocab_size, hidden_size, .. } = dims;
     let intermediate_size = config.u32_or("intermediate_size", hidden_size.saturating_mul(4))?;
     let eps = config.f32_or("layer_norm_eps", 1e-5)?;

@@ -1,6 +1,8 @@
 //! gpt-oss (OpenAI 2025, § 2; Hugging Face `modeling_gpt_oss.py`): a mixture of experts in each layer, with a SwiGLU of its own
 //! and biases everywhere; attention heads have sinks, and every second layer looks back over a window.
 
+use serde_json::json;
+
 use super::Limits;
 use super::blocks::{attend, qkv};
 use super::config::{Config, Dims, Head};
@@ -9,6 +11,9 @@ use crate::error::Result;
 use crate::format::Checkpoint;
 use crate::graph::Graph;
 use crate::graph::record::{AttentionSpec, ExpertModule, Packed, Recorder, Var};
+
+/// The rotary base where none is stated.
+const THETA: f64 = 150_000.0;
 
 /// Records the model.
 ///
@@ -25,7 +30,15 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let rotary_dim = dims.rotary_dim(config.f64_or("partial_rotary_factor", 1.0)?)?;
     let sinks = if config.is_gguf()? { "self_attn.sinks.weight" } else { "self_attn.sinks" };
     let mut g = Recorder::new(checkpoint);
-    let table = rope::table(&mut g, config, &dims, rotary_dim, ("full_attention", 150_000.0))?;
+    let table = match ["rope_theta", "rope_scaling", "gguf"].iter().any(|key| config.has(key)) {
+        true => rope::table(&mut g, config, &dims, rotary_dim, ("full_attention", THETA))?,
+        // What nothing means.
+        false => {
+            let yarn = json!({ "rope_type": "yarn", "factor": 32.0, "truncate": false, "original_max_position_embeddings": 4096 });
+            let yarn = yarn.as_object().map(Config::of);
+            rope::plain_or_scaled(&mut g, config, &dims, rotary_dim, THETA, yarn)?
+        }
+    };
 
     let mut x = g.embedding("model.embed_tokens", vocab_size, hidden_size)?;
     for layer in 0..dims.layers {

@@ -25,7 +25,9 @@ pub(super) fn granite(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
 pub(super) fn hyperclovax(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let config = Config::new(checkpoint);
     let scores = config.optional_f64("attention_multiplier")?.map(|x| x as f32);
-    let post_norms = config.bool_or("use_post_norm", false)?;
+    // What it is where it is not said has changed.
+    let has_norms = checkpoint.tensors.iter().any(|tensor| tensor.name == "model.layers.0.post_norm1.weight");
+    let post_norms = config.bool_or("use_post_norm", has_norms)?;
     record(checkpoint, config, scores, config.f32_or("logits_scaling", 1.0)?, post_norms)
 }
 

@@ -20,6 +20,7 @@ use crate::graph::record::{AttentionSpec, NormSpec, Recorder};
 pub(super) struct Variant {
     pub dims: Dims,
     pub rope_theta: f64,
+    pub eps: f32,
     /// Whether q, k and v have a bias, and the output projection.
     pub biases: (bool, bool),
     pub mlp_bias: bool,
@@ -46,6 +47,7 @@ impl Variant {
         Ok(Self {
             dims,
             rope_theta: 10_000.0,
+            eps: 1e-6,
             biases: (bias, bias),
             mlp_bias: config.bool_or("mlp_bias", false)?,
             intermediate_size: None,
@@ -75,8 +77,7 @@ impl Variant {
 pub(super) fn llama(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let config = Config::new(checkpoint);
     let dims = config.dims(None, None)?;
-    let window = config.optional("sliding_window")?;
-    record(checkpoint, &Variant { window, ..Variant::new(config, dims)? })
+    record(checkpoint, &Variant::new(config, dims)?)
 }
 
 /// Records a Mistral: every layer looks back over the window.
@@ -130,7 +131,7 @@ pub(super) fn record(checkpoint: &Checkpoint, variant: &Variant) -> Result<(Grap
         Some(default) => config.u32_or("intermediate_size", default)?,
         None => config.u32("intermediate_size")?,
     };
-    let eps = config.f32_or("rms_norm_eps", 1e-6)?;
+    let eps = config.f32_or("rms_norm_eps", variant.eps)?;
     let act = config.activation("silu")?;
     let rotary_dim = dims.rotary_dim(config.f64_or("partial_rotary_factor", 1.0)?)?;
     let mut g = Recorder::new(checkpoint);

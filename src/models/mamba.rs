@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::format::Checkpoint;
 use crate::graph::Graph;
 use crate::graph::record::Recorder;
+use crate::ops::elementwise::Function;
 
 /// Records the model.
 ///
@@ -32,7 +33,7 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     if rank == 0 || !(1..=1 << 16).contains(&state_size) {
         return Err(Error::bad_file(format!("states of {state_size} values, and time steps of rank {rank}")));
     }
-    let (bias, conv_bias) = (config.bool_or("use_bias", true)?, config.bool_or("use_conv_bias", true)?);
+    let (bias, conv_bias) = (config.bool_or("use_bias", false)?, config.bool_or("use_conv_bias", true)?);
     let eps = config.f32_or("rms_norm_eps", 1e-5)?;
     let act = config.activation("silu")?;
     let mut g = Recorder::new(checkpoint);
@@ -52,7 +53,8 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
         let dt = g.linear(&name("mixer.dt_proj"), dt, channels, true)?;
         let y = g.selective_scan(&name("mixer"), [h, dt, bc], state_size)?;
 
-        let gate = g.activation(act, gate);
+        // Whatever `hidden_act` is (transformers from 5 on).
+        let gate = g.activation(Function::Silu, gate);
         let y = g.mul(gate, y);
         let h = g.linear(&name("mixer.out_proj"), y, hidden_size, bias)?;
         x = g.add(x, h);

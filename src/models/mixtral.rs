@@ -28,6 +28,7 @@ pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     };
     let variant = Variant {
         rope_theta: 1e6,
+        eps: 1e-5,
         biases: (false, false),
         intermediate_size: Some(14_336),
         mixture: Some(mixture),

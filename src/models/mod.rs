@@ -1,7 +1,7 @@
 //! Architectures: one file a family, and the list.
 //!
 //! A model file records its layers on a graph, in the paper's order. It knows nothing of quantisation, devices, fusion,
-//! prefill or decode. `config.rs` reads configurations, `rope.rs` rotary frequencies, `blocks.rs` has what layers share.
+//! prefill or decode. `config.rs` reads configurations, `dims.rs` has what dimensions come to, `rope.rs` rotary frequencies, `blocks.rs` has what layers share.
 
 mod bert;
 mod blenderbot;
@@ -9,6 +9,7 @@ mod blocks;
 mod bloom;
 mod cohere;
 mod config;
+mod dims;
 mod exaone;
 mod falcon;
 mod gemma;

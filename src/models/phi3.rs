@@ -17,6 +17,7 @@ use crate::graph::record::{AttentionSpec, Recorder};
 pub(super) fn record(checkpoint: &Checkpoint) -> Result<(Graph, Limits)> {
     let config = Config::new(checkpoint);
     let dims = config.dims(None, None)?;
+    let dims = Dims { max_position_embeddings: config.u32_or("max_position_embeddings", 4096)?, ..dims };
     let Dims { vocab_size, hidden_size, .. } = dims;
     let intermediate_size = config.u32("intermediate_size")?;
     let eps = config.f32_or("rms_norm_eps", 1e-5)?;

@@ -7,6 +7,8 @@ mod tiles;
 
 use std::rc::Rc;
 
+use half::bf16;
+
 use self::pieces::Pieces;
 pub use self::rows::score_bytes;
 pub(super) use self::rows::{RowsParams, heads_of_invocation};
@@ -79,6 +81,8 @@ pub struct Attention {
     pub soft_cap: f32,
     /// What attention with linear biases (Press et al. 2022) is multiplied by, 1 as a rule; 0 for none.
     pub alibi: f32,
+    /// Whether positions, slopes and their products are rounded to bfloat16, as Falcon's are.
+    pub alibi_bf16: bool,
     /// A learned bias on scores (Raffel et al. 2020, § 2.1); only where `soft_cap` and `alibi` are 0.
     pub bias: Option<PositionBias>,
     /// Index of the vector of sinks in the graph: `[heads]`.
@@ -96,13 +100,24 @@ impl Attention {
         self.soft_cap == 0.0 && self.alibi == 0.0 && self.bias.is_none()
     }
 
+    /// What is added to the score of the key at `position` by a query at `at`.
+    fn linear_bias(&self, head: u32, position: usize, at: usize) -> f64 {
+        let slope = self.slope(head);
+        if !self.alibi_bf16 {
+            return f64::from(self.alibi) * slope * (position as f64 - at as f64);
+        }
+        let rounded = |x: f64| f64::from(bf16::from_f64(x));
+        let product = |position: usize| rounded(rounded(slope) * rounded(position as f64));
+        f64::from(self.alibi) * (product(position) - product(at))
+    }
+
     /// What a position's distance is multiplied by: powers of `2^(−8 / heads)`, between which every second of the next finer
     /// ones goes where the heads are no power of two (Press et al. 2022, § 3 and their code).
     fn slope(&self, head: u32) -> f64 {
         let n = f64::from(1u32 << self.heads.ilog2());
         let h = f64::from(head);
         let exponent = if h < n { -8.0 / n * (h + 1.0) } else { -4.0 / n * (2.0 * (h - n) + 1.0) };
-        f64::from(self.alibi) * exponent.exp2()
+        exponent.exp2()
     }
 
     /// The mask as kernels are told: positions that a row looks back, 0 for all, `ALL` for what comes after as well.
@@ -144,7 +159,7 @@ impl Attention {
                 let kv_head = head / (heads / kv_heads);
                 let base = (row.slot as usize * kv_heads + kv_head) * cache.capacity * dim;
                 let query = &q.row(i)[head * dim..(head + 1) * dim];
-                let (slope, cap) = (self.slope(head as u32), f64::from(self.soft_cap));
+                let cap = f64::from(self.soft_cap);
                 let score = |position: usize| {
                     let key = &cache.k[base + position * dim..][..dim];
                     let product: f64 = query.iter().zip(key).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
@@ -154,7 +169,7 @@ impl Attention {
                         let of_head = head as f64 * (2.0 * reach + 1.0);
                         f64::from(biases[(of_head + distance.clamp(-reach, reach) + reach) as usize])
                     });
-                    let score = product * f64::from(self.scale) + slope * distance + bias;
+                    let score = product * f64::from(self.scale) + self.linear_bias(head as u32, position, at) + bias;
                     if cap == 0.0 { score } else { cap * (score / cap).tanh() }
                 };
                 let scores: Vec<f64> = (begin..end).map(score).collect();
@@ -200,7 +215,7 @@ impl Attention {
             reach: self.bias.map_or(0, |bias| bias.reach),
             first_tile: 0,
             has_sinks: u32::from(around.sinks.is_some()),
-            pad: 0,
+            alibi_bf16: u32::from(self.alibi_bf16),
         };
         let score = match self.bias {
             Some(_) => "score/biased",
@@ -252,6 +267,6 @@ params! {
         reach: u32,
         first_tile: u32,
         has_sinks: u32,
-        pad: u32,
+        alibi_bf16: u32,
     }
 }

@@ -13,6 +13,9 @@ pub enum TableRow {
     Token,
     /// That of its position, of which the first has this one.
     Position(u32),
+    /// That of its position among the tokens that are not this one, which pads; the first has the row after this, and padding
+    /// itself this one. For steps that hold whole texts.
+    PastPadding(u32),
     /// The same for all.
     Fixed(u32),
 }
@@ -23,10 +26,28 @@ impl TableRow {
         match self {
             Self::Token => (0, 1, 0),
             Self::Position(first) => (first, 0, 1),
+            Self::PastPadding(padding) => (padding, 0, 0),
             Self::Fixed(row) => (row, 0, 0),
         }
     }
+
+    /// The id that pads, if positions depend on it.
+    fn padding(self) -> u32 {
+        if let Self::PastPadding(padding) = self { padding } else { NO_PADDING }
+    }
+
+    /// That of row `i` of the step.
+    fn of(self, rows: &[StepRow], i: usize) -> u32 {
+        let (first, by_token, by_position) = self.factors();
+        let padding = self.padding();
+        let counts = |row: &StepRow| padding != NO_PADDING && row.token != padding;
+        let counted = if counts(&rows[i]) { rows[..=i].iter().filter(|row| counts(row)).count() as u32 } else { 0 };
+        first + rows[i].token * by_token + rows[i].position * by_position + counted
+    }
 }
+
+/// In the place of an id that pads.
+const NO_PADDING: u32 = u32::MAX;
 
 /// Rows of `weight: [rows, hidden_size]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,10 +64,8 @@ impl Embedding {
     /// CPU reference. `weight: [table rows, hidden_size]` → `[rows, hidden_size]`.
     pub fn reference(&self, weight: &dyn CpuMatrix, rows: &[StepRow]) -> Rows {
         let mut y = Rows::zeros(rows.len(), weight.shape().1);
-        for (i, row) in rows.iter().enumerate() {
-            let (first, by_token, by_position) = self.row.factors();
-            let at = first + row.token * by_token + row.position * by_position;
-            weight.row(at as usize, y.row_mut(i));
+        for i in 0..rows.len() {
+            weight.row(self.row.of(rows, i) as usize, y.row_mut(i));
             y.row_mut(i).iter_mut().for_each(|value| *value *= self.scale);
         }
         y
@@ -68,7 +87,8 @@ impl Embedding {
                 by_position,
                 prepared_width: y.prepared_width(),
                 together: weight.together,
-                pad: [0; 2],
+                padding: self.row.padding(),
+                pad: 0,
             };
             let kernel = KernelSpec::new("embedding").slot("QUANT", weight.format.shader());
             let norm_weight = y.prepared.as_ref().unwrap_or(ctx.nothing);
@@ -96,6 +116,7 @@ params! {
         by_position: u32,
         prepared_width: u32,
         together: u32,
-        pad: [u32; 2],
+        padding: u32,
+        pad: u32,
     }
 }

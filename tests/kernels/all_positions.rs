@@ -95,6 +95,7 @@ async fn check(bench: &Bench, case: Case, kv: KvFormat) {
         mask,
         soft_cap: 0.0,
         alibi: 0.0,
+        alibi_bf16: false,
         bias,
         sinks: None,
     };

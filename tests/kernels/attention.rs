@@ -29,7 +29,7 @@ struct Case {
     mask: Mask,
     length: u32,
     capacity: u32,
-    /// Soft cap and factor of linear biases.
+    /// Soft cap, and factor of linear biases: negative for rounded ones.
     adjusted: (f32, f32),
     /// Whether heads have sinks.
     sinks: bool,
@@ -72,7 +72,21 @@ impl<'a> Both<'a> {
     fn attention(&self) -> Attention {
         let Case { heads, kv_heads, head_dim, mask, adjusted: (soft_cap, alibi), .. } = self.case;
         let sinks = self.case.sinks.then_some(0);
-        Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap, alibi, bias: None, sinks }
+        // Those whose factor is negative are rounded.
+        let (alibi, alibi_bf16) = (alibi.abs(), alibi < 0.0);
+        Attention {
+            layer: 0,
+            heads,
+            kv_heads,
+            head_dim,
+            scale: 0.3,
+            mask,
+            soft_cap,
+            alibi,
+            alibi_bf16,
+            bias: None,
+            sinks,
+        }
     }
 
     fn kv_width(&self) -> usize {
@@ -179,6 +193,8 @@ pub async fn attention_over_the_cache() {
         Case { adjusted: (1.5, 0.0), ..case(4, 2, 16, Mask::Window(8), 70) },
         Case { adjusted: (0.0, 1.0), ..case(8, 8, 64, Mask::Causal, 60) },
         Case { adjusted: (0.0, 0.35), ..case(7, 1, 9, Mask::Causal, 80) },
+        // Rounded positions: beyond 256 not all are bfloat16s.
+        Case { adjusted: (0.0, -0.35), capacity: 340, ..case(6, 2, 12, Mask::Causal, 330) },
         Case { sinks: true, ..case(6, 2, 16, Mask::Window(8), 70) },
         Case { sinks: true, ..case(5, 1, 130, Mask::Causal, 60) },
         // A cache that is full, of no whole quads of positions.
@@ -313,8 +329,9 @@ async fn check_splits(bench: &Bench, case: &Case, rotary_dim: u32, kv: KvFormat,
         Usage::Storage,
     ));
     let ctx = Lowering { partials: &room, ..bench.lowering(variants, 1) };
-    let (soft_cap, alibi, bias, sinks) = (0.0, 0.0, None, case.sinks.then_some(0));
-    let attention = Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap, alibi, bias, sinks };
+    let (soft_cap, alibi, alibi_bf16, bias, sinks) = (0.0, 0.0, false, None, case.sinks.then_some(0));
+    let attention =
+        Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.3, mask, soft_cap, alibi, alibi_bf16, bias, sinks };
     let sinks = case.sinks();
     let gpu_sinks = sinks.as_ref().map(|sinks| bench.vector(sinks));
     let op = RopeAttention { attention, rotary_dim, table: 0 };

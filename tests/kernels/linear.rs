@@ -302,9 +302,16 @@ pub async fn embedding_in_every_format() {
                     .enumerate()
                     .map(|(i, token)| StepRow { token: *token, slot: 0, position: i as u32 })
                     .collect();
-                // By token; one row for all, the last; by position where the table is long enough.
-                let ways = [TableRow::Token, TableRow::Fixed(vocab as u32 - 1), TableRow::Position(2)];
-                for row in ways.into_iter().take(if vocab > 4 { 3 } else { 2 }) {
+                // By token; one row for all, the last; where the table is long enough by position, and by position but for
+                // the first token, and the last.
+                let ways = [
+                    TableRow::Token,
+                    TableRow::Fixed(vocab as u32 - 1),
+                    TableRow::Position(2),
+                    TableRow::PastPadding(0),
+                    TableRow::PastPadding(vocab as u32 / 2),
+                ];
+                for row in ways.into_iter().take(if vocab > 4 { 5 } else { 2 }) {
                     let op = Embedding { weight: 0, scale: 1.5, row };
                     let wanted: Rows = op.reference(&table, &rows);
                     let step = bench.write_step(&rows, 1);

@@ -329,7 +329,11 @@ pub(super) const ARCHS: &[Arch] = &[
         gguf: "gemma3",
         model_type: "gemma3_text",
         layer_tensors: &[ATTENTION, MLP, SANDWICH, POST_NORMS],
-        keys: &[WINDOW, ("rope.freq_base_swa", "rope_local_base_freq")],
+        keys: &[
+            WINDOW,
+            ("rope.freq_base_swa", "rope_local_base_freq"),
+            ("final_logit_softcapping", "final_logit_softcapping"),
+        ],
         ..GEMMA
     },
     COHERE,

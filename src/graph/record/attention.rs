@@ -31,6 +31,8 @@ pub struct AttentionSpec {
     pub soft_cap: f32,
     /// See [`Attention::alibi`].
     pub alibi: f32,
+    /// See [`Attention::alibi_bf16`].
+    pub alibi_bf16: bool,
     /// See [`Attention::bias`].
     pub bias: Option<PositionBias>,
     /// See [`Attention::sinks`].
@@ -105,7 +107,7 @@ impl Recorder<'_> {
     /// # Errors
     /// As [`Recorder::attention`].
     pub fn attention_over(&mut self, name: &str, q: Var, layer: usize, spec: AttentionSpec) -> Result<Var> {
-        let AttentionSpec { heads, kv_heads, head_dim, scale, mask, soft_cap, alibi, bias, sinks } = spec;
+        let AttentionSpec { heads, kv_heads, head_dim, scale, mask, soft_cap, alibi, alibi_bf16, bias, sinks } = spec;
         if head_dim > MAX_HEAD_DIM {
             return Err(Error::unsupported(
                 format!("head_dim {head_dim}"),
@@ -118,8 +120,19 @@ impl Recorder<'_> {
                 format!("{heads} attention heads are more than the {MAX_HEADS} that doran takes"),
             ));
         }
-        let op =
-            Op::Attention(Attention { layer, heads, kv_heads, head_dim, scale, mask, soft_cap, alibi, bias, sinks });
+        let op = Op::Attention(Attention {
+            layer,
+            heads,
+            kv_heads,
+            head_dim,
+            scale,
+            mask,
+            soft_cap,
+            alibi,
+            alibi_bf16,
+            bias,
+            sinks,
+        });
         let width = self.width(q);
         Ok(self.push(op, &[q], short(name), width, false))
     }
