@@ -30,4 +30,5 @@ mod sampler;
 mod shaders;
 mod states;
 mod tokenizer;
+mod unsaid;
 mod weights;

@@ -1,10 +1,6 @@
 //! Configurations that leave keys out: they mean what transformers says that they mean.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod common;
-
-use common::{fixture, json};
+use crate::common::{fixture, json};
 use doran::format::TensorInfo;
 use doran::format::hf_config::{Folder, checkpoint};
 use doran::format::safetensors::{Parsed, parse};

@@ -34,6 +34,7 @@ fn attention() -> Attention {
         mask: Mask::Causal,
         soft_cap: 0.0,
         alibi: 0.0,
+        alibi_bf16: false,
         bias: None,
         sinks: None,
     }
