@@ -142,6 +142,7 @@ pub async fn what_is_chosen_is_what_runs() {
         mask: Mask::Causal,
         soft_cap,
         alibi,
+        alibi_bf16: false,
         bias,
         sinks,
     };

@@ -8,9 +8,10 @@ use doran::graph::fuse::fuse;
 use doran::graph::weights::spans;
 use doran::models;
 use doran::ops::KvFormat;
+use doran::ops::elementwise::Function;
 use doran::text::Text;
 use doran::tokenizer::Tokenizer;
-use doran::tune::likeliest;
+use doran::tune::{Wanted, likeliest};
 use doran::weights::plan::{DEFAULT_CHUNK_BYTES, cut};
 
 use crate::{Reach, is_json, number, text, texts};
@@ -89,7 +90,8 @@ fn whole(checkpoint: &Checkpoint, file_bytes: u64, reads_texts: bool) -> Reach {
     fuse(&mut graph);
     let context = limits.max_position_embeddings.clamp(1, CONTEXT);
     let device = Device::default();
-    let kernels = likeliest(&Capabilities::default(), None).expect("kernels for any device");
+    let kernels =
+        likeliest(&Capabilities::default(), &Wanted::new(&[], Function::SiluMul)).expect("kernels for any device");
     let footprint = Footprint::of(&graph, context, device, kernels.variants(KvFormat::F32));
     let fits = footprint.check(device).is_ok() && footprint.total() < u64::MAX;
     let taken = if chunks.is_ok() && fits { Reach::Whole } else { Reach::Inside };
