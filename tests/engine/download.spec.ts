@@ -182,12 +182,13 @@ test("a full store is a typed error that keeps what is there; with room again th
 
 test("where there is no room, the model that was used last of all goes, if the caller agrees", async ({ doran, profile, site }) => {
   const session = await profile.newCDPSession(doran);
+  // From the start: Chromium remembers for a while how much room there is.
+  await session.send("Storage.overrideQuotaForOrigin", { origin: site.address, quotaSize: 100 * MIB });
   const url = `${site.faults.url}/${model.name}`;
   await doran.evaluate(async ({ url }) => {
     await window.probe(url, { name: "older" });
     await window.probe("/arch/llama/model-f32.gguf", { name: "newer" });
   }, { url });
-  await session.send("Storage.overrideQuotaForOrigin", { origin: site.address, quotaSize: 100 * MIB });
   const seen = await doran.evaluate(async ({ url }) => {
     const names = async () => (await window.doran.Engine.storage.list()).map(({ name }) => name).sort();
     const refused = await window.failure(window.probe(url, { name: "third" }));
