@@ -62,7 +62,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let slice = local / quads;
     let column = local % quads;
     for (var tile = begin; tile < end; tile += WORKGROUP) {
-        var s: array<f32, HEADS>;
+        var s = array<f32, HEADS>();
         let inside = tile + local < end;
         let key = (cache + min(tile + local, end - 1u)) * quads;
         for (var i = 0u; i < quads; i++) {

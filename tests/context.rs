@@ -40,12 +40,15 @@ fn options(context_policy: ContextPolicy, max_tokens: usize) -> GenerateOptions 
     }
 }
 
+/// Ids, and the logarithms of their probabilities.
+type Answered = Vec<(u32, f32)>;
+
 /// An answer: its tokens with their log-probabilities, why it ended, and its counts.
 fn answer(
     engine: &mut Engine,
     input: &Input,
     options: GenerateOptions,
-) -> doran::Result<(Vec<(u32, f32)>, FinishReason, Usage)> {
+) -> doran::Result<(Answered, FinishReason, Usage)> {
     let text = Rc::clone(&engine.text);
     let mut generation = Generation::new(&text, engine.session.capacity(), input, options)?;
     let mut tokens = Vec::new();

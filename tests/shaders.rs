@@ -115,6 +115,22 @@ fn uses_16_kib_of_workgroup_memory_at_most() {
     assert!(largest > 12 << 10, "the tile kernels were not counted");
 }
 
+/// In Chromium on SwiftShader a variable in a loop that is given no value keeps the one of the round before, which is not what WGSL says.
+#[test]
+fn variables_in_loops_are_given_a_value() {
+    let bare = |line: &str| {
+        let indented = line.starts_with("        ");
+        let variable = line.trim_start().strip_prefix("var ");
+        indented && variable.is_some_and(|rest| rest.ends_with(';') && !rest.contains('='))
+    };
+    assert!(
+        bare("        var s: array<f32, 4>;") && !bare("    var s: array<f32, 4>;") && !bare("        var s = 0.0;")
+    );
+    let lines = FILES.iter().flat_map(|(file, text)| text.lines().map(move |line| (*file, line)));
+    let faults: Vec<_> = lines.filter(|(_, line)| bare(line)).collect();
+    assert!(faults.is_empty(), "{faults:?}");
+}
+
 #[test]
 fn browsers_get_the_enable_line_first() {
     let with_subgroups = |(name, slots): &(&str, combinations::Slots)| {

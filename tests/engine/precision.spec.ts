@@ -42,13 +42,13 @@ test("variants are fixed by name, and others refused with those that there are",
     const failure = (variants: object) => window.failure(window.doran.Engine.load(model, { name: "kq", kernels: "workgroup", variants }));
     return {
       plain: await of({}),
-      fixed: await of({ variants: { matmul: "rows64", queries: "16", norm: "workgroup 256" } }),
+      fixed: await of({ variants: { matmul: "rows64", splits: "8", queries: "16", norm: "workgroup 256" } }),
       unknown: await failure({ matmul: "rows7" }),
       noRole: await failure({ matvec: "rows" }),
     };
   }, MODEL);
-  expect(seen.fixed.tuning).toMatchObject({ matmul: "rows64", splits: 32, queries: 16, norm: "workgroup", normWorkgroup: 256 });
-  expect(seen.fixed.tuning?.tried.map(({ role, right }) => [role, right])).toEqual(["matvec", "matmul", "queries", "norm"].map((role) => [role, true]));
+  expect(seen.fixed.tuning).toMatchObject({ matmul: "rows64", splits: 8, queries: 16, norm: "workgroup", normWorkgroup: 256 });
+  expect(seen.fixed.tuning?.tried.map(({ role, right }) => [role, right])).toEqual(["matvec", "matmul", "splits", "queries", "norm"].map((role) => [role, true]));
   expect(seen.plain.tuning).toMatchObject({ matmul: "rows32", splits: 32, queries: 32, norm: "workgroup", normWorkgroup: 64 });
   expect(seen.fixed.ids).toEqual(seen.plain.ids);
   expect(seen.unknown).toMatchObject({ code: "bad_argument", data: { argument: "variants" } });

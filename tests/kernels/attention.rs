@@ -311,6 +311,41 @@ pub async fn attention_in_splits() {
     }
 }
 
+/// One row against a full cache, in as many splits as may be chosen: most have several tiles.
+pub async fn attention_in_fewer_splits() {
+    let bench = Bench::new().await;
+    let (heads, kv_heads, head_dim, capacity) = (8u32, 2u32, 64u32, 2200u32);
+    let mut random = Random(7);
+    let width = kv_heads * capacity * head_dim;
+    let mut values = || random.rows(1, width as usize).data;
+    let mut cpu = CpuKvLayer { k: values(), v: values(), capacity: capacity as usize, format: KvFormat::F32 };
+    let upload = |values: &[f32]| {
+        let buffer = Rc::new(bench.gpu.create_buffer("cache", values.len() as u64 * 4, Usage::Storage));
+        bench.gpu.write(&buffer, 0, bytemuck::cast_slice(values));
+        buffer
+    };
+    let gpu = GpuKvLayer { k: upload(&cpu.k), v: upload(&cpu.v), capacity };
+    let room = partial_bytes(false, heads, head_dim, capacity);
+    let room = Rc::new(bench.gpu.create_buffer("partials", room, Usage::Storage));
+    let (mask, soft_cap, alibi, alibi_bf16, bias, sinks) = (Mask::Causal, 0.0, 0.0, false, None, None);
+    let attention =
+        Attention { layer: 0, heads, kv_heads, head_dim, scale: 0.125, mask, soft_cap, alibi, alibi_bf16, bias, sinks };
+    let op = RopeAttention { attention, rotary_dim: 0, table: 0 };
+    let row = [StepRow { token: 0, slot: 0, position: capacity - 1 }];
+    let step = bench.write_step(&row, 1);
+    let (q, k) = (random.rows(1, (heads * head_dim) as usize), random.rows(1, (kv_heads * head_dim) as usize));
+    let v = random.rows(1, k.width);
+    let wanted = op.reference(&mut cpu, [&q, &k, &v], (None, None), &row);
+    for splits in [32, 16, 8, 1] {
+        let variants = Variants { kv: KvFormat::F32, matvec: Reduce::Workgroup, splits, ..bench.variants()[0] };
+        let ctx = Lowering { partials: &room, ..bench.lowering(variants, 1) };
+        let (gpu_q, gpu_k, gpu_v) = (bench.operand(&q, 0), bench.operand(&k, 0), bench.operand(&v, 0));
+        let y = bench.room(1, q.width);
+        bench.run(op.lower(&ctx, "y", &gpu, (None, None), [&gpu_q, &gpu_k, &gpu_v], &y), &step);
+        assert_close(&format!("{splits} splits"), &bench.read(&y, 1).await, &wanted, 3e-6);
+    }
+}
+
 async fn check_splits(bench: &Bench, case: &Case, rotary_dim: u32, kv: KvFormat, reduce: Reduce, start: u32) {
     let Case { heads, kv_heads, head_dim, mask, length, capacity, .. } = *case;
     let mut random = Random(u64::from(head_dim * 5 + length));
