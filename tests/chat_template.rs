@@ -209,6 +209,8 @@ fn variables_reach_the_template() {
     // Messages are data: nothing in them is a template.
     let messages = [json!({"role": "user", "content": "{{ 1 + 1 }} {% raw %}"})];
     assert_eq!(render("{{ messages[0].content }}", &messages).unwrap(), "{{ 1 + 1 }} {% raw %}");
+    let raw = "{% raw %}{% for x in messages %}{{ a * b }}{%- endraw -%} {{ 2 * 3 }}";
+    assert_eq!(render(raw, &messages).unwrap(), "{% for x in messages %}{{ a * b }}6");
 }
 
 #[test]

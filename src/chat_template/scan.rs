@@ -45,6 +45,13 @@ pub(super) fn check(source: &str) -> Result<String> {
         match word {
             "generation" if open == "{%" => out.push_str(&tag.replace("generation", "if true")),
             "endgeneration" if open == "{%" => out.push_str(&tag.replace("endgeneration", "endif")),
+            "raw" if open == "{%" => {
+                let (text, end) = after.split_at(raw_bytes(after));
+                out.push_str(tag);
+                out.push_str(text);
+                rest = end;
+                continue;
+            }
             _ if open == "{%" && loops_over_name(word) => {
                 let (head, trim) = tag.split_at(tag.trim_end_matches(['-', '+']).trim_end().len());
                 push_unfolded(head, &mut out);
@@ -60,6 +67,12 @@ pub(super) fn check(source: &str) -> Result<String> {
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// The length of what is printed as it stands, up to the tag that ends it.
+fn raw_bytes(after: &str) -> usize {
+    let ends = |at: &usize| after[at + 2..].trim_start_matches(['-', '+']).trim_start().starts_with("endraw");
+    after.match_indices("{%").map(|(at, _)| at).find(ends).unwrap_or(after.len())
 }
 
 /// A tag in which products have [`ONE`] as a factor more, so that they are made when the template is rendered, and counted.
