@@ -143,7 +143,7 @@ impl Default for Variants {
 }
 
 impl Variants {
-    /// Whether kernels for one row want norms prepared ([`Operand::prepared`]).
+    /// Whether kernels for one row want norms prepared ([`super::Operand::prepared`]).
     pub fn prepares_norms(self) -> bool {
         self.matvec == Reduce::None && self.broadcast
     }
