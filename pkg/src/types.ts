@@ -486,7 +486,7 @@ export interface StoredModel {
 
 /** What `Engine.storage.verify` found. */
 export interface StoredCheck {
-  /** Chunks that were there, and their bytes. */
+  /** Chunks that should be there, and their bytes. */
   readonly chunks: number;
   readonly bytes: number;
   /** How many are missing or not what was written. The next load fetches these again, and only these. */

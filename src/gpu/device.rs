@@ -182,7 +182,7 @@ impl Gpu {
     /// Starts compiling kernels, all at once and beside other work where the platform can; [`Gpu::compile`] waits for them.
     ///
     /// # Errors
-    /// `internal` if a kernel's text is not there.
+    /// `gpu` if a kernel's text is not there or not whole.
     pub fn start_compiling(&self, kernels: &[KernelSpec]) -> Result<()> {
         self.pipelines.start(&self.device, kernels)
     }

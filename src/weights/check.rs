@@ -9,9 +9,9 @@ use crate::{Error, ErrorKind, Result};
 /// What a check of a stored model found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// Chunks that were there, and their bytes.
+    /// Chunks that the manifest says are stored.
     pub chunks: usize,
-    /// Bytes of them.
+    /// Their bytes.
     pub bytes: u64,
     /// How many of them are missing or not what was written. The next load fetches these again, and only these.
     pub damaged: usize,

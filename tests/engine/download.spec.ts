@@ -180,7 +180,7 @@ test("a full store is a typed error that keeps what is there; with room again th
   expect(info.load.bytesDownloaded).toBe(size - kept);
 });
 
-test("where there is no room, the model that was used last of all goes, if the caller agrees", async ({ doran, profile, site }) => {
+test("where there is no room, the model that was not used for the longest time goes, if the caller agrees", async ({ doran, profile, site }) => {
   const session = await profile.newCDPSession(doran);
   // From the start: Chromium remembers for a while how much room there is.
   await session.send("Storage.overrideQuotaForOrigin", { origin: site.address, quotaSize: 100 * MIB });

@@ -51,7 +51,7 @@ fn a_check_of_nothing_and_an_aborted_one_are_errors() {
 }
 
 #[test]
-fn what_was_not_used_for_the_longest_goes_first_and_never_what_is_in_use() {
+fn what_was_not_used_for_the_longest_goes_first_and_never_what_is_locked() {
     let store = Store::default();
     for (model, used_ms) in [("new", 3.0), ("old", 1.0), ("middle", 2.0), ("mine", 0.0), ("empty", 0.5)] {
         let mut manifest = Manifest::new(model, ["u".to_owned()], used_ms);
