@@ -113,10 +113,7 @@ async fn check_format(gpu: &Gpu, tuning: &Tuning, format: Format, gate: Function
     for (x, tolerance) in cases {
         let (op, y, specs) = lower(gpu, tuning, gate, &matrix, &x, (&step, &nothing));
         let exact = op.reference(&x, read, None);
-        let wanted = match rounded {
-            Activations::F32 => exact.clone(),
-            _ => op.reference_rounded(rounded, &x, read, None),
-        };
+        let wanted = op.reference_rounded(rounded, &x, read, None);
         let found = Probe { specs, shape: step.shape, y, exact, wanted, tolerance }.run(gpu).await?;
         all = Found { right: all.right && found.right, error: all.error.max(found.error) };
     }

@@ -90,10 +90,7 @@ pub async fn check_by(
             };
             let exact = op.reference(&x, cpu, residual);
             let rounded = format.integer_dot().map_or(Activations::F32, |_| variants.activations);
-            let wanted = match rounded {
-                Activations::F32 => exact.clone(),
-                rounded => op.reference_rounded(rounded, &x, cpu, residual),
-            };
+            let wanted = op.reference_rounded(rounded, &x, cpu, residual);
             // Half floats add up by themselves.
             let sums = if rounded == Activations::F16 { f16::SUMS } else { 0.0 };
             let rows: Vec<StepRow> = (0..tokens as u32).map(|i| StepRow { token: 0, slot: 0, position: i }).collect();

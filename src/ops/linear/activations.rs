@@ -69,7 +69,7 @@ impl Activations {
 
 impl Linear {
     /// [`Linear::reference`] with rounded activations: what the kernel multiplies, a row times a folded norm's weight, is rounded;
-    /// the norm's factor comes after.
+    /// the norm's factor comes after. Of activations that are not rounded, the reference itself.
     pub fn reference_rounded(
         &self,
         activations: Activations,
@@ -77,6 +77,9 @@ impl Linear {
         weights: LinearWeights<&dyn CpuMatrix, &[f32]>,
         residual: Option<&Rows>,
     ) -> Rows {
+        if activations == Activations::F32 {
+            return self.reference(x, weights, residual);
+        }
         let mut weighted = x.clone();
         let mut factors = vec![1.0; x.len()];
         if let (Some(op), Some(weight)) = (&self.norm, weights.norm) {
