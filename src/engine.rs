@@ -85,6 +85,8 @@ pub struct ModelInfo {
     pub kv_cache: &'static str,
     /// The device; none on the CPU references.
     pub adapter: Option<Capabilities>,
+    /// The files at the model's addresses are others than the stored ones, which are used.
+    pub outdated: bool,
     /// What the user should know.
     pub warnings: Vec<String>,
     /// What was changed to make the model fit; `warnings` says the same in sentences.
@@ -259,6 +261,7 @@ impl Engine {
             },
             kv_cache: kv.name(),
             adapter,
+            outdated: report.is_outdated,
             warnings,
             adjustments,
             load,

@@ -13,7 +13,7 @@ use doran::gpu::Gpu;
 use doran::gpu::device::GpuOptions;
 use doran::inspect::{FormatShare, inspect};
 use doran::weights::file::FileSource;
-use doran::weights::{ByteSource, Cancel, ChunkStore, LoadOptions, MemoryStore, ModelFiles, Reply};
+use doran::weights::{ByteSource, Cancel, ChunkStore, Facts, LoadOptions, MemoryStore, ModelFiles, Reply};
 
 /// What was read: which file, and which bytes.
 type Reads = Rc<RefCell<Vec<(usize, Range<u64>)>>>;
@@ -42,8 +42,8 @@ impl ByteSource for Watched {
         self.source.read(file, range).await
     }
 
-    async fn size(&self, file: usize) -> doran::Result<Option<u64>> {
-        self.source.size(file).await
+    async fn facts(&self, file: usize) -> doran::Result<Facts> {
+        self.source.facts(file).await
     }
 
     async fn sleep(&self, millis: u64) {

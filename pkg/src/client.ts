@@ -86,6 +86,11 @@ export class Connection {
     if (this.#dead === undefined) this.#post({ type: "cancel", id });
   }
 
+  /** Pauses the download of a load, or resumes it. */
+  pause(id: number, paused: boolean): void {
+    if (this.#dead === undefined) this.#post({ type: "pause", id, paused });
+  }
+
   /** Says that `count` tokens of a generation were read. */
   read(id: number, count: number): void {
     if (this.#dead === undefined) this.#post({ type: "read", id, count });

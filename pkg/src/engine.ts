@@ -6,6 +6,7 @@ import { checkInput, TokenStream } from "./generation.js";
 import type { Inspection } from "./inspection.js";
 import { checkLicense, entrySource, isEntry } from "./license.js";
 import type { Args, WireAdapterOptions, WireAdapterUse, WireHeaders, WireLoadOptions, WireSource } from "./protocol.js";
+import { follow } from "./pause.js";
 import { storage } from "./storage.js";
 import { support } from "./support.js";
 import type {
@@ -51,11 +52,14 @@ export class Engine implements AsyncDisposable {
     checkLicense(source, options);
     const { connection, args, events } = open(source, options);
     const { id, result } = connection.call("load", (callId) => ({ type: "call", id: callId, kind: "load", args }), events);
+    const unfollow = options.pause === undefined ? undefined : follow(options.pause, (paused) => { connection.pause(id, paused); });
     try {
       return new Engine(connection, await abortable(connection, id, result, options.signal));
     } catch (thrown) {
       connection.closeAfter(result, new DoranError("unloaded", "this load has ended"));
       throw hinted(thrown, source);
+    } finally {
+      unfollow?.();
     }
   }
 
@@ -283,7 +287,7 @@ function wireSource(source: ModelSource, options: LoadOptions): WireSource {
 }
 
 function wireOptions(
-  { name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels, variants, precision, fit, evict, quantize }: LoadOptions,
+  { name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels, variants, precision, fit, evict, update, quantize }: LoadOptions,
 ): WireLoadOptions {
   return {
     ...(name === undefined ? {} : { name }),
@@ -298,6 +302,7 @@ function wireOptions(
     ...(variants === undefined ? {} : { variants }),
     ...(precision === undefined ? {} : { precision }),
     ...(evict === undefined ? {} : { evict }),
+    ...(update === undefined ? {} : { update }),
     ...(fit === undefined ? {} : { fit }),
     ...(quantize === undefined ? {} : { quantize }),
   };

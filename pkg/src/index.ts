@@ -6,6 +6,7 @@
 export { Adapter } from "./adapter.js";
 export { Engine } from "./engine.js";
 export { DoranError } from "./errors.js";
+export { PauseController } from "./pause.js";
 export type { ErrorCode, ErrorData } from "./errors.js";
 export type {
   Activations, AdapterInfo, AdapterOptions, AdapterUse, AssetOptions, Backend, ChatTemplateOptions, ContextPolicy, Counters, EmbedOptions, EngineStats, Finish,

@@ -18,7 +18,7 @@ import type {
 export const UNREAD_LIMIT = 32;
 
 /** Changes with every message that changes. Page and worker of different builds refuse each other. */
-export const PROTOCOL_VERSION = 5;
+export const PROTOCOL_VERSION = 6;
 
 /** Request or response headers. */
 export type WireHeaders = readonly (readonly [string, string])[];
@@ -55,6 +55,7 @@ export interface WireLoadOptions {
   readonly variants?: Variants;
   readonly precision?: Precision;
   readonly evict?: boolean;
+  readonly update?: boolean;
   readonly fit?: "auto";
   readonly quantize?: Quantize;
 }
@@ -158,6 +159,7 @@ export type ToWorker =
   | AnyCall
   /** Stop the call; it ends by its own reply. */
   | { readonly type: "cancel"; readonly id: number }
+  | { readonly type: "pause"; readonly id: number; readonly paused: boolean }
   /** The page's reader took `count` more tokens of the generation. */
   | { readonly type: "read"; readonly id: number; readonly count: number }
   /** The head of a response that the page fetched. */
@@ -204,7 +206,7 @@ const FROM_WORKER: ReadonlySet<unknown> = new Set<FromWorker["type"]>([
   "started", "hello", "reply", "failed", "dead", "progress", "prefill", "token", "fetch", "fetchPull", "fetchCancel",
 ]);
 const TO_WORKER: ReadonlySet<unknown> = new Set<ToWorker["type"]>([
-  "init", "call", "cancel", "read", "fetched", "fetchChunk", "fetchFailed",
+  "init", "call", "cancel", "pause", "read", "fetched", "fetchChunk", "fetchFailed",
 ]);
 
 /** Whether `data` is a message of ours; others on the same channel are left alone. */

@@ -3,6 +3,7 @@
 import type { Adapter } from "./adapter.js";
 import type { CatalogueEntry } from "./catalogue.js";
 import type { Adjustment } from "./inspection.js";
+import type { PauseController } from "./pause.js";
 
 /** Where a model comes from. */
 export type ModelSource =
@@ -74,6 +75,8 @@ export interface LoadOptions extends AssetOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** Ends the load; what was stored stays and is not fetched again. */
   readonly signal?: AbortSignal;
+  /** Pauses the download and resumes it. `progress.phase` is `"paused"` meanwhile. */
+  readonly pause?: PauseController;
   /** Where `hf:` is, for a mirror; the default is Hugging Face's own. */
   readonly hub?: string | URL;
   /** Request headers, for a server that asks for a token. */
@@ -125,6 +128,11 @@ export interface LoadOptions extends AssetOptions {
    */
   readonly evict?: boolean;
   /**
+   * `true`: a stored model whose files have changed at their addresses is removed and loaded anew. Otherwise it is used, and
+   * `info.outdated` says so. A file whose hash is stated cannot change, and its address is not asked.
+   */
+  readonly update?: boolean;
+  /**
    * The reader has agreed to the licence. Entries of the catalogue whose licence forbids commerce, or which the hub gives only to
    * those who ask, do not load without it; of other sources nobody is asked.
    */
@@ -152,7 +160,12 @@ export type KvCache = "auto" | "f32" | "f16";
 /** How invocations of a kernel share a sum: not at all (for CPU adapters), through workgroup memory, by subgroup operations. */
 export type Kernels = "rows" | "workgroup" | "subgroup";
 /** What a load is busy with. */
-export type Phase = "header" | "download" | "store" | "upload" | "compile" | "ready";
+export type Phase =
+  | "header" | "download" | "store" | "upload" | "compile" | "ready"
+  /** The caller has paused it. */
+  | "paused"
+  /** There is no network. It goes on by itself when there is. */
+  | "offline";
 
 /** How far a load is. `loadedBytes` never goes back. */
 export interface Progress {
@@ -190,6 +203,8 @@ export interface ModelInfo {
   readonly license?: string | null | undefined;
   readonly adapter: AdapterInfo;
   readonly load: LoadFacts;
+  /** The files at the model's addresses are others than the stored ones, which are used; `update: true` loads the others. */
+  readonly outdated: boolean;
   /** What the reader of the page may want to know: not stored, unknown pre-tokenizer, … */
   readonly warnings: readonly string[];
   /** What `fit: "auto"` changed to make the model fit. */

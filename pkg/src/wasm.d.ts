@@ -23,6 +23,7 @@ export class WasmEngine {
     options: WireLoadOptions,
     onProgress: (progress: Progress) => void,
     signal: AbortSignal | undefined,
+    pause: WasmPause,
   ): Promise<WasmEngine>;
   info(): ModelInfo;
   stats(): EngineStats;
@@ -50,6 +51,11 @@ export class WasmEngine {
   unloadAdapter(id: number): Promise<void>;
   profile(context: number): Promise<readonly KernelTime[]>;
   unload(): Promise<void>;
+}
+
+/** Pauses a load's download, and resumes it. */
+export class WasmPause {
+  set(paused: boolean): void;
 }
 
 /** Starts at the first `next()`; generations of one engine queue in order. */

@@ -2,7 +2,7 @@
  * The worker: the one place that imports the WebAssembly module. It turns messages into calls and results into messages;
  * it decides nothing.
  */
-import init, { deleteModel, inspectModel, listModels, storageEstimate, verifyModel, WasmEngine, type WasmGeneration, type WasmSource } from "./wasm.js";
+import init, { deleteModel, inspectModel, listModels, storageEstimate, verifyModel, WasmEngine, WasmPause, type WasmGeneration, type WasmSource } from "./wasm.js";
 import { DoranError, toWire } from "./errors.js";
 import { compile } from "./wasm-compile.js";
 import { FetchProxy } from "./fetch-proxy.js";
@@ -36,6 +36,9 @@ const fetches = new FetchProxy(post);
 const streams = new Map<number, Stream>();
 /** Loads, of models and adapters, inspections and embeddings that are under way. */
 const controllers = new Map<number, AbortController>();
+/** Loads whose download is paused, and the switches of those that have begun. */
+const paused = new Set<number>();
+const pauses = new Map<number, WasmPause>();
 /** Calls that were cancelled before they began. */
 const cancelled = new Set<number>();
 /** Resolves when the module runs; rejects, once and for all, when it cannot. */
@@ -109,12 +112,15 @@ async function load(id: number, args: Args<"load">): Promise<ModelInfo> {
   if (engine !== undefined) throw new DoranError("internal", "this worker has a model already");
   const memory = await started;
   const down = stepsDown(args.options);
+  const pause = new WasmPause();
+  pauses.set(id, pause);
+  pause.set(paused.has(id));
   return abortable(id, async (signal) => {
     const { offers, look } = await offered(id, args, signal);
     return loadOffers(offers, down, look, async (offer) => {
       const before = memory.buffer.byteLength;
       engine = await WasmEngine.load(
-        source(offer.source, id), named(offer, args.options, down), (progress) => post({ type: "progress", id, progress }), signal,
+        source(offer.source, id), named(offer, args.options, down), (progress) => post({ type: "progress", id, progress }), signal, pause,
       );
       const info = engine.info();
       return { ...info, load: { ...info.load, peakWasmBytesGrown: memory.buffer.byteLength - before } };
@@ -222,6 +228,8 @@ async function answer<K extends CallKind>(
     post({ type: "failed", id, error: toWire(thrown) });
   }
   cancelled.delete(id);
+  paused.delete(id);
+  pauses.delete(id);
 }
 
 /** One arm a call: here the compiler sees that each result goes out under its own call's name. */
@@ -265,6 +273,11 @@ function receive(message: ToWorker): void {
       else cancelled.add(message.id);
       return;
     }
+    case "pause":
+      if (message.paused) paused.add(message.id);
+      else paused.delete(message.id);
+      pauses.get(message.id)?.set(message.paused);
+      return;
     case "read": {
       const stream = streams.get(message.id);
       if (stream === undefined) return;

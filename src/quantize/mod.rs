@@ -19,7 +19,7 @@ use std::rc::Rc;
 use crate::error::{Error, Result};
 use crate::format::{TensorInfo, safetensors};
 use crate::quant::Format;
-use crate::weights::{Body, ByteSource, Bytes, Reply, Tap, Upstream};
+use crate::weights::{Body, ByteSource, Bytes, Facts, Reply, Tap, Upstream};
 use body::Quantizing;
 use layout::FileLayout;
 
@@ -280,15 +280,24 @@ impl<S: ByteSource> ByteSource for QuantizedSource<S> {
             etag,
             last_modified,
             retry_after: None,
+            resolved: false,
             body: QuantizedBody::Quantized(Box::new(Quantizing::new(Tap::new(&self.upstream, file), layout, range))),
         })
     }
 
-    async fn size(&self, file: usize) -> Result<Option<u64>> {
-        match self.layout(file).await? {
-            Some(layout) => Ok(Some(layout.size())),
-            None => self.upstream.source().size(file).await,
-        }
+    /// Of a file that is quantised: those of the real one, but for its size, which is another.
+    async fn facts(&self, file: usize) -> Result<Facts> {
+        let facts = self.upstream.source().facts(file).await?;
+        let is_virtual = self.plan.as_ref().and_then(|plan| plan.paths.get(file)).is_some_and(|path| is_weights(path));
+        Ok(Facts { size: facts.size.filter(|_| !is_virtual), ..facts })
+    }
+
+    fn has_network(&self) -> bool {
+        self.upstream.source().has_network()
+    }
+
+    async fn network(&self) {
+        self.upstream.source().network().await;
     }
 
     fn downloaded_bytes(&self) -> Option<u64> {

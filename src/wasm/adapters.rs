@@ -20,7 +20,7 @@ use crate::adapter::{AdapterBase, AdapterInfo};
 use crate::backend::Adapter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{AdapterUse, Session};
-use crate::weights::Cancel;
+use crate::weights::{Cancel, LoadOptions, Update};
 
 /// The adapters that are loaded.
 pub(super) struct Adapters {
@@ -67,7 +67,7 @@ impl Adapters {
             let base = base.clone()?;
             let origin = self.loaded.borrow().get(&id).map(|one| (one.source.clone(), one.options.clone()));
             let Some((source, options)) = origin else { continue };
-            let (adapter, ..) = open(&base, &source, &options, &Speed::silent(), cancel).await?;
+            let (adapter, ..) = open(&base, &source, &options, Update::Never, &Speed::silent(), cancel).await?;
             // It may have been unloaded meanwhile.
             match self.loaded.borrow_mut().get_mut(&id) {
                 Some(one) => one.adapter = adapter,
@@ -139,7 +139,7 @@ async fn load(inner: &Inner, source: JsValue, options: JsValue, speed: &Speed, c
     let base = inner.adapters.base.borrow().clone()?;
     let options: WireAdapterOptions =
         if options.is_undefined() { WireAdapterOptions::default() } else { from_js("options", options)? };
-    let (adapter, info, name) = open(&base, &source, &options, speed, cancel).await?;
+    let (adapter, info, name) = open(&base, &source, &options, Update::Notice, speed, cancel).await?;
     if inner.is_unloaded.get() {
         adapter.unload();
         return Err(unloaded());
@@ -156,13 +156,15 @@ async fn open(
     base: &AdapterBase,
     source: &JsValue,
     options: &WireAdapterOptions,
+    update: Update,
     speed: &Speed,
     cancel: &Cancel,
 ) -> Result<(Rc<Adapter>, AdapterInfo, String)> {
     speed.tell("header");
     let opened = open_source(source, options.name.clone(), None)?;
     let sha256 = hash_of(options.sha256.as_deref())?;
-    let (files, name, paths) = open_files(opened, (sha256, None), options.store, speed, cancel).await?;
+    let how = LoadOptions { sha256, update, ..LoadOptions::default() };
+    let (files, name, paths) = open_files(opened, None, (options.store, how), speed, cancel).await?;
     let (adapter, info) = base.load(files, &paths, &|progress| speed.bytes(progress), cancel).await?;
     Ok((adapter, info, name))
 }

@@ -25,7 +25,7 @@ use crate::session::Session;
 use crate::text::Text;
 use crate::tune::Tuning;
 use crate::turn::Turns;
-use crate::weights::Cancel;
+use crate::weights::{Cancel, Pause};
 
 /// What `info()` tells.
 #[derive(Serialize)]
@@ -83,6 +83,25 @@ pub(super) fn unloaded() -> Error {
     Error::new(ErrorKind::Unloaded, "the engine was unloaded; load the model again")
 }
 
+/// Pauses a load's download.
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct WasmPause(Pause);
+
+#[wasm_bindgen]
+impl WasmPause {
+    /// Not paused.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Pauses, or goes on.
+    pub fn set(&self, paused: bool) {
+        self.0.set(paused);
+    }
+}
+
 /// A loaded model.
 #[wasm_bindgen]
 pub struct WasmEngine(pub(super) Rc<Inner>);
@@ -90,12 +109,19 @@ pub struct WasmEngine(pub(super) Rc<Inner>);
 #[wasm_bindgen]
 impl WasmEngine {
     /// Loads a model. See `pkg/src/wasm.d.ts` for the shapes of the arguments.
-    pub fn load(source: JsValue, options: JsValue, on_progress: Function, signal: Option<AbortSignal>) -> Promise {
+    pub fn load(
+        source: JsValue,
+        options: JsValue,
+        on_progress: Function,
+        signal: Option<AbortSignal>,
+        pause: &WasmPause,
+    ) -> Promise {
+        let pause = pause.0.clone();
         future_to_promise(async move {
             let speed = Speed::new(on_progress);
             let cancel = Cancel::new();
             let link = AbortLink::new(signal, &cancel);
-            let inner = load(source, options, speed, &cancel).await;
+            let inner = load(source, options, speed, pause, &cancel).await;
             drop(link);
             Ok(WasmEngine(Rc::new(inner?)).into())
         })

@@ -34,7 +34,7 @@ async fn look(source: &JsValue, options: JsValue, cancel: &Cancel) -> Result<Ins
     let engine_options = options.engine()?;
     let quantize = options.quantize()?;
     let Opened { source, name, paths } = open_source(source, options.name.clone(), quantize)?;
-    let store = store_for(options.store).await;
+    let store = store_for(options.store).await?;
     let paths = if source.is_none() { stored_paths(&store, &name, quantize).await? } else { paths };
     let gpu = Gpu::open(GpuOptions::default()).await;
     let tunings = match &gpu {

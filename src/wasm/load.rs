@@ -22,8 +22,7 @@ use crate::quantize::{Quantize, QuantizedSource};
 use crate::turn::Turns;
 use crate::weights::http::WebSource;
 use crate::weights::indexed_db::WebStore;
-use crate::weights::plan::DEFAULT_CHUNK_BYTES;
-use crate::weights::{Cancel, LoadOptions, ModelFiles, evict_oldest};
+use crate::weights::{Cancel, LoadOptions, ModelFiles, Pause, Update, evict_oldest};
 
 /// Options as they came.
 pub(super) fn read_options(options: JsValue) -> Result<WireLoadOptions> {
@@ -31,9 +30,9 @@ pub(super) fn read_options(options: JsValue) -> Result<WireLoadOptions> {
 }
 
 /// Where the model is kept.
-pub(super) async fn store_for(store: Option<bool>) -> WebStore {
+pub(super) async fn store_for(store: Option<bool>) -> Result<WebStore> {
     if store == Some(false) {
-        return WebStore::memory("the model is not kept, as the caller asked");
+        return Ok(WebStore::memory("the model is not kept, as the caller asked"));
     }
     web_store().await
 }
@@ -45,17 +44,24 @@ pub(super) struct Loaded {
     pub(super) name: String,
 }
 
-pub(super) async fn load(source: JsValue, options: JsValue, speed: Speed, cancel: &Cancel) -> Result<Inner> {
+pub(super) async fn load(
+    source: JsValue,
+    options: JsValue,
+    speed: Speed,
+    pause: Pause,
+    cancel: &Cancel,
+) -> Result<Inner> {
     let options = read_options(options)?;
+    let fetching = || Fetching { pause: pause.clone(), update: options.update() };
     let losses = Losses::default();
     let mut evicted = Vec::new();
     let mut loaded = loop {
         losses.pause().await;
-        match open_engine(&source, &options, |options| options, &speed, cancel).await {
+        match open_engine(&source, &options, fetching(), |options| options, &speed, cancel).await {
             Ok(loaded) => break loaded,
             Err(error) if error.kind() == ErrorKind::Quota && options.evict == Some(true) => {
                 let name = open_source(&source, options.name.clone(), options.quantize()?)?.name;
-                match evict_oldest(&web_store().await, &name, cancel).await? {
+                match evict_oldest(&web_store().await?, &name, cancel).await? {
                     Some(name) => evicted.push(name),
                     None => return Err(error),
                 }
@@ -90,10 +96,18 @@ pub(super) async fn load(source: JsValue, options: JsValue, speed: Speed, cancel
     })
 }
 
+/// How a load goes to the network.
+#[derive(Default)]
+pub(super) struct Fetching {
+    pub(super) pause: Pause,
+    pub(super) update: Update,
+}
+
 /// Loads a model as `options` say, and `changed` changes them.
 pub(super) async fn open_engine(
     source: &JsValue,
     options: &WireLoadOptions,
+    Fetching { pause, update }: Fetching,
     changed: impl FnOnce(EngineOptions) -> EngineOptions,
     speed: &Speed,
     cancel: &Cancel,
@@ -112,7 +126,8 @@ pub(super) async fn open_engine(
         Some("reference") => None,
         Some(other) => return Err(Error::bad_argument("backend", format!("there is no backend {other:?}"))),
     };
-    let (files, name, paths) = open_files(opened, (sha256, quantize), options.store, speed, cancel).await?;
+    let how = LoadOptions { sha256, pause, update, ..LoadOptions::default() };
+    let (files, name, paths) = open_files(opened, quantize, (options.store, how), speed, cancel).await?;
     let on_stage = |stage| match stage {
         Stage::Bytes(progress) => speed.bytes(progress),
         Stage::Preparing => speed.tell("compile"),
@@ -140,16 +155,15 @@ pub(super) async fn open_engine(
 /// Opens files, with the name that they are stored by and their paths.
 pub(super) async fn open_files(
     opened: Opened,
-    (sha256, quantize): (Vec<Option<[u8; 32]>>, Option<Quantize>),
-    store: Option<bool>,
+    quantize: Option<Quantize>,
+    (store, options): (Option<bool>, LoadOptions),
     speed: &Speed,
     cancel: &Cancel,
 ) -> Result<(ModelFiles<QuantizedSource<WebSource>, WebStore>, String, Vec<String>)> {
     let Opened { source, name, paths } = opened;
-    let store = store_for(store).await;
+    let store = store_for(store).await?;
     let paths = if source.is_none() { stored_paths(&store, &name, quantize).await? } else { paths };
     let on_bytes = |progress| speed.bytes(progress);
-    let options = LoadOptions { sha256, chunk_bytes: DEFAULT_CHUNK_BYTES };
     let files = ModelFiles::open(source, store, &name, options, &on_bytes, cancel).await?;
     Ok((files, name, paths))
 }

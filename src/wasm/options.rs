@@ -13,6 +13,7 @@ use crate::quantize::Quantize;
 use crate::sampler::SamplerOptions;
 use crate::session::AdapterUse;
 use crate::tune::{Kernels, Precision, Role};
+use crate::weights::Update;
 use crate::weights::manifest::unhex;
 use crate::weights::plan::DEFAULT_CHUNK_BYTES;
 
@@ -53,6 +54,8 @@ pub struct WireLoadOptions {
     pub kv_cache: Option<String>,
     /// `auto`: less context where there is no room.
     pub fit: Option<String>,
+    /// Whether a stored model is replaced where its files have changed at their addresses.
+    pub update: Option<bool>,
     /// Whether models that were not used for long may be given up for this one.
     pub evict: Option<bool>,
     quantize: Option<String>,
@@ -62,6 +65,11 @@ impl WireLoadOptions {
     /// Whether the engine may choose all kernels, or take what it chose before.
     pub fn chooses_kernels(&self) -> bool {
         self.kernels.is_none() && self.variants.is_empty()
+    }
+
+    /// What is done where a stored model's files have changed at their addresses.
+    pub fn update(&self) -> Update {
+        if self.update == Some(true) { Update::Replace } else { Update::Notice }
     }
 
     /// What weights are quantised to.

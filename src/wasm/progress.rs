@@ -63,6 +63,8 @@ impl Speed {
         }
         self.tell(match progress.phase {
             Phase::Waiting => "header",
+            Phase::Paused => "paused",
+            Phase::Offline => "offline",
             Phase::Loading if progress.downloaded_bytes > 0 => "download",
             Phase::Loading => "store",
             Phase::Verifying => "upload",

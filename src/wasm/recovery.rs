@@ -8,7 +8,7 @@ use wasm_bindgen::JsValue;
 
 use super::engine::{Inner, unloaded};
 use super::js::now_ms;
-use super::load::{Loaded, open_engine};
+use super::load::{Fetching, Loaded, open_engine};
 use super::options::WireLoadOptions;
 use super::progress::Speed;
 use crate::engine::EngineOptions;
@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
 use crate::ops::KvFormat;
 use crate::session::Session;
-use crate::weights::Cancel;
 use crate::weights::http::sleep;
+use crate::weights::{Cancel, Update};
 
 /// Losses after which there is no other attempt, if nothing was computed between them.
 const MAX_LOSSES: usize = 3;
@@ -154,6 +154,8 @@ impl Inner {
         self.losses.pause().await;
         let Origin { source, options, on_progress } = &self.origin;
         let speed = Speed::to(on_progress.clone());
+        // The model stays what it was.
+        let fetching = Fetching { update: Update::Never, ..Fetching::default() };
         let kv = [KvFormat::F32, KvFormat::F16].into_iter().find(|kv| kv.name() == self.info.kv_cache);
         let as_before = |options: EngineOptions| EngineOptions {
             context: Some(self.info.context),
@@ -162,7 +164,7 @@ impl Inner {
             ..options
         };
         let Loaded { engine, gpu, .. } =
-            open_engine(source, options, as_before, &speed, cancel).await.map_err(none_left)?;
+            open_engine(source, options, fetching, as_before, &speed, cancel).await.map_err(none_left)?;
         self.adapters.rebuild(engine.adaptable, cancel).await?;
         self.gpu.replace(gpu);
         self.session.replace(Some(engine.session));

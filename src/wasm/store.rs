@@ -16,18 +16,21 @@ use crate::weights::indexed_db::{DATABASE, WebStore};
 use crate::weights::{Cancel, ChunkStore, check_model, delete_model};
 
 /// The lasting store, opened once; or, where the browser gives none, one that lasts as long as a load.
-pub(super) async fn web_store() -> WebStore {
+///
+/// # Errors
+/// `storage` where another tab, or another version of doran, keeps it from being opened.
+pub(super) async fn web_store() -> Result<WebStore> {
     thread_local! {
         static OPENED: RefCell<Option<WebStore>> = const { RefCell::new(None) };
     }
     if let Some(store) = OPENED.with_borrow(Clone::clone) {
-        return store;
+        return Ok(store);
     }
-    let store = WebStore::open(DATABASE).await;
+    let store = WebStore::open(DATABASE).await?;
     if matches!(store, WebStore::Indexed(_)) {
         OPENED.set(Some(store.clone()));
     }
-    store
+    Ok(store)
 }
 
 /// The names of a stored model's files: the ends of their addresses.
@@ -66,7 +69,7 @@ struct WireStored {
 #[wasm_bindgen(js_name = listModels)]
 pub fn list_models() -> Promise {
     future_to_promise(async {
-        let manifests = web_store().await.list().await?;
+        let manifests = web_store().await?.list().await?;
         let models = Array::new();
         for manifest in manifests {
             models.push(&to_js(&WireStored {
@@ -86,7 +89,7 @@ pub fn list_models() -> Promise {
 #[wasm_bindgen(js_name = deleteModel)]
 pub fn delete_stored_model(name: String) -> Promise {
     future_to_promise(async move {
-        let store = web_store().await;
+        let store = web_store().await?;
         if store.manifest(&name).await?.is_none() {
             let message = format!("no stored model is called {name:?}");
             return Err(Error::new(ErrorKind::NotFound, message).with("name", name).into());
@@ -103,7 +106,8 @@ pub fn verify_stored_model(name: String, on_progress: Function, signal: Option<A
         let cancel = Cancel::new();
         let link = AbortLink::new(signal, &cancel);
         let speed = Speed::new(on_progress);
-        let checked = check_model(&web_store().await, &name, &|progress| speed.bytes(progress), &cancel).await;
+        let store = web_store().await?;
+        let checked = check_model(&store, &name, &|progress| speed.bytes(progress), &cancel).await;
         drop(link);
         let checked = checked?;
         let result = Object::new();
@@ -118,7 +122,7 @@ pub fn verify_stored_model(name: String, on_progress: Function, signal: Option<A
 #[wasm_bindgen(js_name = storageEstimate)]
 pub fn storage_estimate() -> Promise {
     future_to_promise(async {
-        let usage = web_store().await.usage().await?;
+        let usage = web_store().await?.usage().await?;
         let estimate = Object::new();
         let bytes = |n: Option<u64>| JsValue::from(n.unwrap_or(0) as f64);
         Reflect::set(&estimate, &"usageBytes".into(), &bytes(usage.used_bytes))?;

@@ -14,8 +14,10 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::progress::Meter;
-use super::source::{Body, ByteSource, Bytes, Reply};
+use super::judge::{Judged, lie, refused};
+use super::pause::Pause;
+use super::progress::{Meter, Phase};
+use super::source::{Body, ByteSource, Bytes, Facts};
 use crate::{Error, ErrorKind, Result};
 
 /// Tries without a single new byte between them, before a load fails.
@@ -32,14 +34,6 @@ const MAX_PAUSE_MS: u64 = 30_000;
 /// Longest pause that a server may ask for by `Retry-After`; beyond that the load fails and the caller decides.
 const MAX_RETRY_AFTER_SECS: u64 = 120;
 
-/// What is known of a file on the other side, and must not change.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Facts {
-    pub(super) size: Option<u64>,
-    pub(super) etag: Option<String>,
-    pub(super) last_modified: Option<String>,
-}
-
 /// Whether the server does what `Range` asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Ranges {
@@ -54,10 +48,11 @@ pub(super) enum Ranges {
 pub(super) struct Remote {
     pub(super) facts: RefCell<Facts>,
     pub(super) ranges: Cell<Ranges>,
+    pub(super) pause: Pause,
 }
 
 /// The other side has another file than before. What is stored of the old one is of no use.
-fn changed(url: &str) -> Error {
+pub(super) fn changed(url: &str) -> Error {
     let message = "the file changed on the server since its download began; what was stored of it has been removed, \
                    and loading again starts afresh";
     Error::new(ErrorKind::Network, message).with("url", url).with("changed", true)
@@ -68,16 +63,6 @@ pub fn is_changed(error: &Error) -> bool {
     error.data().contains_key("changed")
 }
 
-/// The server's word about a range does not hold.
-fn lie(url: &str, what: &str) -> Error {
-    refused(url, 206, &format!("the server answers ranges falsely: {what}")).with("lie", true)
-}
-
-/// An answer that another try would not change: it has a status.
-fn refused(url: &str, status: u16, message: &str) -> Error {
-    Error::new(ErrorKind::Network, message).with("url", url).with("status", status)
-}
-
 /// A broken connection: no status, so it may be tried again, unless that was done (`tries`) or is of no use.
 fn is_transient(error: &Error) -> bool {
     let is_final = ["status", "tries", "changed"].iter().any(|key| error.data().contains_key(*key));
@@ -86,35 +71,28 @@ fn is_transient(error: &Error) -> bool {
 
 /// An open connection.
 pub(super) struct Open<B: Body> {
-    body: B,
+    pub(super) body: B,
     /// Read, but not handed out.
-    rest: Option<B::Bytes>,
+    pub(super) rest: Option<B::Bytes>,
     /// Offset in the file of the first byte not handed out.
-    at: u64,
+    pub(super) at: u64,
     /// Offset in the file where the server said that the body ends.
-    until: u64,
+    pub(super) until: u64,
     /// Whether it answers a range.
-    ranged: bool,
-}
-
-enum Judged<B: Body> {
-    Open(Open<B>),
-    Lie(Error),
-    Retry { error: Error, after_secs: Option<u64> },
-    Final(Error),
+    pub(super) ranged: bool,
 }
 
 /// Reads `pos..end` of a file in order, over as many connections as it takes.
 pub(super) struct Reader<'a, S: ByteSource> {
-    source: &'a S,
-    file: usize,
-    remote: &'a Remote,
+    pub(super) source: &'a S,
+    pub(super) file: usize,
+    pub(super) remote: &'a Remote,
     meter: &'a Meter<'a>,
-    pos: u64,
-    end: u64,
+    pub(super) pos: u64,
+    pub(super) end: u64,
     open: Option<Open<S::Body>>,
     /// Tries since the last new byte.
-    failures: u32,
+    pub(super) failures: u32,
     /// Requests since the last answer.
     unanswered: u32,
 }
@@ -192,6 +170,7 @@ impl<'a, S: ByteSource> Reader<'a, S> {
             if self.pos >= limit {
                 return Ok(None);
             }
+            self.wait_while_paused().await;
             let mut open = match self.open.take() {
                 Some(open) => open,
                 None => self.connect().await?,
@@ -232,8 +211,18 @@ impl<'a, S: ByteSource> Reader<'a, S> {
         }
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         self.source.url(self.file)
+    }
+
+    /// While the caller wants nothing from the network: without a connection, if another may begin where this one ends.
+    async fn wait_while_paused(&mut self) {
+        if !self.remote.pause.is_set() {
+            return;
+        }
+        self.open = self.open.take().filter(|_| self.remote.ranges.get() != Ranges::Proven);
+        self.meter.tell(Phase::Paused);
+        self.remote.pause.over().await;
     }
 
     /// Opens a connection whose body begins at or before `pos`.
@@ -270,113 +259,16 @@ impl<'a, S: ByteSource> Reader<'a, S> {
         }
     }
 
-    async fn judge(&self, reply: Reply<S::Body>, asked_range: bool) -> Result<Judged<S::Body>> {
-        let url = self.url();
-        let refused = |message: &str| refused(&url, reply.status, message);
-        match reply.status {
-            200 | 206 => {}
-            408 | 425 | 429 | 500..=599 => {
-                let message = format!("the server answers with status {}", reply.status);
-                let error = refused(&message);
-                let after_secs = reply.retry_after.as_deref().and_then(|text| text.trim().parse().ok());
-                return Ok(Judged::Retry { error, after_secs });
-            }
-            416 if self.remote.facts.borrow().size.is_some() => return Ok(Judged::Final(changed(&url))),
-            status => return Ok(Judged::Final(refused(&format!("the server answers with status {status}")))),
-        }
-        let encoding = reply.content_encoding.as_deref().map(str::trim);
-        if let Some(encoding) = encoding.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity")) {
-            return Ok(Judged::Final(refused(&format!(
-                "the server compresses the file ({encoding}); weights must be served without Content-Encoding"
-            ))));
-        }
-        let range = if reply.status == 200 {
-            None
-        } else if !asked_range {
-            return Ok(Judged::Final(refused("the server answers with a part although the whole was asked for")));
-        } else {
-            match self.range(&reply) {
-                Ok(range) => Some(range),
-                Err(what) => return Ok(Judged::Lie(lie(&url, what))),
-            }
-        };
-        let total = range.map_or(reply.content_length, |range| range.total);
-        if let Err(error) = self.learn(&reply, total) {
-            return Ok(Judged::Final(error));
-        }
-        let known = self.remote.facts.borrow().size;
-        let size = match known {
-            Some(size) => size,
-            None => match self.source.size(self.file).await? {
-                Some(size) => size,
-                None => {
-                    return Ok(Judged::Final(refused("the server does not say how long the file is (Content-Length)")));
-                }
-            },
-        };
-        self.remote.facts.borrow_mut().size = Some(size);
-        let (at, until) = match range {
-            None => (0, size),
-            Some(range) if range.until > size => return Ok(Judged::Lie(lie(&url, "a range ends beyond the file"))),
-            Some(range) => (range.at, range.until),
-        };
-        // A server that failed once is not trusted again.
-        if range.is_none() {
-            self.remote.ranges.set(Ranges::Denied);
-        } else if self.remote.ranges.get() == Ranges::Unknown {
-            self.remote.ranges.set(Ranges::Proven);
-        }
-        Ok(Judged::Open(Open { body: reply.body, rest: None, at, until, ranged: range.is_some() }))
-    }
-
-    /// What a 206 gives, or in which way its headers cannot be true.
-    fn range(&self, reply: &Reply<S::Body>) -> Result<ContentRange, &'static str> {
-        let asked_bytes = self.end - self.pos;
-        let Some(text) = &reply.content_range else {
-            // Not readable across origins unless exposed. The length is, and must then be the one that was asked for.
-            let size = self.remote.facts.borrow().size;
-            return match reply.content_length {
-                Some(0) => Err("the body is empty"),
-                Some(length) if length > asked_bytes => Err("the body is longer than the range"),
-                Some(length) if length < asked_bytes && size.is_some() => Err("the body is shorter than the range"),
-                length => {
-                    Ok(ContentRange { at: self.pos, until: self.pos + length.unwrap_or(asked_bytes), total: None })
-                }
-            };
-        };
-        let range = ContentRange::parse(text).ok_or("its Content-Range cannot be read")?;
-        if range.at != self.pos {
-            return Err("it begins elsewhere than asked");
-        }
-        if range.until > self.end {
-            return Err("it is longer than asked");
-        }
-        if reply.content_length.is_some_and(|length| length != range.until - range.at) {
-            return Err("its Content-Length is not that of its Content-Range");
-        }
-        Ok(range)
-    }
-
-    /// Takes in what an answer says of the whole file.
-    fn learn(&self, reply: &Reply<S::Body>, total: Option<u64>) -> Result<()> {
-        fn differ<T: PartialEq>(known: &Option<T>, said: &Option<T>) -> bool {
-            matches!((known, said), (Some(known), Some(said)) if known != said)
-        }
-        let mut facts = self.remote.facts.borrow_mut();
-        let same_etag = facts.etag.is_some() && facts.etag == reply.etag;
-        let other_date = !same_etag && differ(&facts.last_modified, &reply.last_modified);
-        if differ(&facts.size, &total) || differ(&facts.etag, &reply.etag) || other_date {
-            return Err(changed(&self.url()));
-        }
-        facts.size = facts.size.or(total);
-        facts.etag = facts.etag.take().or_else(|| reply.etag.clone());
-        facts.last_modified = facts.last_modified.take().or_else(|| reply.last_modified.clone());
-        Ok(())
-    }
-
     /// Waits before the next try, or fails with `error` after too many of them.
     async fn back_off(&mut self, error: Error, after_secs: Option<u64>) -> Result<()> {
         self.open = None;
+        if !self.source.has_network() {
+            // What fails without a network says nothing of the server.
+            self.meter.tell(Phase::Offline);
+            self.source.network().await;
+            self.failures = 0;
+            return Ok(());
+        }
         self.failures += 1;
         if self.failures >= MAX_FAILURES || after_secs.is_some_and(|secs| secs > MAX_RETRY_AFTER_SECS) {
             let error = error.with("tries", self.failures);
@@ -398,50 +290,4 @@ impl<'a, S: ByteSource> Reader<'a, S> {
 
 fn broken(url: &str, message: &str) -> Error {
     Error::new(ErrorKind::Network, message).with("url", url)
-}
-
-/// `Content-Range: bytes 0-99/1234`, with an exclusive end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct ContentRange {
-    at: u64,
-    until: u64,
-    total: Option<u64>,
-}
-
-impl ContentRange {
-    fn parse(text: &str) -> Option<Self> {
-        let (unit, rest) = text.trim().split_once(' ')?;
-        let (range, total) = rest.split_once('/')?;
-        let (first, last) = range.split_once('-')?;
-        let (at, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-        let total = match total.trim() {
-            "*" => None,
-            total => Some(total.parse().ok()?),
-        };
-        let until = last.checked_add(1)?;
-        (unit.eq_ignore_ascii_case("bytes") && at < until).then_some(Self { at, until, total })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::ContentRange;
-
-    #[test]
-    fn content_range() {
-        let range = |at, until, total| Some(ContentRange { at, until, total });
-        assert_eq!(ContentRange::parse("bytes 0-99/1234"), range(0, 100, Some(1234)));
-        assert_eq!(ContentRange::parse("bytes 7-7/*"), range(7, 8, None));
-        for bad in [
-            "",
-            "bytes */12",
-            "bytes 9-7/12",
-            "items 0-9/12",
-            "bytes 0-9",
-            "bytes -9/12",
-            "bytes 0-18446744073709551615/*",
-        ] {
-            assert_eq!(ContentRange::parse(bad), None, "{bad}");
-        }
-    }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::source::{Body, ByteSource, Reply};
+use super::source::{Body, ByteSource, Facts, Reply};
 use super::vec_bytes::VecBytes;
 use crate::{Error, ErrorKind, Result};
 
@@ -93,12 +93,14 @@ impl ByteSource for FileSource {
             etag: None,
             last_modified,
             retry_after: None,
+            resolved: false,
             body: FileBody { handle, left_bytes },
         })
     }
 
-    async fn size(&self, file: usize) -> Result<Option<u64>> {
-        Ok(Some(self.open(file)?.1))
+    async fn facts(&self, file: usize) -> Result<Facts> {
+        let (_, size, last_modified) = self.open(file)?;
+        Ok(Facts { size: Some(size), etag: None, last_modified })
     }
 
     async fn sleep(&self, _millis: u64) {}

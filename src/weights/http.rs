@@ -13,10 +13,12 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Blob, File, ReadableStreamDefaultReader, Response};
 
-use super::source::{Body, ByteSource, Bytes, Reply, canonical_url};
+use super::source::{Body, ByteSource, Bytes, Facts, Reply, canonical_url};
 use super::verify::sha256_in_windows;
 use crate::{Error, ErrorKind, Result};
 
+/// Milliseconds between two looks whether the network is back.
+const ON_LINE_POLL_MS: u64 = 250;
 /// Bytes of a picked file that are read at once.
 const BLOB_PIECE_BYTES: u64 = 4 << 20;
 
@@ -43,6 +45,13 @@ pub(super) fn js_error(kind: ErrorKind, doing: &str, thrown: &JsValue) -> Error 
 /// Sets a property of a plain object.
 pub(super) fn set(object: &Object, key: &str, value: impl Into<JsValue>) {
     Reflect::set(object, &key.into(), &value.into()).expect("a plain object takes any property");
+}
+
+/// Whether the browser believes that there is a network.
+fn is_on_line() -> bool {
+    let navigator = Reflect::get(&js_sys::global(), &"navigator".into());
+    let on_line = navigator.and_then(|navigator| Reflect::get(&navigator, &"onLine".into()));
+    on_line.ok().and_then(|value| value.as_bool()).unwrap_or(true)
 }
 
 /// Waits, by `setTimeout`.
@@ -318,6 +327,8 @@ impl ByteSource for WebSource {
                     etag: header("etag"),
                     last_modified: header("last-modified"),
                     retry_after: header("retry-after"),
+                    // A caller's own `fetch` may lead where it wants.
+                    resolved: response.redirected() || source.fetch.is_some(),
                     body: WebBody::Http(HttpBody { connection }),
                 })
             }
@@ -334,20 +345,44 @@ impl ByteSource for WebSource {
                     etag: None,
                     last_modified: None,
                     retry_after: None,
+                    resolved: false,
                     body: WebBody::Blob(BlobBody { blob, range }),
                 })
             }
         }
     }
 
-    async fn size(&self, file: usize) -> Result<Option<u64>> {
+    async fn facts(&self, file: usize) -> Result<Facts> {
         match self {
             Self::Http(source) => {
                 let (response, _connection) = source.request(file, "HEAD", None).await?;
-                let length = response.headers().get("content-length").ok().flatten();
-                Ok(length.filter(|_| response.ok()).and_then(|text| text.trim().parse().ok()))
+                if !response.ok() {
+                    return Ok(Facts::default());
+                }
+                let header = |name: &str| response.headers().get(name).ok().flatten();
+                Ok(Facts {
+                    size: header("content-length").and_then(|text| text.trim().parse().ok()),
+                    etag: header("etag"),
+                    last_modified: header("last-modified"),
+                })
             }
-            Self::Blobs(blobs) => Ok(blobs.get(file).map(|blob| blob.size() as u64)),
+            Self::Blobs(blobs) => {
+                Ok(Facts { size: blobs.get(file).map(|blob| blob.size() as u64), ..Facts::default() })
+            }
+        }
+    }
+
+    fn has_network(&self) -> bool {
+        match self {
+            // Where it cannot be asked, there is one.
+            Self::Http(_) => is_on_line(),
+            Self::Blobs(_) => true,
+        }
+    }
+
+    async fn network(&self) {
+        while !self.has_network() {
+            sleep(ON_LINE_POLL_MS).await;
         }
     }
 

@@ -24,7 +24,7 @@ use web_sys::{
 use super::http::{JsBytes, js_error, set, sleep};
 use super::manifest::{Manifest, SCHEMA};
 use super::memory::{MemoryGuard, MemoryStore};
-use super::store::{ChunkStore, Usage};
+use super::store::{ChunkStore, Usage, is_removed};
 use crate::{Error, ErrorKind, Result};
 
 /// The database's name where the caller gives none.
@@ -130,6 +130,9 @@ async fn committed(transaction: &IdbTransaction, doing: &str) -> Result<()> {
 pub struct IndexedDb {
     name: String,
     connection: Rc<RefCell<Option<IdbDatabase>>>,
+    version: u32,
+    /// Whether a connection was lost before: what was stored may be gone, as when the reader clears the site's data.
+    was_lost: Rc<Cell<bool>>,
     /// Chunks are written as blobs.
     blobs: Cell<bool>,
 }
@@ -149,9 +152,23 @@ impl IndexedDb {
     /// `Storage` if the browser has no IndexedDB or refuses it, if another tab keeps an older version open for longer
     /// than 2 s, or if the database is of a newer version of doran.
     pub async fn open(name: &str) -> Result<Self> {
+        Self::open_version(name, VERSION).await
+    }
+
+    /// The same, by the version of its object stores; another than [`VERSION`] in tests only.
+    ///
+    /// # Errors
+    /// As [`IndexedDb::open`].
+    pub async fn open_version(name: &str, version: u32) -> Result<Self> {
         let agent = USER_AGENT.with(|agent| agent.clone().unwrap_or_default());
         let webkit = agent.contains("AppleWebKit") && !agent.contains("Chrome/") && !agent.contains("Chromium/");
-        let store = Self { name: name.to_owned(), connection: Rc::new(RefCell::new(None)), blobs: Cell::new(!webkit) };
+        let store = Self {
+            name: name.to_owned(),
+            connection: Rc::default(),
+            version,
+            was_lost: Rc::default(),
+            blobs: Cell::new(!webkit),
+        };
         store.connection().await?;
         Ok(store)
     }
@@ -170,11 +187,13 @@ impl IndexedDb {
         let factory = Reflect::get(&js_sys::global(), &"indexedDB".into());
         let factory = factory.ok().and_then(|value| value.dyn_into::<IdbFactory>().ok());
         let factory = factory.ok_or_else(|| Error::new(ErrorKind::Storage, "this browser has no IndexedDB here"))?;
-        let request = factory.open_with_u32(&self.name, VERSION).map_err(|thrown| failure("opening", &thrown))?;
+        let request = factory.open_with_u32(&self.name, self.version).map_err(|thrown| failure("opening", &thrown))?;
         let database = opened(&request).await?;
         // Both events end the connection. The handlers live as long as the page: there is one connection, rarely two.
         let (connection, closing) = (Rc::clone(&self.connection), database.clone());
+        let was_lost = Rc::clone(&self.was_lost);
         let close = Closure::<dyn FnMut()>::new(move || {
+            was_lost.set(true);
             connection.take();
             closing.close();
         })
@@ -194,6 +213,7 @@ impl IndexedDb {
     ) -> Result<JsValue> {
         match self.transaction_once(mode, doing, &requests).await {
             Err(error) if is_lost(&error) => {
+                self.was_lost.set(true);
                 self.close();
                 self.transaction_once(mode, doing, &requests).await
             }
@@ -240,7 +260,46 @@ impl IndexedDb {
         let requests = |manifests: &IdbObjectStore, _: &IdbObjectStore| {
             manifests.put_with_key(&record, &manifest.model.as_str().into()).map(|_| None)
         };
-        self.transaction(mode, "storing the manifest", requests).await.map(drop)
+        let put = async || self.transaction_once(mode, "storing the manifest", requests).await.map(drop);
+        self.put_kept(manifest, None, put).await
+    }
+
+    /// Whether a manifest of a model that is being loaded is still that of what is stored, but for one chunk. Nobody else writes it, so
+    /// it is, unless a connection was lost and everything with it.
+    async fn check_kept(&self, manifest: &Manifest, but: Option<(usize, usize)>) -> Result<()> {
+        let claimed = |manifest: &Manifest| -> Vec<(usize, usize)> {
+            let stored = manifest.chunks().filter(|(_, _, chunk)| chunk.stored);
+            stored.map(|(f, i, _)| (f, i)).filter(|&at| Some(at) != but).collect()
+        };
+        let wanted = claimed(manifest);
+        if !self.was_lost.get() || wanted.is_empty() {
+            return Ok(());
+        }
+        let kept = self.manifest(&manifest.model).await?.map(|kept| claimed(&kept)).unwrap_or_default();
+        if wanted.iter().all(|at| kept.contains(at)) {
+            return Ok(());
+        }
+        let message = "what was stored of this model was removed while it loads, as when the site's data is cleared; load it again";
+        Err(Error::new(ErrorKind::Storage, message).with("removed", true).with("name", manifest.model.as_str()))
+    }
+
+    /// Writes a manifest that says that all but one chunk are stored, if they are; on a new connection if the old one is lost.
+    async fn put_kept(
+        &self,
+        manifest: &Manifest,
+        but: Option<(usize, usize)>,
+        put: impl AsyncFn() -> Result<()>,
+    ) -> Result<()> {
+        self.check_kept(manifest, but).await?;
+        match put().await {
+            Err(error) if is_lost(&error) => {
+                self.was_lost.set(true);
+                self.close();
+                self.check_kept(manifest, but).await?;
+                put().await
+            }
+            result => result,
+        }
     }
 
     async fn put_chunk_once(&self, manifest: &Manifest, file: usize, index: usize, bytes: &JsBytes) -> Result<()> {
@@ -257,7 +316,7 @@ impl IndexedDb {
             chunks.put_with_key(&chunk, &key(&manifest.model, file, index))?;
             manifests.put_with_key(&record, &manifest.model.as_str().into()).map(|_| None)
         };
-        self.transaction(Mode::Relaxed, "storing a chunk", requests).await.map(drop)
+        self.transaction_once(Mode::Relaxed, "storing a chunk", requests).await.map(drop)
     }
 }
 
@@ -312,7 +371,8 @@ async fn opened(request: &IdbOpenDbRequest) -> Result<IdbDatabase> {
         }
     });
     set(request.unchecked_ref(), "onsuccess", close);
-    Err(Error::new(ErrorKind::Storage, message).with("blocked", outcome == "onblocked"))
+    let error = Error::new(ErrorKind::Storage, message);
+    Err(if outcome == "timeout" { error } else { error.with("blocked", outcome == "onblocked") })
 }
 
 /// Whether an error means that the connection is of no more use: it was closed under way, or WebKit lost its server.
@@ -376,11 +436,12 @@ impl ChunkStore for IndexedDb {
     }
 
     async fn put_chunk(&self, manifest: &Manifest, file: usize, index: usize, bytes: &JsBytes) -> Result<()> {
-        match self.put_chunk_once(manifest, file, index, bytes).await {
+        let put = || self.put_chunk_once(manifest, file, index, bytes);
+        match self.put_kept(manifest, Some((file, index)), put).await {
             // Private windows of some browsers store buffers, but no blobs.
-            Err(error) if error.kind() == ErrorKind::Storage && self.blobs.get() => {
+            Err(error) if error.kind() == ErrorKind::Storage && self.blobs.get() && !is_removed(&error) => {
                 self.blobs.set(false);
-                self.put_chunk_once(manifest, file, index, bytes).await
+                put().await
             }
             result => result,
         }
@@ -500,10 +561,15 @@ pub enum WebGuard {
 
 impl WebStore {
     /// Opens IndexedDB, or falls back to memory, of which [`ChunkStore::warning`] then speaks.
-    pub async fn open(name: &str) -> Self {
+    ///
+    /// # Errors
+    /// `Storage` where another tab, or another version of doran, keeps it from being opened: the reader can do something about that,
+    /// and a large model should not be downloaded into nothing meanwhile.
+    pub async fn open(name: &str) -> Result<Self> {
         match IndexedDb::open(name).await {
-            Ok(store) => Self::Indexed(Rc::new(store)),
-            Err(error) => Self::memory(&format!("models are not kept: {}", error.message())),
+            Ok(store) => Ok(Self::Indexed(Rc::new(store))),
+            Err(error) if error.data().contains_key("blocked") => Err(error),
+            Err(error) => Ok(Self::memory(&format!("models are not kept: {}", error.message()))),
         }
     }
 

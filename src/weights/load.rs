@@ -5,12 +5,13 @@
 use std::cell::{Cell, RefCell};
 
 use super::cancel::Cancel;
-use super::download::{Facts, Open, Reader, Remote, is_changed};
-use super::manifest::{Manifest, SCHEMA, hex};
+use super::download::{Open, Reader, Remote, is_changed};
+use super::manifest::Manifest;
+use super::pause::Pause;
 use super::plan::{self, DEFAULT_CHUNK_BYTES, TensorSpan};
 use super::progress::{Counts, LoadReport, Meter, Millis, Phase, Progress};
-use super::source::{ByteSource, Bytes};
-use super::store::ChunkStore;
+use super::source::{ByteSource, Bytes, Facts};
+use super::store::{ChunkStore, is_removed};
 use super::verify::{FileHash, has_hash};
 use crate::{Error, ErrorKind, Result};
 
@@ -37,11 +38,33 @@ pub struct LoadOptions {
     pub sha256: Vec<Option<[u8; 32]>>,
     /// Upper bound of a chunk's length in bytes (4 to 16 MiB; less only in tests).
     pub chunk_bytes: u64,
+    /// While it is set, nothing comes over the network.
+    pub pause: Pause,
+    /// What is done where the files of a complete stored model are others by now.
+    pub update: Update,
+}
+
+/// What is done where the files at the addresses of a complete stored model are others by now (by their size, `ETag` or `Last-Modified`).
+/// A file whose hash the caller stated may be no other, and is not asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Update {
+    /// Nobody is asked.
+    Never,
+    /// The stored ones are used, and the report says so. The question is asked beside the load and waited for no longer than that takes.
+    #[default]
+    Notice,
+    /// The stored ones are removed, and the others loaded.
+    Replace,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { sha256: Vec::new(), chunk_bytes: DEFAULT_CHUNK_BYTES }
+        Self {
+            sha256: Vec::new(),
+            chunk_bytes: DEFAULT_CHUNK_BYTES,
+            pause: Pause::default(),
+            update: Update::default(),
+        }
     }
 }
 
@@ -51,16 +74,16 @@ impl Default for LoadOptions {
 pub struct ModelFiles<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> {
     pub(super) source: Option<S>,
     pub(super) store: T,
-    options: LoadOptions,
-    cancel: Cancel,
+    pub(super) options: LoadOptions,
+    pub(super) cancel: Cancel,
     pub(super) manifest: RefCell<Manifest>,
     pub(super) remotes: Vec<Remote>,
     pub(super) heads: Vec<RefCell<Head<S>>>,
     pub(super) guard: RefCell<Option<T::Guard>>,
     pub(super) counts: Counts,
-    warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
     /// The store is only looked at.
-    peeks: bool,
+    pub(super) peeks: bool,
 }
 
 /// The first bytes of a file, kept so that they are fetched once.
@@ -85,107 +108,6 @@ impl<S: ByteSource> Head<S> {
 }
 
 impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
-    /// Opens `model`. A complete stored model needs no network from here on. Otherwise this waits until no other tab
-    /// works on the model (telling `progress` so), and finds what that one stored.
-    ///
-    /// Without a source, only a stored model will do. If `model` is stored from other addresses than the source's, or
-    /// with another hash than the stated one, what is stored is removed and the load begins afresh.
-    ///
-    /// # Errors
-    /// `NotFound` without a source if the model is not stored completely; `Aborted`; `Quota`, `Storage`.
-    pub async fn open(
-        source: Option<S>,
-        store: T,
-        model: &str,
-        options: LoadOptions,
-        progress: &dyn Fn(Progress),
-        cancel: &Cancel,
-    ) -> Result<Self> {
-        cancel.race(Self::open_waiting(source, store, model, options, progress, cancel)).await
-    }
-
-    async fn open_waiting(
-        source: Option<S>,
-        store: T,
-        model: &str,
-        options: LoadOptions,
-        progress: &dyn Fn(Progress),
-        cancel: &Cancel,
-    ) -> Result<Self> {
-        let counts = Counts::default();
-        let mut warnings = Vec::from_iter(store.warning());
-        let mut guard = None;
-        let mut manifest = read_manifest(&store, model).await?;
-        let usable = |manifest: &Option<Manifest>| {
-            manifest.as_ref().is_some_and(|manifest| manifest.complete && fits(manifest, source.as_ref(), &options))
-        };
-        if !usable(&manifest) {
-            if source.is_none() {
-                return Err(not_found(model, manifest.as_ref()));
-            }
-            if store.is_locked(model).await {
-                Meter::new(&counts, 0, progress).tell(Phase::Waiting);
-            }
-            guard = Some(store.lock(model).await?);
-            manifest = read_manifest(&store, model).await?;
-            if usable(&manifest) {
-                guard = None;
-            } else if manifest.as_ref().is_some_and(|manifest| !fits(manifest, source.as_ref(), &options)) {
-                store.delete(model).await?;
-                manifest = None;
-                warnings
-                    .push("what was stored of this model came from elsewhere, or was damaged, and was replaced".into());
-            }
-        }
-        let manifest = manifest.unwrap_or_else(|| {
-            let urls = source.iter().flat_map(|source| (0..source.n_files()).map(|file| source.url(file)));
-            Manifest::new(model, urls, store.now_ms())
-        });
-        let files = Self::with(source, store, options, cancel, manifest);
-        Ok(Self { guard: RefCell::new(guard), counts, warnings, ..files })
-    }
-
-    /// Opens `model` to look at its headers: nothing is stored, removed or waited for. What is stored of other addresses than the
-    /// source's, or with another hash than the stated one, counts as not stored. Not for [`ModelFiles::stream`].
-    ///
-    /// # Errors
-    /// As [`ModelFiles::open`], but never `Quota`.
-    pub async fn peek(source: Option<S>, store: T, model: &str, options: LoadOptions, cancel: &Cancel) -> Result<Self> {
-        let work = async {
-            let stored = read_manifest(&store, model).await?;
-            let usable = stored.filter(|manifest| fits(manifest, source.as_ref(), &options));
-            let manifest = match (usable, &source) {
-                (Some(manifest), Some(_)) => manifest,
-                (Some(manifest), None) if manifest.complete => manifest,
-                (manifest, None) => return Err(not_found(model, manifest.as_ref())),
-                (None, Some(source)) => Manifest::new(model, (0..source.n_files()).map(|file| source.url(file)), 0.0),
-            };
-            Ok(Self { peeks: true, ..Self::with(source, store, options, cancel, manifest) })
-        };
-        cancel.race(work).await
-    }
-
-    fn with(source: Option<S>, store: T, options: LoadOptions, cancel: &Cancel, manifest: Manifest) -> Self {
-        let remotes = manifest.files.iter().map(|file| {
-            let (size, etag) = (file.size, file.etag.clone());
-            let facts = Facts { size, etag, last_modified: file.last_modified.clone() };
-            Remote { facts: RefCell::new(facts), ..Remote::default() }
-        });
-        Self {
-            remotes: remotes.collect(),
-            heads: manifest.files.iter().map(|_| RefCell::default()).collect(),
-            source,
-            store,
-            options,
-            cancel: cancel.clone(),
-            manifest: RefCell::new(manifest),
-            guard: RefCell::new(None),
-            counts: Counts::default(),
-            warnings: Vec::new(),
-            peeks: false,
-        }
-    }
-
     /// How many files the model has.
     pub fn n_files(&self) -> usize {
         self.remotes.len()
@@ -279,9 +201,17 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
         let total_bytes = self.manifest.borrow().total_bytes();
         let meter = Meter::new(&self.counts, total_bytes, progress);
         let mut hashes = self.hashes();
-        self.transfer(spans, sink, &meter, &mut hashes).await?;
-        meter.tell(Phase::Verifying);
-        self.finish(hashes).await?;
+        let is_outdated = Cell::new(false);
+        let moving = async {
+            self.transfer(spans, sink, &meter, &mut hashes).await?;
+            meter.tell(Phase::Verifying);
+            self.finish(hashes).await
+        };
+        self.beside(moving, self.watch_upstream(&is_outdated)).await?;
+        let mut warnings = self.warnings.clone();
+        if is_outdated.get() {
+            warnings.push("the model's files have changed at their addresses since they were stored: load with `update` to replace them".into());
+        }
         let source_bytes = self.source.as_ref().and_then(ByteSource::downloaded_bytes);
         Ok(LoadReport {
             downloaded_bytes: source_bytes.unwrap_or(self.counts.downloaded_bytes.get()),
@@ -294,7 +224,8 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
                 store: self.counts.store_ms.get(),
                 upload: self.counts.upload_ms.get(),
             },
-            warnings: self.warnings.clone(),
+            is_outdated: is_outdated.get(),
+            warnings,
         })
     }
 
@@ -443,7 +374,11 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
         manifest.complete = true;
         manifest.last_used_ms = self.store.now_ms();
         if was_complete {
-            self.store.put_manifest(&manifest).await?;
+            match self.store.put_manifest(&manifest).await {
+                // The weights are here, and that is what was wanted.
+                Err(error) if is_removed(&error) => {}
+                result => result?,
+            }
         } else {
             self.store.put_complete(&manifest).await?;
         }
@@ -470,37 +405,6 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
             head.take();
         }
     }
-}
-
-/// The stored manifest, if this version can read it.
-async fn read_manifest<T: ChunkStore>(store: &T, model: &str) -> Result<Option<Manifest>> {
-    let manifest = store.manifest(model).await?;
-    if manifest.as_ref().is_some_and(|manifest| manifest.schema > SCHEMA) {
-        let message = "this model was stored by a newer version of doran; use that, or delete the model";
-        return Err(Error::new(ErrorKind::Storage, message).with("name", model));
-    }
-    Ok(manifest)
-}
-
-/// Whether what is stored can be true, and is of the source's files, with the hashes that were stated.
-fn fits<S: ByteSource>(manifest: &Manifest, source: Option<&S>, options: &LoadOptions) -> bool {
-    let same_files = source.is_none_or(|source| {
-        let urls = (0..source.n_files()).map(|file| source.url(file));
-        manifest.files.iter().map(|file| &file.url).eq(urls.collect::<Vec<_>>().iter())
-    });
-    let same_hashes = manifest.files.iter().zip(&options.sha256).all(|(file, stated)| {
-        let verified = file.sha256_verified.as_ref();
-        verified.zip(*stated).is_none_or(|(verified, stated)| *verified == hex(&stated))
-    });
-    same_files && same_hashes && manifest.is_sound()
-}
-
-fn not_found(model: &str, manifest: Option<&Manifest>) -> Error {
-    let (message, stored_bytes) = match manifest {
-        None => ("no model of this name is stored", 0),
-        Some(manifest) => ("the stored model is not complete or not the stated one", manifest.stored_bytes()),
-    };
-    Error::new(ErrorKind::NotFound, message).with("name", model).with("stored_bytes", stored_bytes)
 }
 
 pub(super) fn bad_chunk(file: usize, index: Option<usize>) -> Error {

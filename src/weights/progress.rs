@@ -9,6 +9,10 @@ use super::manifest::Integrity;
 pub enum Phase {
     /// Another tab is downloading the same model; this one waits and then finds it stored.
     Waiting,
+    /// The caller paused it.
+    Paused,
+    /// There is no network; it goes on by itself when there is.
+    Offline,
     /// Chunks come from the network or the store, and go to the sink.
     Loading,
     /// Everything is here; the whole-file hash is being finished.
@@ -20,6 +24,8 @@ impl Phase {
     pub fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::Paused => "paused",
+            Self::Offline => "offline",
             Self::Loading => "loading",
             Self::Verifying => "verifying",
         }
@@ -68,6 +74,8 @@ pub struct LoadReport {
     pub integrity: Integrity,
     /// Where the time went.
     pub millis: Millis,
+    /// The files at the model's addresses are others than the stored ones, which were used.
+    pub is_outdated: bool,
     /// What the reader of the page should know, e.g. that nothing will be kept.
     pub warnings: Vec<String>,
 }

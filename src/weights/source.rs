@@ -54,6 +54,29 @@ pub trait Bytes: Clone + 'static {
     fn as_any(&self) -> &dyn Any;
 }
 
+/// What is known of a file on the other side, and must not change while it is downloaded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// Size in bytes.
+    pub size: Option<u64>,
+    /// `ETag`, where readable.
+    pub etag: Option<String>,
+    /// `Last-Modified`, where readable.
+    pub last_modified: Option<String>,
+}
+
+impl Facts {
+    /// Whether another file is there than the one that `now` tells of. What one of the two does not know says nothing.
+    pub fn differ(&self, now: &Self) -> bool {
+        fn other<T: PartialEq>(known: &Option<T>, said: &Option<T>) -> bool {
+            matches!((known, said), (Some(known), Some(said)) if known != said)
+        }
+        let same_etag = self.etag.is_some() && self.etag == now.etag;
+        let other_date = !same_etag && other(&self.last_modified, &now.last_modified);
+        other(&self.size, &now.size) || other(&self.etag, &now.etag) || other_date
+    }
+}
+
 /// What the other side answered, as it said it; nothing here is checked.
 #[derive(Debug)]
 pub struct Reply<B> {
@@ -71,6 +94,8 @@ pub struct Reply<B> {
     pub last_modified: Option<String>,
     /// `Retry-After`, where readable.
     pub retry_after: Option<String>,
+    /// Whether it came from an address that another led to, such as a signed one, which may expire.
+    pub resolved: bool,
     /// The body, not yet read.
     pub body: B,
 }
@@ -86,10 +111,21 @@ impl<B> Reply<B> {
             etag,
             last_modified,
             retry_after,
+            resolved,
             body: own,
         } = self;
         let body = body(own);
-        Reply { status, content_range, content_length, content_encoding, etag, last_modified, retry_after, body }
+        Reply {
+            status,
+            content_range,
+            content_length,
+            content_encoding,
+            etag,
+            last_modified,
+            retry_after,
+            resolved,
+            body,
+        }
     }
 }
 
@@ -126,11 +162,20 @@ pub trait ByteSource {
     /// `Network` without a `status` if there was no answer.
     async fn read(&self, file: usize, range: Option<Range<u64>>) -> Result<Reply<Self::Body>>;
 
-    /// The size of a file in bytes by another way than reading it (`HEAD`), for servers whose replies do not say it.
+    /// What the other side says of a file by another way than reading it (`HEAD`): for servers whose replies do not say its size, and to
+    /// see whether it is still the same. Nothing is known where it answers with an error.
     ///
     /// # Errors
     /// `Network` if there was no answer.
-    async fn size(&self, file: usize) -> Result<Option<u64>>;
+    async fn facts(&self, file: usize) -> Result<Facts>;
+
+    /// Whether there is a network, as far as the platform knows.
+    fn has_network(&self) -> bool {
+        true
+    }
+
+    /// Waits until there is one.
+    async fn network(&self) {}
 
     /// Bytes that came over the network, where these are others than the bodies gave.
     fn downloaded_bytes(&self) -> Option<u64> {

@@ -3,7 +3,7 @@
 use super::cancel::Cancel;
 use super::manifest::Manifest;
 use super::source::Bytes;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Room in the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -64,6 +64,11 @@ pub trait ChunkStore {
 
     /// What the reader of the page should know of this store, e.g. that it keeps nothing.
     fn warning(&self) -> Option<String>;
+}
+
+/// Whether `error` says that what was stored of a model was removed under the load's hands, as when a site's data is cleared.
+pub fn is_removed(error: &Error) -> bool {
+    error.data().contains_key("removed")
 }
 
 /// Removes a model, waiting first for whoever is working on it.

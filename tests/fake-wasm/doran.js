@@ -104,6 +104,13 @@ export async function inspectModel(source, options, signal) {
   };
 }
 
+export class WasmPause {
+  paused = false;
+  set(paused) {
+    this.paused = paused;
+  }
+}
+
 export class WasmEngine {
   static async load(source, options, onProgress, signal) {
     const query = source.url === undefined ? new URLSearchParams() : new URL(source.url).searchParams;
@@ -166,7 +173,7 @@ export class WasmEngine {
     return {
       name: this.name, architecture: "fake", kind: this.kind, context: this.context, vocabSize: 0x110000, integrity: "unverified",
       adapter: { vendor: "fake", architecture: "", device: "", description: "no adapter", isFallback: true, features: [], limits: {} },
-      load: this.load, warnings: [], adjustments: this.adjustments,
+      load: this.load, outdated: false, warnings: [], adjustments: this.adjustments,
     };
   }
 

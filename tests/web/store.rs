@@ -176,7 +176,11 @@ impl Sink<JsBytes> for Seen {
 
 async fn load(source: Option<WebSource>, store: WebStore, file: &[u8]) -> Result<LoadReport> {
     let cancel = Cancel::new();
-    let options = LoadOptions { sha256: vec![Some(Sha256::digest(file).into())], chunk_bytes: CHUNK_BYTES };
+    let options = LoadOptions {
+        sha256: vec![Some(Sha256::digest(file).into())],
+        chunk_bytes: CHUNK_BYTES,
+        ..LoadOptions::default()
+    };
     let mut model = ModelFiles::open(source, store, "model", options, &|_| {}, &cancel).await?;
     assert_eq!(model.prefix(0, 4096).await?, file[..4096]);
     let mut seen = Seen::default();

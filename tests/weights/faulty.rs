@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use doran::weights::{
-    Body, ByteSource, Cancel, ChunkStore, Manifest, MemoryStore, Reply, Sink, TensorSpan, Usage, VecBytes,
+    Body, ByteSource, Cancel, ChunkStore, Facts, Manifest, MemoryStore, Reply, Sink, TensorSpan, Usage, VecBytes,
 };
 use doran::{Error, ErrorKind, Result};
 
@@ -68,6 +68,10 @@ pub struct Script {
     /// The bit of this byte of file 0 that is flipped on the wire, so many times.
     pub flip: Cell<Option<(u64, u32)>>,
     pub etag: RefCell<Option<String>>,
+    /// Answers come from where another address leads.
+    pub resolved: Cell<bool>,
+    /// There is no network for so many looks at it; requests fail meanwhile.
+    pub offline: Cell<u32>,
     /// The operation (read, or piece of a body) that fails, counted from 1.
     pub fail_at: Cell<u64>,
     /// What that operation cancels instead of failing.
@@ -85,6 +89,8 @@ pub struct Shared {
     pub operations: Cell<u64>,
     pub slept_ms: RefCell<Vec<u64>>,
     pub open: Cell<u64>,
+    /// Questions of what files are there.
+    pub looks: Cell<u64>,
     pub most_open: Cell<u64>,
 }
 
@@ -151,6 +157,9 @@ impl Body for FaultyBody {
     async fn next(&mut self) -> Result<Option<VecBytes>> {
         self.server.operation()?;
         pause().await;
+        if !self.server.has_network() {
+            return Err(Error::new(ErrorKind::Network, "connection reset"));
+        }
         let piece_bytes = self.server.script().piece_bytes.get().unwrap_or(PIECE_BYTES);
         let piece = &self.bytes[self.at..self.bytes.len().min(self.at + piece_bytes)];
         self.at += piece.len();
@@ -179,6 +188,9 @@ impl ByteSource for Server {
         self.0.requests.borrow_mut().push(range.clone());
         self.operation()?;
         pause().await;
+        if !self.has_network() {
+            return Err(Error::new(ErrorKind::Network, "failed to fetch"));
+        }
         let script = self.script();
         let mut all = self.0.files.borrow()[file].clone();
         if let Some((at, times)) = script.flip.get() {
@@ -254,13 +266,27 @@ impl ByteSource for Server {
             etag: script.etag.borrow().clone(),
             last_modified: None,
             retry_after: retry_after.map(str::to_owned),
+            resolved: script.resolved.get(),
             body: FaultyBody { server: self.clone(), bytes: body, at: 0, breaks },
         })
     }
 
-    async fn size(&self, file: usize) -> Result<Option<u64>> {
+    async fn facts(&self, file: usize) -> Result<Facts> {
         self.operation()?;
-        Ok(Some(self.0.files.borrow()[file].len() as u64))
+        self.0.looks.set(self.0.looks.get() + 1);
+        let size = Some(self.0.files.borrow()[file].len() as u64);
+        Ok(Facts { size, etag: self.script().etag.borrow().clone(), last_modified: None })
+    }
+
+    fn has_network(&self) -> bool {
+        self.script().offline.get() == 0
+    }
+
+    async fn network(&self) {
+        while !self.has_network() {
+            self.script().offline.set(self.script().offline.get() - 1);
+            pause().await;
+        }
     }
 
     async fn sleep(&self, millis: u64) {
@@ -274,7 +300,7 @@ impl ByteSource for Server {
 }
 
 /// Lets the other futures run, as a network would.
-async fn pause() {
+pub async fn pause() {
     let mut again = true;
     std::future::poll_fn(|context| {
         if std::mem::take(&mut again) {

@@ -1,5 +1,5 @@
 /** Choosing a model: what is stored, an address, a file; and how far a load is. */
-import { DoranError, Engine, type ModelSource, type Progress, type StoredModel } from "doran";
+import { DoranError, Engine, PauseController, type ModelSource, type Progress, type StoredModel } from "doran";
 import { button, byId, make, shortName } from "./dom.js";
 import { formatBytes, formatSeconds, isWord, onLanguage, t } from "./i18n.js";
 
@@ -28,6 +28,7 @@ let offered: readonly Offered[] = [];
 let stored: readonly StoredModel[] = [];
 let usage = { usageBytes: 0, quotaBytes: 0, persisted: false };
 let running: AbortController | undefined;
+let pause = new PauseController();
 let onReady: (engine: Engine) => void = () => undefined;
 
 /** Shows what went wrong in the reader's language, and the engine's own words below. */
@@ -123,10 +124,22 @@ function showProgress({ phase, loadedBytes, totalBytes, bytesPerSecond, secondsL
   if (said.textContent !== t(phase)) said.textContent = t(phase);
 }
 
+function showPause(): void {
+  byId("pause", HTMLButtonElement).textContent = t(pause.paused ? "resume" : "pause");
+}
+
+function togglePause(): void {
+  if (pause.paused) pause.resume();
+  else pause.pause();
+  showPause();
+}
+
 async function load(source: ModelSource, name: string, sha256?: string): Promise<void> {
   if (running !== undefined) return;
   const controller = new AbortController();
   running = controller;
+  pause = new PauseController();
+  showPause();
   problem.hidden = true;
   ways.hidden = true;
   loading.hidden = false;
@@ -135,7 +148,7 @@ async function load(source: ModelSource, name: string, sha256?: string): Promise
   byId("loading-line", HTMLParagraphElement).textContent = "";
   try {
     const engine = await Engine.load(source, {
-      signal: controller.signal, onProgress: showProgress, ...(sha256 === undefined ? {} : { sha256 }),
+      pause, signal: controller.signal, onProgress: showProgress, ...(sha256 === undefined ? {} : { sha256 }),
     });
     // Asked for after something worth keeping is here; the answer shows in the list.
     void navigator.storage?.persist?.();
@@ -180,6 +193,7 @@ export async function showChoice(): Promise<void> {
 /** Makes the view work; `ready` gets the engine of what was chosen. */
 export async function startChoice(ready: (engine: Engine) => void): Promise<void> {
   onReady = ready;
+  byId("pause", HTMLButtonElement).addEventListener("click", togglePause);
   byId("cancel", HTMLButtonElement).addEventListener("click", () => running?.abort());
   byId("by-url", HTMLFormElement).addEventListener("submit", (event) => {
     event.preventDefault();
@@ -192,7 +206,7 @@ export async function startChoice(ready: (engine: Engine) => void): Promise<void
     file.value = "";
   });
   acceptDrops();
-  onLanguage(render);
+  onLanguage(() => { render(); showPause(); });
   offered = await offers();
   await showChoice();
 }

@@ -80,12 +80,13 @@ impl ByteSource for Files {
             etag: Some("\"1\"".to_owned()),
             last_modified: None,
             retry_after: None,
+            resolved: false,
             body: Rest(Some(bytes.into())),
         })
     }
 
-    async fn size(&self, file: usize) -> Result<Option<u64>> {
-        Ok(Some(self.0[file].len() as u64))
+    async fn facts(&self, file: usize) -> Result<Facts> {
+        Ok(Facts { size: Some(self.0[file].len() as u64), ..Facts::default() })
     }
 
     async fn sleep(&self, _millis: u64) {}
@@ -109,7 +110,7 @@ impl Sink<VecBytes> for Check {
 /// Loads the model by what the store has, with the network or without.
 async fn load(store: &MemoryStore<VecBytes>, source: Option<Files>) -> Result<()> {
     let cancel = Cancel::new();
-    let options = LoadOptions { sha256: Vec::new(), chunk_bytes: CHUNK_BYTES };
+    let options = LoadOptions { sha256: Vec::new(), chunk_bytes: CHUNK_BYTES, ..LoadOptions::default() };
     let mut model = ModelFiles::open(source, store.clone(), MODEL, options, &|_| {}, &cancel).await?;
     model.prefix(0, 64).await?;
     model.learn_sizes().await?;
@@ -135,7 +136,7 @@ pub fn manifest(input: &[u8]) -> Reach {
         }
         let (_, _, _) = (given.total_bytes(), given.stored_bytes(), given.integrity());
         let cancel = Cancel::new();
-        let options = LoadOptions { sha256: Vec::new(), chunk_bytes: CHUNK_BYTES };
+        let options = LoadOptions { sha256: Vec::new(), chunk_bytes: CHUNK_BYTES, ..LoadOptions::default() };
         // What a page that only looks sees.
         if let Ok(mut model) = ModelFiles::peek(None::<Files>, store.clone(), MODEL, options, &cancel).await {
             let _ = model.prefix(0, 64).await;
