@@ -6,6 +6,7 @@ import init, { deleteModel, inspectModel, listModels, storageEstimate, verifyMod
 import { DoranError, toWire } from "./errors.js";
 import { compile } from "./wasm-compile.js";
 import { FetchProxy } from "./fetch-proxy.js";
+import { isTrap, lastError } from "./trap.js";
 import { inspectOffers, loadOffers, type LookAt } from "./loading.js";
 import { offersOf, type Asking, type Offer } from "./offers.js";
 import {
@@ -19,6 +20,8 @@ import type { ModelInfo } from "./types.js";
 interface WorkerScope {
   postMessage(message: FromWorker, transfer?: Transferable[]): void;
   addEventListener(type: "message", listener: (event: MessageEvent<unknown>) => void): void;
+  addEventListener(type: "error", listener: (event: ErrorEvent) => void): void;
+  addEventListener(type: "unhandledrejection", listener: (event: PromiseRejectionEvent) => void): void;
 }
 declare const self: WorkerScope;
 
@@ -49,6 +52,7 @@ const started = new Promise<WebAssembly.Memory>((resolve, reject) => {
   startReject = reject;
 });
 started.catch(() => undefined);
+let heap: WebAssembly.Memory | undefined;
 let engine: WasmEngine | undefined;
 
 function theEngine(): WasmEngine {
@@ -59,6 +63,7 @@ function theEngine(): WasmEngine {
 async function start(wasmUrl: string): Promise<void> {
   try {
     const { memory } = await init({ module_or_path: await compile(wasmUrl) });
+    heap = memory;
     startResolve(memory);
   } catch (thrown) {
     startReject(thrown);
@@ -216,6 +221,11 @@ const handlers: { readonly [K in CallKind]: (id: number, args: Args<K>) => Resul
   storageEstimate: async () => ({ ...await storageEstimate(), persisted: await navigator.storage.persisted() }),
 };
 
+/** Nothing works any more: the page ends this worker, and what is pending rejects. */
+function die(thrown: unknown): void {
+  post({ type: "dead", error: lastError(thrown, heap) });
+}
+
 async function answer<K extends CallKind>(
   call: { readonly id: number; readonly kind: K; readonly args: Args<K> },
   reply: (result: Result<K>) => FromWorker,
@@ -225,7 +235,8 @@ async function answer<K extends CallKind>(
     await started;
     post(reply(await handlers[kind](id, args)));
   } catch (thrown) {
-    post({ type: "failed", id, error: toWire(thrown) });
+    if (isTrap(thrown)) die(thrown);
+    else post({ type: "failed", id, error: toWire(thrown) });
   }
   cancelled.delete(id);
   paused.delete(id);
@@ -293,6 +304,15 @@ function receive(message: ToWorker): void {
   }
 }
 
+// A trap in a continuation reaches nobody who waits for it.
+self.addEventListener("error", (event) => {
+  event.preventDefault();
+  die(event.error ?? event.message);
+});
+self.addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  die(event.reason);
+});
 self.addEventListener("message", ({ data }) => {
   if (isToWorker(data)) receive(data);
 });

@@ -14,6 +14,7 @@
  * | `etag-change=N` | from request N + 1 (default 2) on, another `ETag` and other bytes |
  * | `503=N` | the first N requests get 503; `retry-after=S` says when to come back |
  * | `slow=BYTES_PER_S` | that fast, a connection |
+ * | `expires=N` | leads to a signed address, always the same until it has given N answers; then it answers 403 |
  * | `nocors` | no CORS headers at all; `hide`: none that expose Content-Range and ETag |
  *
  * `GET /__stats` gives `{ [path with query]: { requests, bytes, ranges, most_open } }`, `POST /__reset` forgets them.
@@ -26,6 +27,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { createGzip } from "node:zlib";
 
+/** Signed addresses that are valid, by the address that leads to them; and requests that came too late. */
+const signatures = new Map();
+let expired = 0;
+
 const PIECE_BYTES = 64 << 10;
 const DEFAULT_CUT_MAX_BYTES = 8 << 20;
 
@@ -33,7 +38,7 @@ const DEFAULT_CUT_MAX_BYTES = 8 << 20;
  * Serves a folder; gives the address, the counts and `close`.
  *
  * @param {string} root
- * @returns {Promise<{ url: string, stats: () => Record<string, { requests: number, bytes: number }>, reset: () => void, close: () => Promise<unknown> }>}
+ * @returns {Promise<{ url: string, stats: () => Record<string, { requests: number, bytes: number }>, expired: () => number, reset: () => void, close: () => Promise<unknown> }>}
  */
 export async function serve(root, { port = 0, host = "127.0.0.1" } = {}) {
   const stats = new Map();
@@ -48,6 +53,7 @@ export async function serve(root, { port = 0, host = "127.0.0.1" } = {}) {
   return {
     url: `http://${host}:${server.address().port}`,
     stats: () => Object.fromEntries([...stats].map(([path, of]) => [path, counts(of)])),
+    expired: () => expired,
     reset: () => stats.clear(),
     close: () => {
       server.closeAllConnections();
@@ -83,6 +89,24 @@ async function answer(root, stats, request, response) {
   const path = normalize(join(root, decodeURIComponent(url.pathname)));
   if (!path.startsWith(normalize(root + sep))) return response.writeHead(403).end();
 
+  if (query.has("expires")) {
+    // Counted by the address without its signature.
+    const signature = query.get("signature");
+    query.delete("signature");
+    const plain = `${url.pathname}?${query}`;
+    const signed = signatures.get(plain) ?? { number: 1, answers: 0 };
+    signatures.set(plain, signed);
+    if (signature === null) {
+      return response.writeHead(302, { Location: `${plain}&signature=${signed.number}` }).end();
+    }
+    if (Number(signature) !== signed.number || signed.answers >= Number(query.get("expires"))) {
+      if (Number(signature) === signed.number) signatures.set(plain, { number: signed.number + 1, answers: 0 });
+      expired += 1;
+      return response.writeHead(403).end();
+    }
+    signed.answers += 1;
+    request.url = plain;
+  }
   const of = stats.get(request.url) ?? { requests: 0, bytes: 0, ranges: [], open: 0, most_open: 0, flips: 0 };
   stats.set(request.url, of);
   of.requests += 1;
@@ -96,9 +120,9 @@ async function answer(root, stats, request, response) {
   of.open += 1;
   of.most_open = Math.max(of.most_open, of.open);
   try {
-    const size = (await file.stat()).size;
     const changed = query.has("etag-change") && nth > Number(query.get("etag-change") || 2);
-    response.setHeader("ETag", changed ? '"v2"' : '"v1"');
+    const { size, mtimeMs } = await file.stat();
+    response.setHeader("ETag", `"${size}-${mtimeMs}${changed ? "-changed" : ""}"`);
     response.setHeader("Accept-Ranges", query.has("norange") ? "none" : "bytes");
     response.setHeader("Content-Type", "application/octet-stream");
 

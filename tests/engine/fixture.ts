@@ -20,12 +20,24 @@ declare global {
     failure: (promise: Promise<unknown>) => Promise<{ code: string; name: string; message: string; data: Record<string, unknown> }>;
     /** Ids, text and end of an answer. */
     read: (generation: AsyncIterable<Doran.Token | Doran.Finish>) => Promise<{ ids: number[]; text: string; logprobs: number[]; end: Doran.Finish }>;
+    /** What the database holds of a model: chunks that are said to be stored, those of them that are not what was written, and the rest. */
+    rawStore: (name: string) => Promise<{ complete: boolean; stored: number; bad: number; missing: number }>;
     /** An engine that a test keeps between two calls. */
     engine: Doran.Engine;
     /** Loads a model, gives what it computes for a few ids and what loading took, and unloads it. */
     probe: (source: string, options?: Doran.LoadOptions) => Promise<{ logits: number[]; info: Doran.ModelInfo }>;
   }
 }
+
+/** Where models are that were made or downloaded. */
+const MODELS = process.env["DORAN_MODELS"] ?? join(CACHE, "models");
+
+/** The real model that stories about what a user sees are told of. */
+export const REAL = {
+  name: "SmolLM2-135M-Instruct.Q4_1.gguf",
+  path: join(MODELS, "SmolLM2-135M-Instruct.Q4_1.gguf"),
+  sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+};
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>loading</title><script type="module" src="/page.js"></script>`;
 const SCRIPT = `
@@ -53,6 +65,25 @@ window.probe = async (source, options) => {
   const info = engine.info;
   await engine.unload();
   return { logits: [...lastLogits.slice(0, 64)], info };
+};
+// What is really in the database, read by nobody's code but this.
+window.rawStore = async (name) => {
+  const settled = (request) => new Promise((resolve, reject) => { request.onsuccess = () => resolve(request.result); request.onerror = () => reject(request.error); });
+  if (!(await indexedDB.databases()).some((one) => one.name === "doran")) return { complete: false, stored: 0, bad: 0, missing: 0 };
+  const db = await settled(indexedDB.open("doran"));
+  const store = (of) => db.transaction(of).objectStore(of);
+  const manifest = await settled(store("manifests").get(name));
+  let stored = 0, bad = 0, missing = 0;
+  for (const [f, file] of (manifest?.files ?? []).entries()) for (const [c, chunk] of file.chunks.entries()) {
+    if (!chunk.stored) { missing += 1; continue; }
+    stored += 1;
+    const record = await settled(store("chunks").get([name, f, c]));
+    const bytes = record && (record.buffer ?? await record.blob.arrayBuffer().catch(() => undefined));
+    const hash = bytes && [...new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    if (bytes?.byteLength !== chunk.len || hash !== chunk.sha256) bad += 1;
+  }
+  db.close();
+  return { complete: manifest?.complete ?? false, stored, bad, missing };
 };
 document.title = "ready";
 `;
@@ -110,6 +141,25 @@ Object.defineProperty(GPUDevice.prototype, "limits", {
 });
 `;
 
+/** Lets a test fill the module's heap, or break its function table, over a channel. */
+const WASM_FAULTS = `
+let instance;
+const { instantiate } = WebAssembly;
+WebAssembly.instantiate = async (...args) => {
+  const made = await instantiate(...args);
+  instance = made.instance ?? made;
+  return made;
+};
+new BroadcastChannel("wasm-faults").onmessage = ({ data }) => {
+  const { memory } = instance.exports;
+  if (data === "fill") {
+    for (let pages = 4096; pages >= 1; ) { try { memory.grow(pages); } catch { pages >>= 1; } }
+  }
+  if (data === "break") new Uint8Array(memory.buffer).fill(255);
+  new BroadcastChannel("wasm-answers").postMessage(data);
+};
+`;
+
 /** No IndexedDB, as in some private modes. */
 const NO_STORE = `Object.defineProperty(globalThis, "indexedDB", { value: undefined });`;
 
@@ -120,7 +170,7 @@ export interface Site {
   readonly address: string;
   /** The file server with faults; it serves the folder of generated models. */
   readonly hub: Hub;
-  readonly faults: { readonly url: string; readonly bytes: () => number; readonly reset: () => void };
+  readonly faults: { readonly url: string; readonly bytes: () => number; readonly expired: () => number; readonly reset: () => void };
 }
 
 /** A valid, incompressible model of about so many MiB. */
@@ -162,6 +212,8 @@ const SCRIPTS: Record<string, string> = {
   "/with-small-bindings.js": workerAfter("/small-bindings.js"),
   "/hide-store.js": NO_STORE,
   "/no-store.js": workerAfter("/hide-store.js"),
+  "/wasm-faults.js": WASM_FAULTS,
+  "/with-wasm-faults.js": workerAfter("/wasm-faults.js"),
 };
 
 export const test = base.extend<{ profile: BrowserContext; doran: Page }, { site: Site }>({
@@ -174,7 +226,7 @@ export const test = base.extend<{ profile: BrowserContext; doran: Page }, { site
       mounts: {
         "/pkg/": join(ROOT, "pkg"), "/arch/": join(ROOT, "tests/fixtures/arch"), "/split/": join(ROOT, "tests/fixtures/split"),
         "/kquant/": join(ROOT, "tests/fixtures/kquant_models"),
-        "/adapters/": join(ROOT, "tests/fixtures/adapters"), "/models/": process.env["DORAN_MODELS"] ?? join(CACHE, "models"),
+        "/adapters/": join(ROOT, "tests/fixtures/adapters"), "/models/": MODELS,
       },
       csp: `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ${faults.url} ${hub.url} ${hub.cdn}`,
       handle: (request: IncomingMessage, response: ServerResponse) => {
@@ -186,7 +238,7 @@ export const test = base.extend<{ profile: BrowserContext; doran: Page }, { site
       },
     });
     const bytes = (): number => Object.values(faults.stats()).reduce((sum, of) => sum + of.bytes, 0);
-    await use({ address: server.address, faults: { url: faults.url, bytes, reset: () => faults.reset() }, hub });
+    await use({ address: server.address, faults: { url: faults.url, bytes, expired: () => faults.expired(), reset: () => faults.reset() }, hub });
     await server.close();
     await faults.close();
     await hub.close();

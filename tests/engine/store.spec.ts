@@ -1,0 +1,188 @@
+/** The store under what disks, browsers and readers do to it. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium, type BrowserContext, type Page } from "@playwright/test";
+import { launchOptions } from "../../scripts/lib/chromium.mjs";
+import { ROOT } from "../../scripts/lib/util.mjs";
+import { expect, generated, open, sha256, test } from "./fixture.js";
+
+const MIB = 1 << 20;
+const model = generated(64);
+const size = statSync(model.path).size;
+
+/** A number below 1 that the seed gives (mulberry32). */
+function random(seed: number): number {
+  let state = Math.imul(seed + 1, 0x6d2b79f5);
+  state = Math.imul(state ^ (state >>> 15), state | 1);
+  state ^= state + Math.imul(state ^ (state >>> 7), state | 61);
+  return ((state ^ (state >>> 14)) >>> 0) / 2 ** 32;
+}
+
+for (const [room, quota, least] of [["no chunk", 0, 0], ["one chunk", 13 * MIB, 1], ["all chunks but one", 61 * MIB, 6]] as const) {
+  test(`with room for ${room} a load ends in a typed error, and goes on with more`, async ({ doran, profile, site }) => {
+    const session = await profile.newCDPSession(doran);
+    // From the start: Chromium remembers for a while how much room there is. Zero would mean no limit.
+    await session.send("Storage.overrideQuotaForOrigin", { origin: site.address, quotaSize: Math.max(quota, 1) });
+    site.faults.reset();
+    const url = `${site.faults.url}/${model.name}`;
+    const full = await doran.evaluate((url) => window.failure(window.probe(url, { name: "full" })), url);
+    expect(full.code).toBe("quota");
+    const raw = await doran.evaluate(() => window.rawStore("full"));
+    expect(raw).toMatchObject({ complete: false, bad: 0 });
+    expect(raw.stored).toBeGreaterThanOrEqual(least);
+    await session.send("Storage.overrideQuotaForOrigin", { origin: site.address });
+    const kept = (await doran.evaluate(() => window.doran.Engine.storage.list())).find(({ name }) => name === "full")?.storedBytes ?? 0;
+    expect(full.data["needed_bytes"]).toBe(size - kept);
+    const { info } = await doran.evaluate((url) => window.probe(url, { name: "full" }), url);
+    expect(info.load.bytesDownloaded).toBe(size - kept);
+    expect(await doran.evaluate(() => window.rawStore("full"))).toMatchObject({ complete: true, bad: 0, missing: 0 });
+  });
+}
+
+test("a store that is full, damaged or deleted in part leaves other models as they are", async ({ doran, site }) => {
+  const seen = await doran.evaluate(async ({ url }) => {
+    const other = await window.probe("/arch/qwen2/model-f32.gguf", { name: "other" });
+    await window.failure(window.probe(`${url}?flip=1234567`, { name: "bad", sha256: "0".repeat(64) }));
+    await window.probe(url, { name: "good" });
+    await window.doran.Engine.storage.delete("good");
+    const again = await window.probe("/arch/qwen2/model-f32.gguf", { name: "other" });
+    return { same: again.logits.join() === other.logits.join(), downloaded: again.info.load.bytesDownloaded, raw: await window.rawStore("other") };
+  }, { url: `${site.faults.url}/${model.name}` });
+  expect(seen).toMatchObject({ same: true, downloaded: 0, raw: { complete: true, bad: 0, missing: 0 } });
+});
+
+test("crashed pages and killed browsers leave a store that claims nothing that is not there, with twenty seeds", async ({ site }) => {
+  test.setTimeout(400_000);
+  const folder = mkdtempSync(join(tmpdir(), "doran-killed-"));
+  const url = `${site.faults.url}/${model.name}?slow=${20 * MIB}`;
+  const hash = await sha256(model.path);
+  let browser: BrowserContext | undefined;
+  const stored: number[] = [];
+  let completed = 0;
+  try {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      browser ??= await chromium.launchPersistentContext(folder, launchOptions(undefined));
+      const page = await browser.newPage();
+      await open(page, site);
+      const before = await page.evaluate(() => window.rawStore("killed"));
+      expect(before.bad, `before seed ${seed}`).toBe(0);
+      if (before.complete) {
+        // All of it came through kills: it is the model.
+        const { info } = await page.evaluate(({ url, sha256 }) => window.probe(url, { name: "killed", sha256 }), { url, sha256: hash });
+        expect(info).toMatchObject({ integrity: "verified", load: { bytesDownloaded: 0 } });
+        await page.evaluate(() => window.doran.Engine.storage.delete("killed"));
+        completed += 1;
+      }
+      stored.push(before.stored);
+      const after = Math.round((0.15 + 0.85 * random(seed)) * 32) * MIB;
+      await page.evaluate(({ url, sha256, after }) => new Promise<void>((resolve) => {
+        const onProgress = ({ loadedBytes, fromStoreBytes }: { loadedBytes: number; fromStoreBytes: number }): void => {
+          if (loadedBytes - fromStoreBytes >= after) resolve();
+        };
+        void window.probe(url, { name: "killed", sha256, onProgress }).finally(resolve);
+      }), { url, sha256: hash, after });
+      if (seed % 2 === 0) await crash(browser, page);
+      else {
+        kill(folder);
+        await browser.close().catch(() => undefined);
+        browser = undefined;
+      }
+    }
+  } finally {
+    await browser?.close();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+  console.log(`chunks that were stored at each beginning: ${stored.join(" ")}`);
+  // The kills came in the middle of things, and did not always begin at nothing.
+  expect(stored.filter((chunks) => chunks > 0 && chunks < 8).length).toBeGreaterThanOrEqual(5);
+  expect(completed).toBeGreaterThanOrEqual(2);
+});
+
+/** Ends a page's process. */
+async function crash(browser: BrowserContext, page: Page): Promise<void> {
+  const session = await browser.newCDPSession(page);
+  const crashed = page.waitForEvent("crash");
+  session.send("Page.crash").catch(() => undefined);
+  await crashed;
+  await page.close();
+}
+
+/** Ends all processes of a browser at once, as a loss of power or a hasty reader does. */
+function kill(folder: string): void {
+  expect(spawnSync("pkill", ["-KILL", "-f", folder]).status).toBe(0);
+}
+
+test("what the reader clears while a model runs is gone, and the model goes on", async ({ doran, profile, site }) => {
+  const session = await profile.newCDPSession(doran);
+  const clear = (): Promise<unknown> => session.send("Storage.clearDataForOrigin", { origin: site.address, storageTypes: "indexeddb" });
+  const url = `${site.faults.url}/${model.name}`;
+  const before = await doran.evaluate(async (url) => {
+    window.engine = await window.doran.Engine.load(url, { name: "cleared" });
+    return (await window.read(window.engine.generate(Uint32Array.of(1, 2, 3), { maxTokens: 4, temperature: 0, ignoreEos: true }))).ids;
+  }, url);
+  await clear();
+  const after = await doran.evaluate(async () => {
+    const { ids } = await window.read(window.engine.generate(Uint32Array.of(1, 2, 3), { maxTokens: 4, temperature: 0, ignoreEos: true }));
+    await window.engine.unload();
+    return { ids, stored: await window.doran.Engine.storage.list() };
+  });
+  expect(after).toEqual({ ids: before, stored: [] });
+  const again = await doran.evaluate((url) => window.probe(url, { name: "cleared" }), url);
+  expect(again.info.load.bytesDownloaded).toBe(size);
+
+  // While it loads: nothing may be claimed that went.
+  await doran.evaluate(() => window.doran.Engine.storage.delete("cleared"));
+  const slow = `${url}?slow=${16 * MIB}`;
+  await doran.evaluate((url) => new Promise<void>((resolve) => {
+    window.loading = window.failure(window.probe(url, { name: "cleared", onProgress: ({ loadedBytes }) => { if (loadedBytes > 30 * 2 ** 20) resolve(); } }));
+  }), slow);
+  await clear();
+  const ended = await doran.evaluate(() => window.loading);
+  const raw = await doran.evaluate(() => window.rawStore("cleared"));
+  expect(raw.bad).toBe(0);
+  expect(ended).toMatchObject({ code: "storage", data: { removed: true } });
+  const anew = await doran.evaluate((url) => window.probe(url, { name: "cleared" }), url);
+  expect(anew.logits).toEqual(again.logits);
+  expect(await doran.evaluate(() => window.rawStore("cleared"))).toMatchObject({ complete: true, bad: 0, missing: 0 });
+});
+
+declare global {
+  interface Window {
+    /** A load that a test waits for later. */
+    loading: Promise<{ code: string; data: Record<string, unknown> }>;
+  }
+}
+
+test("a store that the first version wrote still loads", async ({ doran }) => {
+  const manifest: unknown = JSON.parse(readFileSync(join(ROOT, "tests/fixtures/store/manifest-1.json"), "utf8"));
+  const seen = await doran.evaluate(async (manifest) => {
+    const isManifest = (value: unknown): value is { model: string; files: { chunks: { start: number; len: number }[] }[] } => typeof value === "object" && value !== null && "files" in value;
+    if (!isManifest(manifest)) throw new Error("that is no manifest");
+    // As the first version made its database and wrote into it, by hand.
+    const request = indexedDB.open("doran", 1);
+    request.onupgradeneeded = () => { for (const name of ["manifests", "chunks"]) request.result.createObjectStore(name); };
+    const db = await new Promise<IDBDatabase>((resolve, reject) => { request.onsuccess = () => { resolve(request.result); }; request.onerror = () => { reject(request.error); }; });
+    const bytes = await (await fetch("/arch/llama/model-f32.gguf")).arrayBuffer();
+    const writing = db.transaction(["manifests", "chunks"], "readwrite");
+    for (const [f, { chunks }] of manifest.files.entries()) {
+      for (const [c, { start, len }] of chunks.entries()) {
+        const chunk = bytes.slice(start, start + len);
+        // Blobs on Chromium and Firefox, buffers on WebKit and in some private windows: either is read anywhere.
+        writing.objectStore("chunks").put(c % 2 === 0 ? { blob: new Blob([chunk]) } : { buffer: chunk }, [manifest.model, f, c]);
+      }
+    }
+    writing.objectStore("manifests").put(manifest, manifest.model);
+    await new Promise((resolve, reject) => { writing.oncomplete = resolve; writing.onabort = reject; });
+    db.close();
+    const [listed] = await window.doran.Engine.storage.list();
+    const checked = await window.doran.Engine.storage.verify(manifest.model);
+    const old = await window.probe(manifest.model);
+    const fresh = await window.probe("/arch/llama/model-f32.gguf", { name: "fresh" });
+    return { listed, checked, same: old.logits.join() === fresh.logits.join(), info: old.info };
+  }, manifest);
+  expect(seen.listed).toMatchObject({ name: "tiny llama", complete: true, totalBytes: seen.checked.bytes });
+  expect(seen).toMatchObject({ same: true, checked: { damaged: 0 }, info: { integrity: "verified", load: { bytesDownloaded: 0 } } });
+  expect(seen.checked.chunks).toBeGreaterThanOrEqual(8);
+});
