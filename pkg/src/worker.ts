@@ -310,6 +310,7 @@ self.addEventListener("error", (event) => {
   die(event.error ?? event.message);
 });
 self.addEventListener("unhandledrejection", (event) => {
+  if (!isTrap(event.reason)) return;
   event.preventDefault();
   die(event.reason);
 });

@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { pipeline } from "node:stream/promises";
 import { join } from "node:path";
-import { chromium, test as base, type BrowserContext, type Page } from "@playwright/test";
+import { chromium, expect, test as base, type BrowserContext, type Page } from "@playwright/test";
 import { launchOptions } from "../../scripts/lib/chromium.mjs";
 import { serve as serveFiles } from "../../scripts/lib/serve.mjs";
 import { CACHE, ROOT } from "../../scripts/lib/util.mjs";
@@ -155,6 +155,7 @@ new BroadcastChannel("wasm-faults").onmessage = ({ data }) => {
   if (data === "fill") {
     for (let pages = 4096; pages >= 1; ) { try { memory.grow(pages); } catch { pages >>= 1; } }
   }
+  if (data === "pages") return new BroadcastChannel("wasm-answers").postMessage(memory.buffer.byteLength / 65536);
   if (data === "break") new Uint8Array(memory.buffer).fill(255);
   new BroadcastChannel("wasm-answers").postMessage(data);
 };
@@ -247,9 +248,13 @@ export const test = base.extend<{ profile: BrowserContext; doran: Page }, { site
   profile: async ({}, use) => {
     const folder = mkdtempSync(join(tmpdir(), "doran-engine-"));
     const context = await chromium.launchPersistentContext(folder, launchOptions(undefined));
+    // What a page or one of its workers throws and nobody catches.
+    const uncaught: string[] = [];
+    context.on("weberror", (error) => uncaught.push(String(error.error())));
     await use(context);
     await context.close();
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    expect(uncaught).toEqual([]);
   },
 
   doran: async ({ profile, site }, use) => {

@@ -68,7 +68,7 @@ test("in a tab that is hidden, a download goes on and the real model answers", a
   expect(await hidden).toContain("Paris");
 });
 
-test("a page that is left and comes back goes on, or loads again from what is stored", async ({ site }) => {
+test("a page that is left in an answer and comes back finishes it", async ({ site }) => {
   const folder = mkdtempSync(join(tmpdir(), "doran-back-"));
   // Playwright turns the back/forward cache off unless told otherwise.
   const browser = await chromium.launchPersistentContext(folder, { ...launchOptions(undefined), ignoreDefaultArgs: ["--disable-back-forward-cache"] });
@@ -82,9 +82,10 @@ test("a page that is left and comes back goes on, or loads again from what is st
       window.answer = window.read(wait);
       window.answer.catch(() => undefined);
     }, { model: MODEL, prompt });
-    await page.goto(site.address.replace("localhost", "127.0.0.1").replace(/^(http:\/\/)127\.0\.0\.1(:\d+)$/, "$1127.0.0.1$2") + "/pkg/package.json");
-    await page.goBack();
-    await page.waitForFunction(() => document.title === "ready");
+    await page.goto(`${site.address.replace("localhost", "127.0.0.1")}/pkg/package.json`);
+    // Playwright's own way back waits for a load, which a page that was kept does not do.
+    await page.evaluate(() => { history.back(); }).catch(() => undefined);
+    await expect.poll(() => page.evaluate(() => document.title).catch(() => ""), { timeout: 20_000 }).toBe("ready");
     const seen = await page.evaluate(async ({ model, prompt }) => {
       const wasKept = window.engine !== undefined;
       const under = wasKept ? await window.failure(window.answer) : undefined;
@@ -92,8 +93,7 @@ test("a page that is left and comes back goes on, or loads again from what is st
       const { ids } = await window.read(engine.generate(Uint32Array.from(prompt), { maxTokens: 8, temperature: 0, ignoreEos: true }));
       return { wasKept, persisted: window.persisted ?? false, under: under?.code, ids, downloaded: engine.info.load.bytesDownloaded };
     }, { model: MODEL, prompt });
-    expect(seen).toMatchObject({ ids: greedy.slice(0, 8), downloaded: 0 });
-    if (seen.wasKept) expect(["none", "unloaded", "internal", "device_lost"]).toContain(seen.under);
+    expect(seen).toEqual({ wasKept: true, persisted: true, under: "none", ids: greedy.slice(0, 8), downloaded: 0 });
   } finally {
     await browser.close();
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });

@@ -94,7 +94,6 @@ test("crashed pages and killed browsers leave a store that claims nothing that i
     await browser?.close();
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
-  console.log(`chunks that were stored at each beginning: ${stored.join(" ")}`);
   // The kills came in the middle of things, and did not always begin at nothing.
   expect(stored.filter((chunks) => chunks > 0 && chunks < 8).length).toBeGreaterThanOrEqual(5);
   expect(completed).toBeGreaterThanOrEqual(2);
