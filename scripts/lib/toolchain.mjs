@@ -35,6 +35,7 @@ const TOOLS = {
     install: () => run("cargo", ["install", "--locked", "wasm-pack", "--version", WASM_PACK]),
   },
   chromium: debian("chromium", () => ask("which", ["chromium"]) !== undefined || process.env.CHROME_PATH !== undefined),
+  firefox: debian("firefox-esr", () => ask("which", ["firefox-esr"]) !== undefined || process.env.FIREFOX_PATH !== undefined),
   driver: debian("chromium-driver", () => ask("which", ["chromedriver"]) !== undefined),
   vulkan: debian("mesa-vulkan-drivers", () => ["/usr/share", "/etc"].some((dir) => existsSync(join(dir, "vulkan/icd.d")))),
   fonts: debian("fonts-noto-cjk", () => existsSync("/usr/share/fonts/opentype/noto") || ask("fc-list", [":lang=ko"])?.length > 0),
@@ -69,6 +70,7 @@ function targetBySysroot() {
 export const FOR = {
   build: ["cargo", "target", "wasmBindgen"],
   browse: ["chromium", "fonts"],
+  second: ["firefox", "vulkan"],
   test: ["cargo", "target", "wasmBindgen", "wasmPack", "python", "chromium", "driver", "vulkan", "fonts"],
 };
 
