@@ -212,6 +212,7 @@ const SCRIPTS: Record<string, string> = {
   "/small-bindings.js": SMALL_BINDINGS,
   "/with-small-bindings.js": workerAfter("/small-bindings.js"),
   "/hide-store.js": NO_STORE,
+  "/asks.js": `await fetch("/pkg/package.json"); postMessage("asked");`,
   "/no-store.js": workerAfter("/hide-store.js"),
   "/wasm-faults.js": WASM_FAULTS,
   "/with-wasm-faults.js": workerAfter("/wasm-faults.js"),

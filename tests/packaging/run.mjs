@@ -1,6 +1,7 @@
 /**
  * Installs the packed package into apps as a user would, and asks each for an answer under the strict policy:
- * webpack 5 without configuration, Vite (build and dev), a plain page; and imports it in Node.
+ * webpack 5 without configuration, Vite (build and dev), a plain page; webpack and Vite where Trusted Types are required, too; and
+ * imports it in Node.
  *
  * `node tests/packaging/run.mjs [--fake]`: with `--fake`, the stand-in of tests/fake-wasm in place of the engine.
  */
@@ -15,6 +16,7 @@ import { defaultModel } from "../../scripts/model.mjs";
 const HERE = join(ROOT, "tests/packaging");
 const WORK = join(CACHE, "packaging");
 const ANSWER_MS = 180_000;
+const TRUSTED = `${STRICT_CSP}; require-trusted-types-for 'script'`;
 
 /** An app's folder with the tarball installed into it. */
 async function install(name, tarball, appFile) {
@@ -35,6 +37,19 @@ const APPS = {
     await run("webpack", ["--mode", "production"], { cwd: dir, quiet: true });
     cpSync(join(dir, "index.html"), join(dir, "dist/index.html"));
     return { mounts: { "/": join(dir, "dist") } };
+  },
+  async "webpack with Trusted Types"(tarball) {
+    const dir = await install("webpack", tarball, "src/index.js");
+    // Webpack has a policy of its own for the scripts that it starts.
+    await run("webpack", ["--mode", "production", "--output-trusted-types-policy-name", "app"], { cwd: dir, quiet: true });
+    cpSync(join(dir, "index.html"), join(dir, "dist/index.html"));
+    return { mounts: { "/": join(dir, "dist") }, csp: `${TRUSTED}; trusted-types app` };
+  },
+  async "vite build with Trusted Types"(tarball) {
+    const dir = await install("vite", tarball, "src/app.js");
+    cpSync(join(HERE, "trusted.js"), join(dir, "src/index.js"));
+    await run("vite", ["build", "--logLevel", "error"], { cwd: dir, quiet: true });
+    return { mounts: { "/": join(dir, "dist") }, csp: `${TRUSTED}; trusted-types default` };
   },
   async "vite build"(tarball) {
     const dir = await install("vite", tarball, "src/index.js");
@@ -74,7 +89,7 @@ async function serveVite(dir, modelDir) {
 
 async function answerOf(app, modelDir) {
   const site = app.vite === undefined
-    ? await serve({ mounts: { ...app.mounts, "/model/": modelDir }, csp: STRICT_CSP })
+    ? await serve({ mounts: { ...app.mounts, "/model/": modelDir }, csp: app.csp ?? STRICT_CSP })
     : await serveVite(app.vite, modelDir);
   const { page, close } = await openPage();
   const complaints = [];
@@ -152,7 +167,7 @@ entry(async () => {
     await check(name, async () => {
       const { title, complaints, workers } = await answerOf(await make(tarball), modelDir);
       if (!title.startsWith("answer: ") || !title.includes(expected)) throw new Error(`${title} ${complaints.join(" | ")}`);
-      const refused = complaints.filter((text) => /Content.Security.Policy/i.test(text));
+      const refused = complaints.filter((text) => /Content.Security.Policy|TrustedScript|Trusted Type/i.test(text));
       if (refused.length > 0) throw new Error(`the policy refused something: ${refused.join(" | ")}`);
       if (workers.length === 0 || workers.some((url) => url.startsWith("blob:"))) throw new Error(`workers: ${workers.join(", ")}`);
     });
