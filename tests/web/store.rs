@@ -279,7 +279,7 @@ async fn a_full_disk_is_a_quota_error_and_keeps_what_is_there() {
 #[wasm_bindgen_test]
 async fn two_loads_download_once() {
     let file = random_file(5);
-    let open = || async { WebStore::open("doran-test-two").await };
+    let open = || async { WebStore::open("doran-test-two").await.expect("opens") };
     drop(fresh("doran-test-two").await);
     let (first, second) = (open().await, open().await);
     let (first, second) =
@@ -301,9 +301,42 @@ async fn two_loads_download_once() {
 async fn without_indexed_db_models_run_from_memory() {
     let hide = "Object.defineProperty(self, 'indexedDB', { value: undefined, configurable: true })";
     js("", hide).call0(&JsValue::NULL).expect("hides");
-    let store = WebStore::open("doran-test-none").await;
+    let store = WebStore::open("doran-test-none").await.expect("falls back");
     js("", "delete self.indexedDB").call0(&JsValue::NULL).expect("shows");
     let file = random_file(6);
     let report = load(picked(&file), store, &file).await.expect("loads");
     assert_eq!((report.integrity, report.warnings.len()), (Integrity::Verified, 1));
+}
+
+/// A connection to a database as it is now, which another tab holds and does not give up.
+const STUBBORN: &str = "return new Promise((done) => {
+    const request = indexedDB.open(name, 1);
+    request.onupgradeneeded = () => { for (const store of ['manifests', 'chunks']) request.result.createObjectStore(store); };
+    request.onsuccess = () => { globalThis.stubborn = request.result; done(); };
+})";
+
+#[wasm_bindgen_test]
+async fn an_upgrade_that_another_tab_blocks_is_told_within_two_seconds() {
+    let name = "doran-test-blocked";
+    run(
+        &js("name", "return new Promise((done) => { indexedDB.deleteDatabase(name).onsuccess = done; })"),
+        &[name.into()],
+    )
+    .await;
+    run(&js("name", STUBBORN), &[name.into()]).await;
+    let begun = js_sys::Date::now();
+    let Err(error) = IndexedDb::open_version(name, 2).await else { panic!("it is held at the older version") };
+    let waited_ms = js_sys::Date::now() - begun;
+    assert_eq!((error.kind(), &error.data()["blocked"]), (ErrorKind::Storage, &true.into()));
+    assert!(error.message().contains("another tab"), "{}", error.message());
+    // The line is two seconds; the timer behind it may be late by as much as the machine is busy.
+    assert!((1_900.0..8_000.0).contains(&waited_ms), "{waited_ms}");
+    // Once the other lets go, it opens.
+    run(&js("", "globalThis.stubborn.close()"), &[]).await;
+    let store = IndexedDb::open_version(name, 2).await.expect("opens");
+    store.close();
+    // And a page with the older version is told so.
+    let Err(error) = IndexedDb::open(name).await else { panic!("it is of a newer version") };
+    assert_eq!((error.kind(), &error.data()["blocked"]), (ErrorKind::Storage, &false.into()));
+    assert!(error.message().contains("newer version"), "{}", error.message());
 }
