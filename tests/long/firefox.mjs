@@ -36,10 +36,10 @@ async function kernelSuite(log) {
   const wasm = artifacts.find(({ executable, target }) => target?.name === "web" && executable)?.executable;
   if (wasm === undefined) throw new Plain(`the tests were not built: ${built.stderr.slice(-2000)}`);
   const env = { NO_HEADLESS: "1", WASM_BINDGEN_TEST_ADDRESS: `127.0.0.1:${KERNEL_PORT}`, WASM_BINDGEN_USE_BROWSER: "1", WASM_BINDGEN_TEST_TIMEOUT: "7200" };
-  const server = spawn("wasm-bindgen-test-runner", [wasm], { cwd: ROOT, env: environment(env), stdio: ["ignore", "pipe", "inherit"] });
+  const server = spawn("wasm-bindgen-test-runner", [wasm], { cwd: ROOT, env: environment(env), stdio: ["ignore", "ignore", "inherit"] });
   const browser = await openFirefox();
   try {
-    await new Promise((ready) => { server.stdout.on("data", ready); });
+    await answers(`http://127.0.0.1:${KERNEL_PORT}/`);
     const page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${KERNEL_PORT}/`);
     let text = "";
@@ -56,6 +56,15 @@ async function kernelSuite(log) {
     await browser.close();
     server.kill("SIGINT");
   }
+}
+
+/** Waits until a server answers. */
+async function answers(url) {
+  for (let tries = 0; tries < 120; tries += 1) {
+    if (await fetch(url).then(() => true, () => false)) return;
+    await new Promise((later) => { setTimeout(later, 500); });
+  }
+  throw new Plain(`nobody answers at ${url}`);
 }
 
 const PAGE = `<!doctype html><meta charset="utf-8"><script type="module">
