@@ -1,6 +1,7 @@
 //! Loading under every fault that a network, a disk or a caller can produce, with exact byte counts.
 mod check;
 pub mod faulty;
+mod secrets;
 
 use std::cell::RefCell;
 
