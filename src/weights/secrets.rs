@@ -89,7 +89,19 @@ fn credentials(url: &str) -> Option<&str> {
 /// so that no secret is ever stored and a signed address names the same file tomorrow.
 pub fn canonical_url(url: &str) -> String {
     const SECRETS: [&str; 13] = [
-        "token", "sig", "key", "expires", "credential", "policy", "auth", "secret", "passw", "pwd", "jwt", "session", "hmac",
+        "token",
+        "sig",
+        "key",
+        "expires",
+        "credential",
+        "policy",
+        "auth",
+        "secret",
+        "passw",
+        "pwd",
+        "jwt",
+        "session",
+        "hmac",
     ];
     let canonical = plain_url(url);
     let secret = |query: &str| {

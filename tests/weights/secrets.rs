@@ -10,7 +10,8 @@ use doran::weights::{ByteSource, Cancel, ChunkStore, LoadOptions, ModelFiles, Re
 use doran::{Error, ErrorKind, Result};
 use pollster::block_on;
 
-const URL: &str = "https://me:hunter2@cdn.example.com/m/model.gguf?X-Amz-Credential=AKIA77&X-Amz-Signature=5e11ed#frag5";
+const URL: &str =
+    "https://me:hunter2@cdn.example.com/m/model.gguf?X-Amz-Credential=AKIA77&X-Amz-Signature=5e11ed#frag5";
 const SECRETS: [&str; 7] = ["hunter2", "AKIA77", "5e11ed", "frag5", "me:", "hf_t0ken", "c00kie"];
 
 fn origin() -> Origin {
@@ -79,7 +80,10 @@ fn looked_through(what: &str, server: &Server, store: &Store, options: LoadOptio
         let cancel = Cancel::new();
         let mut model =
             ModelFiles::open(Some(Signed(server.clone())), store.clone(), MODEL, options, &|_| {}, &cancel).await?;
-        model.stream(&spans, &mut super::Collected::default(), &|_| {}, &cancel).await.map(|report| debug(what, &report))
+        model
+            .stream(&spans, &mut super::Collected::default(), &|_| {}, &cancel)
+            .await
+            .map(|report| debug(what, &report))
     };
     let error = block_on(load).err();
     if let Some(error) = &error {
@@ -119,8 +123,11 @@ fn no_secret_is_stored_told_or_printed() {
     loop {
         let server = Server::new(files.clone());
         server.script().fail_at.set(n);
-        let Some(error) = looked_through(&format!("operation {n}"), &server, &Store::default(), unstated()) else { break };
-        told += usize::from(error.message().contains("Failed to fetch https://cdn.example.com/m/model.gguf with … and …"));
+        let Some(error) = looked_through(&format!("operation {n}"), &server, &Store::default(), unstated()) else {
+            break;
+        };
+        told +=
+            usize::from(error.message().contains("Failed to fetch https://cdn.example.com/m/model.gguf with … and …"));
         // Each takes a while, and they are alike: the first ones are the header's.
         n += if n < 12 { 1 } else { 9 };
     }
