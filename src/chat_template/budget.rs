@@ -32,6 +32,8 @@ const RESULT: &str = "__result";
 const TIMES: &str = "__times";
 /// The filter that looks at what becomes part of a namespace.
 const KEPT: &str = "__kept";
+/// The engine's own kinds of objects that are no data, though it calls them maps.
+const LIVE: &[&str] = &["::Namespace", "::Macro", "::Closure", "::Loop", "::Module"];
 /// What looking at a value counts.
 const LOOK_BYTES: usize = 8;
 /// Filters that nest lists in lists, or write what the engine has of a value. No known chat template uses them.
@@ -45,6 +47,12 @@ pub(super) struct Budget(Arc<Left>);
 struct Left {
     bytes: AtomicUsize,
     string_bytes: AtomicUsize,
+}
+
+/// Whether a value may come to hold others: a namespace, a macro, a loop.
+fn is_live(value: &Value) -> bool {
+    let name = value.as_object().map_or("", |object| object.type_name());
+    LIVE.iter().any(|live| name.ends_with(live))
 }
 
 fn invalid(what: &str) -> Error {
@@ -136,9 +144,7 @@ impl Budget {
         }
         match value.kind() {
             ValueKind::Plain => Err(invalid("a namespace holds data only")),
-            ValueKind::Map if value.as_object().is_some_and(|map| map.type_name().ends_with("::Namespace")) => {
-                Err(invalid("a namespace cannot hold a namespace"))
-            }
+            ValueKind::Map if is_live(value) => Err(invalid("a namespace holds data only, no namespace and no macro")),
             ValueKind::Map => value.try_iter()?.try_for_each(|key| self.kept(&value.get_item(&key)?, depth + 1)),
             ValueKind::Seq | ValueKind::Iterable => value.try_iter()?.try_for_each(|item| self.kept(&item, depth + 1)),
             _ => Ok(()),

@@ -198,8 +198,8 @@ fn check_template(step: &Value) -> Result<()> {
 fn compiled(regex: &str) -> Result<SysRegex> {
     SysRegex::new(regex).map_err(|error| {
         let named: String = regex.chars().take(PATTERN_CHARS_SHOWN).collect();
-        let message = format!("tokenizer.json has a pattern that is not matched here: {error}: {named:?}");
-        Error::unsupported(format!("pattern {named}"), message)
+        invalid(format!("tokenizer.json has a pattern that is not matched here: {error}: {named:?}"))
+            .with("pattern", named)
     })
 }
 

@@ -39,6 +39,7 @@ const TEXTS: &[&str] = &[
     "fn main() { let x_1 = a[0] + b.c(\"s\\n\"); } // O(n^2) <=> |x| ~ $5",
     "\u{feff}bom\u{85}nel\u{a0}nbsp\u{200b}zwsp\u{2028}ls aaab aab ſtraße STRASSE K km",
     "МОСКВА и Καλημέρα, ἄλφα; हिन्दी में क्या हाल है। สวัสดีครับ שלום مرحبا ١٢٣",
+    "spaces   within and at the end   ",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa                              .",
 ];
 

@@ -131,5 +131,5 @@ fn no_secret_is_stored_told_or_printed() {
         // Each takes a while, and they are alike: the first ones are the header's.
         n += if n < 12 { 1 } else { 9 };
     }
-    assert!(n > 40 && told > 3, "{n} operations, {told} of them with what the browser said");
+    assert!(n > 40 && told >= 3, "{n} operations, {told} of them with what the browser said");
 }
