@@ -3,7 +3,8 @@
 /// What the native engine finds, recorded.
 pub const RECORD: &str = include_str!("../fixtures/patterns.json");
 
-const PATTERNS: &[&str] = &[
+/// The patterns.
+pub const PATTERNS: &[&str] = &[
     // GPT-2, Llama 3, Qwen 2, GPT-4o, cl100k, Kimi K2, DeepSeek, EXAONE 4, SuperBPE, BLOOM, Phi, and single steps of others.
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
