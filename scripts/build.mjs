@@ -3,6 +3,7 @@ import { buildDemo } from "./lib/demo.mjs";
 import { buildPackage } from "./lib/package.mjs";
 import { buildWasm, FOR, need, needNodeModules } from "./lib/toolchain.mjs";
 import { entry, options, ROOT } from "./lib/util.mjs";
+import { writeSbom } from "./sbom.mjs";
 import { join } from "node:path";
 
 /** Everything a user of the package needs. `--package` leaves the demo out. */
@@ -12,6 +13,7 @@ export async function build({ demo = true } = {}) {
   await buildWasm();
   const pkg = join(ROOT, "pkg");
   await buildPackage({ wasmDir: join(pkg, "wasm"), out: pkg, name: "package" });
+  await writeSbom();
   if (demo) await buildDemo(pkg);
 }
 

@@ -91,10 +91,8 @@ impl ChatTemplate {
         });
         env.add_filter("tojson", to_json::tojson);
         env.add_filter("indent", indent);
-        // Their widths are not limited, and no known chat template uses them.
-        for name in ["format", "batch", "slice"] {
-            env.remove_filter(name);
-        }
+        // Its widths are not limited, and no known chat template uses it.
+        env.remove_filter("format");
         env.add_global(scan::ONE, 1);
         budget.install(&mut env);
         // Python's `None` cannot be iterated over; the engine's can, as if it were empty.

@@ -228,6 +228,34 @@ fn none_is_not_iterated_over_and_what_is_missing_is_empty() {
     assert_eq!(say("{% for a, b in [[1, [2]]] %}{% for c in b if c %}{% endfor %}{{ a }}{% endfor %}"), "1");
 }
 
+/// A namespace is all that changes: by way of one a value could contain itself, and whoever walks it would never end.
+#[test]
+fn nothing_contains_itself() {
+    for held in ["ns", "[ns]", "{'a': [ns]}", "[1, {'b': ns}]", "namespace(a=ns)", "dict(a=ns)", "m", "[m]"] {
+        let macros = "{% macro m() %}{{ ns.x }}{% endmacro %}";
+        for (use_of, what) in [
+            ("{{ ns }}", "printing"),
+            ("{{ ns|tojson }}", "writing"),
+            ("{{ ns == namespace(x=ns) }}", "comparing"),
+            ("{{ ns ~ '' }}", "joining"),
+            ("{{ [ns.x, ns]|sort }}", "sorting"),
+            ("", "dropping"),
+        ] {
+            let message = refuse(&format!("{macros}{{% set ns = namespace(x=1) %}}{{% set ns.x = {held} %}}{use_of}"));
+            assert!(message.contains("a namespace"), "{what} {held}: {message}");
+        }
+    }
+    let two = "{% set a = namespace() %}{% set b = namespace(a=a) %}{% set a.b = b %}{{ a }}";
+    assert!(refuse(two).contains("a namespace holds data only"));
+    // What templates do hold.
+    let held = "{% set ns = namespace(a=[1], b={'c': messages}) %}{% set ns.a = ns.a + [2] %}{% set ns.d = ns.b %}";
+    assert_eq!(say(&format!("{held}{{{{ ns.a }}}}{{{{ ns.d.c|length }}}}{{{{ ns.a[1:] }}}}")), "[1, 2]0[2]");
+    assert_eq!(
+        say("{{ [1, 2]|reverse|list }}{{ {'a': 1}|items|list }}{% if [1][1:] %}no{% endif %}"),
+        "[2, 1][['a', 1]]"
+    );
+}
+
 /// Each ends soon, in an error; what it takes meanwhile is bounded in `crates/hostile`.
 #[test]
 fn what_grows_in_a_template_ends() {
@@ -246,6 +274,9 @@ fn what_grows_in_a_template_ends() {
         ("{% set ns = namespace(x=[1, 2]) %}", "{% set ns.x = [ns.x, ns.x] %}"),
         ("{% set ns = namespace(x=[1, 2]) %}", "{% set ns.x = [ns.x] %}"),
         ("{% set ns = namespace(x={'a': 1}) %}", "{% set ns.x = {'a': ns.x, 'b': ns.x} %}"),
+        ("{% set ns = namespace(x={'a': 1}) %}", "{% set ns.x = dict(a=ns.x) %}"),
+        ("{% set ns = namespace(x={'a': 1}) %}", "{% set ns.x = dict(ns) %}"),
+        ("{% set ns = namespace(x=[1]) %}", "{% set ns.x = [ns.x]|map('reverse')|list %}"),
         ("{% set ns = namespace(x=[1, 2]) %}", "{% set ns.x = ns.x * 9 %}"),
         (
             "{% macro f(x) %}{{ x }}{{ x }}{% endmacro %}{% set ns = namespace(x='xxxxxxxx') %}",

@@ -6,7 +6,22 @@ import { DoranError, fromWire, toWire } from "./errors.js";
 import { FetchServer, type PageFetch } from "./fetch-server.js";
 import { isFromWorker, isReplyTo, PROTOCOL_VERSION } from "./protocol.js";
 import type { AnyCall, CallKind, CallMessage, FromWorker, Result, SomeReply, ToWorker } from "./protocol.js";
-import type { AssetOptions, Finish, PrefillProgress, Progress, Token } from "./types.js";
+import type { Finish, PrefillProgress, Progress, Token } from "./types.js";
+
+/** Where the package's own files are, when the bundler did not find them by itself. */
+export interface AssetOptions {
+  /** Where `doran_bg.wasm` is; the default is beside the package's `index.js`. */
+  readonly wasmUrl?: string | URL;
+  /**
+   * The hash that `doran_bg.wasm` must have, as in `doran/integrity.json` (`"sha384-…"`): another module is refused with `bad_hash` before
+   * anything of it runs.
+   */
+  readonly wasmIntegrity?: string;
+  /** Where `worker.js` is; it must be of the page's origin. */
+  readonly workerUrl?: string | URL;
+  /** Makes the module worker, for pages whose policy needs more than a URL (Trusted Types, another origin). */
+  readonly createWorker?: () => Worker;
+}
 
 /** How long a cancelled load may take to let go of locks and GPU memory before its worker is ended by force. */
 const CANCEL_GRACE_MS = 5000;
@@ -52,7 +67,8 @@ export class Connection {
     });
     this.#worker.addEventListener("error", (event) => this.#onError(event));
     this.#worker.addEventListener("messageerror", () => this.close(new DoranError("internal", "a message of the worker could not be read")));
-    this.#post({ type: "init", wasmUrl });
+    const { wasmIntegrity } = assets;
+    this.#post({ type: "init", wasmUrl, ...(wasmIntegrity === undefined ? {} : { wasmIntegrity }) });
   }
 
   /** Makes a call; `message` builds it from its id. Rejects with a `DoranError`. */

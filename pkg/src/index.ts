@@ -4,12 +4,13 @@
  * @packageDocumentation
  */
 export { Adapter } from "./adapter.js";
+export type { AssetOptions } from "./client.js";
 export { Engine } from "./engine.js";
 export { DoranError } from "./errors.js";
 export { PauseController } from "./pause.js";
 export type { ErrorCode, ErrorData } from "./errors.js";
 export type {
-  Activations, AdapterInfo, AdapterOptions, AdapterUse, AssetOptions, Backend, ChatTemplateOptions, ContextPolicy, Counters, EmbedOptions, EngineStats, Finish,
+  Activations, AdapterInfo, AdapterOptions, AdapterUse, Backend, ChatTemplateOptions, ContextPolicy, Counters, EmbedOptions, EngineStats, Finish,
   FinishReason, Generation,
   GenerateInput, GenerateOptions, Kernels, KernelTime, KernelTrial, KvCache, LoadFacts, LoadOptions, LoadTimes, Logits, LogitsOptions, Message, ModelFile, ModelInfo, ModelKind,
   ModelSource, NllOptions, Phase, Pooling, Precision,

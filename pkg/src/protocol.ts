@@ -155,7 +155,7 @@ export type AnyReply = { [K in CallKind]: ReplyMessage<K> }[CallKind];
 
 /** From the page to the worker. */
 export type ToWorker =
-  | { readonly type: "init"; readonly wasmUrl: string }
+  | { readonly type: "init"; readonly wasmUrl: string; readonly wasmIntegrity?: string }
   | AnyCall
   /** Stop the call; it ends by its own reply. */
   | { readonly type: "cancel"; readonly id: number }

@@ -1,7 +1,7 @@
 /** The models in this origin's storage. Each call uses a worker of its own for as long as it takes. */
-import { Connection } from "./client.js";
+import { Connection, type AssetOptions } from "./client.js";
 import { DoranError } from "./errors.js";
-import type { AssetOptions, StorageEstimate, StoredCheck, StoredModel, VerifyOptions } from "./types.js";
+import type { StorageEstimate, StoredCheck, StoredModel, VerifyOptions } from "./types.js";
 
 async function withWorker<T>(assets: AssetOptions, use: (connection: Connection) => Promise<T>): Promise<T> {
   const connection = new Connection(assets);

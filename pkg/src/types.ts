@@ -2,6 +2,7 @@
 /** The types of the public API. */
 import type { Adapter } from "./adapter.js";
 import type { CatalogueEntry } from "./catalogue.js";
+import type { AssetOptions } from "./client.js";
 import type { Adjustment } from "./inspection.js";
 import type { PauseController } from "./pause.js";
 
@@ -54,16 +55,6 @@ export interface LogitsOptions extends NllOptions {
 export interface NllOptions {
   /** The adapters that the model runs with. */
   readonly adapters?: readonly AdapterUse[];
-}
-
-/** Where the package's own files are, when the bundler did not find them by itself. */
-export interface AssetOptions {
-  /** Where `doran_bg.wasm` is; the default is beside the package's `index.js`. */
-  readonly wasmUrl?: string | URL;
-  /** Where `worker.js` is; it must be of the page's origin. */
-  readonly workerUrl?: string | URL;
-  /** Makes the module worker, for pages whose policy needs more than a URL (Trusted Types, another origin). */
-  readonly createWorker?: () => Worker;
 }
 
 /** Options of `Engine.load`. All are optional. */

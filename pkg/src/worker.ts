@@ -60,9 +60,9 @@ function theEngine(): WasmEngine {
   return engine;
 }
 
-async function start(wasmUrl: string): Promise<void> {
+async function start({ wasmUrl, wasmIntegrity }: Extract<ToWorker, { type: "init" }>): Promise<void> {
   try {
-    const { memory } = await init({ module_or_path: await compile(wasmUrl) });
+    const { memory } = await init({ module_or_path: await compile(wasmUrl, wasmIntegrity) });
     heap = memory;
     startResolve(memory);
   } catch (thrown) {
@@ -271,7 +271,7 @@ function dispatch(call: AnyCall): Promise<void> {
 function receive(message: ToWorker): void {
   switch (message.type) {
     case "init":
-      void start(message.wasmUrl);
+      void start(message);
       return;
     case "call":
       void dispatch(message);

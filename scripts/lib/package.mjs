@@ -1,5 +1,6 @@
-/** Makes the npm package of `pkg/src` and a WebAssembly module: `index.js`, `worker.js` (one file), `doran_bg.wasm`, types. */
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+/** Makes the npm package of `pkg/src` and a WebAssembly module: `index.js`, `worker.js` (one file), `doran_bg.wasm`, their hashes, types. */
+import { createHash } from "node:crypto";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ask, CACHE, filesUnder, hashOf, Plain, ROOT, run, step } from "./util.mjs";
 
@@ -26,6 +27,13 @@ async function bundle(wasmDir, dist) {
   await build({ ...common, entryPoints: [join(SOURCE, "worker.ts")], outfile: join(dist, "worker.js"), minify: true, plugins: [glue(wasmDir)] });
 }
 
+/** What a page runs, by the hashes that browsers check (Subresource Integrity). */
+function writeIntegrity(dist) {
+  const hash = (file) => `sha384-${createHash("sha384").update(readFileSync(join(dist, file))).digest("base64")}`;
+  const hashes = Object.fromEntries(["doran_bg.wasm", "index.js", "worker.js"].map((file) => [file, hash(file)]));
+  writeFileSync(join(dist, "integrity.json"), `${JSON.stringify(hashes, null, 2)}\n`);
+}
+
 /** Removes the declarations that nobody can come to from `roots`: those of the package's inner modules. */
 function pruneTypes(dist, roots) {
   const reached = new Set(roots);
@@ -41,12 +49,13 @@ export async function buildPackage({ wasmDir, out, name }) {
   if (!existsSync(join(wasmDir, "doran_bg.wasm"))) throw new Plain(`there is no WebAssembly module in ${wasmDir}; run: npm run build`);
   const dist = join(out, "dist");
   const inputs = [SOURCE, wasmDir, ...["pkg/package.json", "pkg/tsconfig.json", "tsconfig.base.json", "package-lock.json", "scripts/lib/package.mjs", "pkg/README.md", "pkg/models.json", ...LICENSES].map((f) => join(ROOT, f))];
-  const made = ["index.js", "index.d.ts", "worker.js", "worker.d.ts", "doran_bg.wasm"].map((file) => join(dist, file));
+  const made = ["index.js", "index.d.ts", "worker.js", "worker.d.ts", "doran_bg.wasm", "integrity.json"].map((file) => join(dist, file));
   await step(name, hashOf(inputs), made, async () => {
     rmSync(dist, { recursive: true, force: true });
     mkdirSync(dist, { recursive: true });
     await bundle(wasmDir, dist);
     copyFileSync(join(wasmDir, "doran_bg.wasm"), join(dist, "doran_bg.wasm"));
+    writeIntegrity(dist);
     await run("tsc", ["-p", "pkg", "--outDir", dist], { quiet: true });
     pruneTypes(dist, ["index.d.ts", "worker.d.ts"]);
     for (const file of LICENSES) if (existsSync(join(ROOT, file))) copyFileSync(join(ROOT, file), join(out, file));

@@ -1,13 +1,15 @@
 /** The suites of `npm test`, in order: what fails fast comes first. A suite is a list of commands. */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { ROOT } from "./util.mjs";
+import { ask, ROOT } from "./util.mjs";
 
 const WASM = ["--target", "wasm32-unknown-unknown"];
 const cargo = (...args) => ["cargo", args];
 const node = (...args) => ["node", args];
 
 const hasRustWebTests = () => existsSync(join(ROOT, "tests/web")) && readdirSync(join(ROOT, "tests/web")).some((file) => file.endsWith(".rs"));
+
+const hasCargoDeny = () => ask("cargo-deny", ["--version"]) !== undefined;
 
 /** `quick`: part of `npm run test:quick`. `env`: beside the usual. `only`: left out, and said so, where it is false. */
 export const SUITES = [
@@ -24,6 +26,9 @@ export const SUITES = [
   { name: "packaging of the stand-in", quick: true, commands: [node("tests/packaging/run.mjs", "--fake")] },
   { name: "native", quick: true, env: { REQUIRE_GPU: "1" }, commands: [cargo("test", "--workspace")] },
   { name: "build", commands: [node("scripts/build.mjs")], quick: true },
+  { name: "supply chain", quick: true, commands: [node("tests/supply-chain.mjs")] },
+  // Advisories are a matter of the day, not of a change: `cargo deny check advisories` asks for them, over the network.
+  { name: "licences", quick: true, only: hasCargoDeny, commands: [cargo("deny", "--offline", "check", "licenses", "bans", "sources")] },
   { name: "budgets", quick: true, commands: [node("scripts/budgets.mjs")] },
   {
     name: "web", only: hasRustWebTests, env: { WASM_BINDGEN_TEST_TIMEOUT: "1800", WASM_BINDGEN_USE_BROWSER: "1" },

@@ -125,7 +125,7 @@ export async function buildWasm() {
     const home = process.env.CARGO_HOME ?? join(homedir(), ".cargo");
     const sources = join(home, "registry/src");
     const registries = existsSync(sources) ? readdirSync(sources).map((name) => join(sources, name)) : [];
-    const remap = [...registries, ROOT].map((path) => `--remap-path-prefix=${path}/=`);
+    const remap = [...registries, target, ROOT].map((path) => `--remap-path-prefix=${path}/=`);
     const flags = [process.env.RUSTFLAGS ?? "", ...remap].join(" ").trim();
     await run("cargo", ["build", "--release", "--lib", "--target", WASM_TARGET], { env: { RUSTFLAGS: flags } });
     const built = join(target, WASM_TARGET, "release/doran.wasm");

@@ -30,6 +30,14 @@ const MADE: &str = "__made";
 const RESULT: &str = "__result";
 /// The filter that multiplies.
 const TIMES: &str = "__times";
+/// The filter that looks at what becomes part of a namespace.
+const KEPT: &str = "__kept";
+/// The engine's own kinds of objects that are no data, though it calls them maps.
+const LIVE: &[&str] = &["::Namespace", "::Macro", "::Closure", "::Loop", "::Module"];
+/// What looking at a value counts.
+const LOOK_BYTES: usize = 8;
+/// Filters that nest lists in lists, or write what the engine has of a value. No known chat template uses them.
+const REMOVED: &[&str] = &["batch", "chain", "groupby", "pprint", "slice", "zip"];
 
 /// What is left of a render's budget.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +49,12 @@ struct Left {
     string_bytes: AtomicUsize,
 }
 
+/// Whether a value may come to hold others: a namespace, a macro, a loop.
+fn is_live(value: &Value) -> bool {
+    let name = value.as_object().map_or("", |object| object.type_name());
+    LIVE.iter().any(|live| name.ends_with(live))
+}
+
 fn invalid(what: &str) -> Error {
     Error::new(ErrorKind::InvalidOperation, what.to_owned())
 }
@@ -48,9 +62,15 @@ fn invalid(what: &str) -> Error {
 impl Budget {
     /// Puts the filters into an environment.
     pub(super) fn install(&self, env: &mut Environment<'static>) {
-        let [made, result, times, replaced, joined] = std::array::from_fn(|_| self.clone());
+        REMOVED.iter().for_each(|name| env.remove_filter(name));
+        env.remove_global("debug");
+        let [made, result, times, replaced, joined, kept, reversed, pairs] = std::array::from_fn(|_| self.clone());
         env.add_filter(MADE, move |value: Value| made.made(&value, 0).map(|()| value));
-        env.add_filter(RESULT, move |value: Value| result.shallow(&value).map(|()| value));
+        env.add_filter(RESULT, move |value: Value| result.result(value));
+        env.add_filter(KEPT, move |value: Value| kept.kept(&value, 0).map(|()| value));
+        // Their own may be handed on by `map`, where nothing looks at what they give.
+        env.add_filter("reverse", move |value: Value| reversed.listed(value.reverse()?));
+        env.add_filter("items", move |value: Value| pairs.listed(minijinja::filters::items(&value)?));
         env.add_filter(TIMES, move |a: Value, b: Value| times.times(&a, &b));
         env.add_filter("replace", move |text: String, from: String, to: String| replaced.replace(&text, &from, &to));
         env.add_filter("join", move |list: Value, glue: Option<String>| joined.join(&list, &glue.unwrap_or_default()));
@@ -90,8 +110,43 @@ impl Budget {
         }
         self.shallow(value)?;
         match value.kind() {
-            ValueKind::Seq => value.try_iter()?.try_for_each(|item| self.made(&item, depth + 1)),
+            ValueKind::Seq | ValueKind::Iterable => value.try_iter()?.try_for_each(|item| self.made(&item, depth + 1)),
             ValueKind::Map => value.try_iter()?.try_for_each(|key| self.made(&value.get_item(&key)?, depth + 1)),
+            _ => Ok(()),
+        }
+    }
+
+    fn result(&self, value: Value) -> Result<Value, Error> {
+        let value = self.listed(value)?;
+        self.shallow(&value).map(|()| value)
+    }
+
+    /// What is made only when it is looked at (a slice, a sum of lists), as a list: the engine would keep what it is made of, and a
+    /// thousand of them in each other end the stack.
+    fn listed(&self, value: Value) -> Result<Value, Error> {
+        if value.kind() != ValueKind::Iterable {
+            return Ok(value);
+        }
+        let mut items = Vec::new();
+        for item in value.try_iter()? {
+            self.take(LOOK_BYTES)?;
+            items.push(item);
+        }
+        Ok(items.into())
+    }
+
+    /// Looks at what a namespace is to hold. It is all that a template can change, so a value can contain itself only by way of one:
+    /// hence no namespace, nor a macro, which knows the variables around it.
+    fn kept(&self, value: &Value, depth: usize) -> Result<(), Error> {
+        self.take(LOOK_BYTES)?;
+        if depth > DEPTH_MAX {
+            return Err(invalid("the template nests values too deep"));
+        }
+        match value.kind() {
+            ValueKind::Plain => Err(invalid("a namespace holds data only")),
+            ValueKind::Map if is_live(value) => Err(invalid("a namespace holds data only, no namespace and no macro")),
+            ValueKind::Map => value.try_iter()?.try_for_each(|key| self.kept(&value.get_item(&key)?, depth + 1)),
+            ValueKind::Seq | ValueKind::Iterable => value.try_iter()?.try_for_each(|item| self.kept(&item, depth + 1)),
             _ => Ok(()),
         }
     }
@@ -167,7 +222,12 @@ pub(super) fn counted<'a>(old: &Instructions<'a>) -> Instructions<'a> {
         // What is printed is counted by the formatter.
         Instruction::EmitRaw(text) => vec![Instruction::LoadConst(Value::from(*text)), Instruction::Emit],
         Instruction::Mul => vec![Instruction::ApplyFilter(TIMES, Some(2), !0)],
-        made @ (Instruction::BuildList(_) | Instruction::BuildMap(_)) => vec![made.clone(), count(MADE)],
+        made @ (Instruction::BuildList(_)
+        | Instruction::BuildMap(_)
+        | Instruction::BuildKwargs(_)
+        | Instruction::MergeKwargs(_)) => vec![made.clone(), count(MADE)],
+        // The namespace lies on what is put into it.
+        set @ Instruction::SetAttr(_) => vec![Instruction::Swap, count(KEPT), Instruction::Swap, set.clone()],
         made @ (Instruction::Add
         | Instruction::StringConcat
         | Instruction::Slice

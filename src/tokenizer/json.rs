@@ -17,6 +17,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Longest `tokenizer.json`, in bytes. Vocabularies of 256 k tokens take 33 MiB in the spelling with spaces.
 const FILE_BYTES_MAX: usize = 64 << 20;
+/// How much of a pattern an error shows.
+const PATTERN_CHARS_SHOWN: usize = 200;
 /// Ids must be below this: a vocabulary's tables are as long as its largest id.
 pub(super) const IDS_MAX: u32 = 1 << 20;
 
@@ -160,7 +162,10 @@ fn check_steps(value: &Value, known: &[&str]) -> Result<()> {
             let regex = pattern.get("Regex").and_then(Value::as_str);
             let matches_nothing = match (literal, regex) {
                 (Some(text), _) => text.is_empty(),
-                (None, Some(regex)) => kind == "Replace" && matches_empty(regex)?,
+                (None, Some(regex)) => {
+                    let compiled = compiled(regex)?;
+                    kind == "Replace" && matches_empty(&compiled)
+                }
                 (None, None) => false,
             };
             if matches_nothing {
@@ -189,11 +194,19 @@ fn check_template(step: &Value) -> Result<()> {
     }
 }
 
+/// A pattern, if it is one that is matched in time in proportion to the text (`crates/regex/src/cost.rs`).
+fn compiled(regex: &str) -> Result<SysRegex> {
+    SysRegex::new(regex).map_err(|error| {
+        let named: String = regex.chars().take(PATTERN_CHARS_SHOWN).collect();
+        invalid(format!("tokenizer.json has a pattern that is not matched here: {error}: {named:?}"))
+            .with("pattern", named)
+    })
+}
+
 /// Whether a pattern matches an empty stretch of some everyday text.
-fn matches_empty(regex: &str) -> Result<bool> {
-    let regex = SysRegex::new(regex).map_err(failed)?;
+fn matches_empty(regex: &SysRegex) -> bool {
     let probes = ["", " ", "a", "1", ".", "\n", "a b  c\n\n1,234.5 Don't—가나 éA\t"];
-    Ok(probes.iter().any(|probe| regex.find_iter(probe).any(|(start, end)| start == end)))
+    probes.iter().any(|probe| regex.find_iter(probe).any(|(start, end)| start == end))
 }
 
 /// How the decoder turns tokens into text.

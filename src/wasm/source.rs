@@ -9,6 +9,7 @@ use crate::engine::roles;
 use crate::error::{Error, Result};
 use crate::quantize::{Quantize, QuantizedSource};
 use crate::weights::http::{HttpSource, WebSource};
+use crate::weights::secrets::plain_url;
 
 /// What `load` opens: where from, and under which name it is stored.
 pub(super) struct Opened {
@@ -34,8 +35,7 @@ fn open_folder(source: &JsValue, files: JsValue, name: Option<String>, quantize:
     let blobs: Option<Vec<Blob>> = files.iter().map(|file| file.file.clone().dyn_into().ok()).collect();
     let (source, plain) = match (urls, blobs) {
         (Some(urls), _) if !urls.is_empty() => {
-            let folder = urls[0].split(['?', '#']).next().and_then(|url| url.rsplit_once('/'));
-            let plain = folder.map_or("folder", |(folder, _)| folder).to_owned();
+            let plain = plain_url(&urls[0]).rsplit_once('/').map_or("folder", |(folder, _)| folder).to_owned();
             (http_source(source, urls)?, plain)
         }
         (_, Some(blobs)) if !blobs.is_empty() => (blobs.into(), "folder".to_owned()),
@@ -80,8 +80,8 @@ pub(super) fn open_source(source: &JsValue, name: Option<String>, quantize: Opti
         return Ok(Opened { source: Some(QuantizedSource::plain(vec![blob].into())), name, paths: Vec::new() });
     }
     if let Some(url) = field(source, "url").and_then(|url| url.as_string()) {
-        // Stored under the address without its query, which may hold a signature or a token.
-        let plain = url.split(['?', '#']).next().unwrap_or(&url).to_owned();
+        // Stored under the address without what may be a signature, a token or a password.
+        let plain = plain_url(&url);
         let source = QuantizedSource::plain(http_source(source, vec![url])?);
         return Ok(Opened { source: Some(source), name: name.unwrap_or(plain), paths: Vec::new() });
     }

@@ -13,7 +13,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Blob, File, ReadableStreamDefaultReader, Response};
 
-use super::source::{Body, ByteSource, Bytes, Facts, Reply, canonical_url};
+use super::secrets::Origin;
+use super::source::{Body, ByteSource, Bytes, Facts, Reply};
 use super::verify::sha256_in_windows;
 use crate::{Error, ErrorKind, Result};
 
@@ -133,8 +134,7 @@ impl Bytes for JsBytes {
 /// A model's files at addresses.
 #[derive(Debug)]
 pub struct HttpSource {
-    urls: Vec<String>,
-    headers: Vec<(String, String)>,
+    origin: Origin,
     fetch: Option<Function>,
 }
 
@@ -142,14 +142,18 @@ impl HttpSource {
     /// The files at `urls`. `headers` go with each request and are never stored; with other than the simplest ones,
     /// requests to other origins cost a preflight. `fetch` replaces the global one.
     pub fn new(urls: Vec<String>, headers: Vec<(String, String)>, fetch: Option<Function>) -> Self {
-        Self { urls, headers, fetch }
+        Self { origin: Origin::new(urls, headers), fetch }
     }
 
     async fn request(&self, file: usize, method: &str, range: Option<Range<u64>>) -> Result<(Response, Connection)> {
-        let url = self.urls.get(file).ok_or_else(|| Error::internal(format!("there is no file {file}")))?;
-        let failed = |thrown: JsValue| js_error(ErrorKind::Network, "the request failed", &thrown);
+        let url = self.origin.secret_url(file).ok_or_else(|| Error::internal(format!("there is no file {file}")))?;
+        // A browser's exceptions quote addresses and headers.
+        let told = |kind: ErrorKind, doing: &str, thrown: &JsValue| {
+            js_error(kind, doing, thrown).retold(|message| self.origin.redacted(message))
+        };
+        let failed = |thrown: JsValue| told(ErrorKind::Network, "the request failed", &thrown);
         let headers = Array::new();
-        for (name, value) in &self.headers {
+        for (name, value) in self.origin.secret_headers() {
             headers.push(&Array::of2(&name.into(), &value.into()));
         }
         if let Some(range) = range {
@@ -168,7 +172,7 @@ impl HttpSource {
         };
         // What `fetch` throws at once is a fault of the arguments (an address or header that is none).
         let promise = promise.map_err(|thrown| {
-            js_error(ErrorKind::BadArgument, "the request cannot be made", &thrown).with("argument", "url")
+            told(ErrorKind::BadArgument, "the request cannot be made", &thrown).with("argument", "url")
         })?;
         let response = JsFuture::from(promise).await.map_err(failed)?;
         let response = response.dyn_into().map_err(|_| Error::bad_argument("fetch", "fetch gave no Response"))?;
@@ -291,14 +295,14 @@ impl ByteSource for WebSource {
 
     fn n_files(&self) -> usize {
         match self {
-            Self::Http(source) => source.urls.len(),
+            Self::Http(source) => source.origin.n_files(),
             Self::Blobs(blobs) => blobs.len(),
         }
     }
 
     fn url(&self, file: usize) -> String {
         match self {
-            Self::Http(source) => source.urls.get(file).map(|url| canonical_url(url)).unwrap_or_default(),
+            Self::Http(source) => source.origin.url(file),
             // A file of the same name with other contents has another size or date, and so another address.
             Self::Blobs(blobs) => match blobs.get(file) {
                 Some(blob) => {

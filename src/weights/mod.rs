@@ -30,6 +30,7 @@ pub mod plan;
 pub mod progress;
 mod queue;
 mod runs;
+pub mod secrets;
 pub mod source;
 pub mod store;
 mod tap;

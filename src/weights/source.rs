@@ -153,7 +153,7 @@ pub trait ByteSource {
     /// How many files the model has.
     fn n_files(&self) -> usize;
 
-    /// The address of a file as the caller gave it, without secrets (see [`canonical_url`]); this is what is stored.
+    /// The address of a file as the caller gave it, without secrets (see [`super::secrets::canonical_url`]); this is what is stored.
     fn url(&self, file: usize) -> String;
 
     /// Asks for bytes `range` of a file, or for all of it where `None`. Every HTTP status is an `Ok` reply.
@@ -187,55 +187,4 @@ pub trait ByteSource {
 
     /// A number in `0.0..1.0`, to spread retries.
     fn random(&self) -> f64;
-}
-
-/// `url` without fragment, user name and password, and without its query where that looks like a signature or a token,
-/// so that no secret is ever stored and a signed address names the same file tomorrow.
-pub fn canonical_url(url: &str) -> String {
-    const SECRETS: [&str; 7] = ["token", "sig", "key", "expires", "credential", "policy", "auth"];
-    let url = url.split('#').next().unwrap_or_default();
-    let (address, query) = match url.split_once('?') {
-        Some((address, query)) => (address, Some(query)),
-        None => (url, None),
-    };
-    let mut canonical = match address.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            let host = host.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}://{host}{path}")
-        }
-        None => address.to_owned(),
-    };
-    if let Some(query) = query {
-        let secret = query.split('&').any(|pair| {
-            let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
-            SECRETS.iter().any(|secret| name.contains(secret))
-        });
-        if !secret {
-            canonical.push('?');
-            canonical.push_str(query);
-        }
-    }
-    canonical
-}
-
-#[cfg(test)]
-mod tests {
-    use super::canonical_url;
-
-    #[test]
-    fn secrets_leave_the_address() {
-        for (given, stored) in [
-            ("https://example.com/a/b.gguf", "https://example.com/a/b.gguf"),
-            ("https://me:pass@example.com/b.gguf#x", "https://example.com/b.gguf"),
-            ("https://example.com/b.gguf?download=true", "https://example.com/b.gguf?download=true"),
-            ("https://cdn.example.com/b?X-Amz-Signature=12&a=1", "https://cdn.example.com/b"),
-            ("https://example.com/b?Expires=12", "https://example.com/b"),
-            ("https://example.com/b?access_token=12", "https://example.com/b"),
-            ("https://example.com/@scope/b", "https://example.com/@scope/b"),
-            ("models/b.gguf?v=2", "models/b.gguf?v=2"),
-        ] {
-            assert_eq!(canonical_url(given), stored);
-        }
-    }
 }

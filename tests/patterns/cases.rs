@@ -3,14 +3,19 @@
 /// What the native engine finds, recorded.
 pub const RECORD: &str = include_str!("../fixtures/patterns.json");
 
-const PATTERNS: &[&str] = &[
-    // GPT-2, Llama 3, Qwen 2, GPT-4o, cl100k, Kimi K2, DeepSeek, BLOOM, Phi, and single steps of others.
+/// The patterns.
+pub const PATTERNS: &[&str] = &[
+    // GPT-2, Llama 3, Qwen 2, GPT-4o, cl100k, Kimi K2, DeepSeek, EXAONE 4, SuperBPE, BLOOM, Phi, and single steps of others.
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+",
-    r"[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+(?i:'s|'t)?|\p{N}{1,3}|\s+",
-    r"[!-/:-~!-/:-~‘-‟　-。]+|\s?[A-Za-zµÀ-ÖØ-öø-ƺ]+|\s+$|[一-龥ࠀ-一가-퟿]+",
+    r"[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+(?i:'s|'t)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*(?i:'s|'t)?|\p{N}{1,3}|\s+",
+    r"[!-/:-~!-/:-~‘-‟　-。]+|\s?[A-Za-zµÀ-ÖØ-öø-ƺ]+|[一-龥ࠀ-一가-퟿]+",
+    r"\s+$",
+    " +$",
+    r"(?i:'s|'t)|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+",
+    r"(?=(\d{3})+(?!\d))",
     r" ?[^(\s|[.,!?…。，、।۔،])]+",
     r"[\p{P}\$\+<=>\^~\|]+",
     r"\p{N}",
@@ -18,9 +23,9 @@ const PATTERNS: &[&str] = &[
     r"\w+|[^\w\s]+",
     r"^\w|\w$",
     r"\s*$",
-    r"\b\w+\b|\B.",
-    r" {2,}|\d{1,}\.|\p{Lu}(?=\p{Ll})|(?<=\p{Ll})\p{Lu}",
-    r"(?>a+)b|[\p{Hiragana}\p{Katakana}]+|\x{ac00}",
+    r"\b\w+|\B.",
+    r" {2,}|\d{1,3}\.|\p{Lu}(?=\p{Ll})|(?<=\p{Ll})\p{Lu}",
+    r"(?>a{1,9})b|(?>a+)|[\p{Hiragana}\p{Katakana}]+|\x{ac00}",
     r"(?i)straße|ſ|k|[a-f]+",
     "x*",
 ];
@@ -35,6 +40,7 @@ const TEXTS: &[&str] = &[
     "fn main() { let x_1 = a[0] + b.c(\"s\\n\"); } // O(n^2) <=> |x| ~ $5",
     "\u{feff}bom\u{85}nel\u{a0}nbsp\u{200b}zwsp\u{2028}ls aaab aab ſtraße STRASSE K km",
     "МОСКВА и Καλημέρα, ἄλφα; हिन्दी में क्या हाल है। สวัสดีครับ שלום مرحبا ١٢٣",
+    "spaces   within and at the end   ",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa                              .",
 ];
 

@@ -2,6 +2,7 @@
 mod check;
 pub mod faulty;
 mod interrupted;
+mod secrets;
 
 use std::cell::RefCell;
 

@@ -159,6 +159,11 @@ fn what_grows_ends() {
             ("[1, 2]", "[ns.x]"),
             ("[1, 2]", "(ns.x + ns.x)|list"),
             ("{'a': 1}", "{'a': ns.x, 'b': ns.x}"),
+            ("{'a': 1}", "dict(a=ns.x)"),
+            ("{'a': 1}", "dict(ns)"),
+            ("[1]", "[ns.x]|map('reverse')|list"),
+            ("1", "ns"),
+            ("1", "[[ns]]"),
         ] {
             let f = "{% macro f(x) %}{{ x }}{{ x }}{% endmacro %}";
             let grow = format!(
@@ -185,10 +190,46 @@ fn what_grows_ends() {
             let split = format!(
                 r#"{{"pre_tokenizer":{{"type":"Split","pattern":{{"Regex":"{pattern}"}},"behavior":"Isolated","invert":false}},"decoder":{{"type":"ByteLevel"}},"model":{{"type":"BPE","vocab":{{"a":0}},"merges":[]}}}}"#
             );
-            run(target("tokenizer"), split.as_bytes(), pattern);
+            assert_eq!(run(target("tokenizer"), split.as_bytes(), pattern).0, Reach::Inside, "{pattern} is refused");
         }
         let deep = format!("{{\"input\":{}1{}}}", "[".repeat(120), "]".repeat(120));
         run(target("messages"), deep.as_bytes(), "deep messages");
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(work).expect("a thread").join().expect("no panic");
+}
+
+/// Values in values, by loops and by as many lines as a template may have: whatever comes of it, the stack does not end.
+#[test]
+fn what_nests_ends() {
+    let target = Target { memory: (0, 64 << 20), ..Target::named("template").expect("a target") };
+    let work = move || {
+        for (before, step) in [
+            ("[1]", "ns.x[0:]"),
+            ("[1]", "ns.x[::-1]"),
+            ("[1]", "ns.x|reverse"),
+            ("[1]", "ns.x|list"),
+            ("[1]", "ns.x + []"),
+            ("[[1]]", "ns.x|map('reverse')|list"),
+            ("[1]", "ns.x|map('list')"),
+            ("[1]", "ns.x|unique"),
+            ("{'a': 1}", "dict(ns.x)"),
+            ("{'a': 1}", "{'a': ns.x.items()|list}"),
+            ("{'a': 1}", "dict(ns.x, b=1)"),
+        ] {
+            let name = step.replace("ns.x", "a");
+            let looped = format!(
+                "{{% set ns = namespace(x={before}) %}}{{% for i in range(99999) %}}{{% set ns.x = {step} %}}{{% endfor %}}{{{{ ns.x }}}}"
+            );
+            run(target, looped.as_bytes(), step);
+            let line = format!("{{% set a = {name} %}}");
+            let lines = format!("{{% set a = {before} %}}{}{{{{ a }}}}", line.repeat((250 << 10) / line.len()));
+            run(target, lines.as_bytes(), &name);
+        }
+        // Jinja has none of these, or no template uses them.
+        for filter in ["zip", "chain(a)", "groupby('a')", "batch(1)", "slice(1)", "pprint"] {
+            let (reach, _) = run(target, format!("{{% set a = [1] %}}{{{{ a|{filter} }}}}").as_bytes(), filter);
+            assert_eq!(reach, Reach::Inside, "{filter}");
+        }
     };
     std::thread::Builder::new().stack_size(1 << 20).spawn(work).expect("a thread").join().expect("no panic");
 }

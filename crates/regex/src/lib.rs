@@ -4,6 +4,7 @@
 //! on the web a pattern is translated to JavaScript's dialect ([`translate`]) and matched by `RegExp`. Elsewhere
 //! `fancy-regex` does it, which is also what the translation is tested against.
 
+mod cost;
 pub mod translate;
 
 #[cfg(not(target_arch = "wasm32"))]

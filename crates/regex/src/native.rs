@@ -7,6 +7,8 @@ pub(super) struct Pattern(::native::Regex);
 
 impl Pattern {
     pub(super) fn new(pattern: &str) -> Result<Self, Error> {
+        // What the web does not take is not taken here: what a model needs does not depend on where it runs.
+        super::translate::to_javascript(pattern).map_err(Error)?;
         ::native::Regex::new(pattern).map(Self).map_err(|error| Error(error.to_string()))
     }
 

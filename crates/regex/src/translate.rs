@@ -1,47 +1,25 @@
 //! A pattern in the dialect of Rust's and Oniguruma's engines → the same in JavaScript's, for the flag `v`
 //! (ECMA-262, 2024, § 22.2.1). What has no translation is an error that names it, never an approximation.
 
-/// `\w` in the sense of Unicode (UTS #18, annex C), as the inside of a class.
-const WORD: &str = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}";
-/// Scripts that patterns name without saying that they are scripts.
-const SCRIPTS: &[&str] = &[
-    "Arabic",
-    "Armenian",
-    "Bengali",
-    "Bopomofo",
-    "Cyrillic",
-    "Devanagari",
-    "Georgian",
-    "Greek",
-    "Gujarati",
-    "Gurmukhi",
-    "Han",
-    "Hangul",
-    "Hebrew",
-    "Hiragana",
-    "Kannada",
-    "Katakana",
-    "Khmer",
-    "Lao",
-    "Latin",
-    "Malayalam",
-    "Myanmar",
-    "Sinhala",
-    "Tamil",
-    "Telugu",
-    "Thai",
-    "Tibetan",
-];
+mod chars;
+
+use crate::cost::{self, Item, Kind, Shape};
 
 /// Translates a pattern.
 ///
 /// # Errors
-/// A sentence naming the construct that JavaScript lacks, or where the pattern ends too soon.
+/// A sentence naming the construct that JavaScript lacks, or where the pattern ends too soon, or that it may take long (`cost.rs`).
 pub fn to_javascript(pattern: &str) -> Result<String, String> {
+    if pattern.len() > cost::PATTERN_BYTES_MAX {
+        return Err(format!("a pattern is longer than {} bytes", cost::PATTERN_BYTES_MAX));
+    }
     let mut translator =
         Translator { rest: pattern.chars().collect(), at: 0, out: String::new(), flags: Flags::default(), n_atomic: 0 };
-    translator.alternatives(0)?;
-    Ok(translator.out)
+    let alternatives = translator.alternatives(0)?;
+    cost::check(pattern, &alternatives)?;
+    // The first match is the one that begins where the run does. From its middle the search would walk to its end each time.
+    let once = cost::tail(&alternatives).map(|chars| format!("(?<!{chars})")).unwrap_or_default();
+    Ok(once + &translator.out)
 }
 
 #[derive(Clone, Copy, Default)]
@@ -79,51 +57,77 @@ impl Translator {
     }
 
     /// Everything up to the end of the group (`depth` > 0) or of the pattern.
-    fn alternatives(&mut self, depth: usize) -> Result<(), String> {
+    fn alternatives(&mut self, depth: usize) -> Result<Vec<Vec<Item>>, String> {
         if depth > 100 {
             return Err("a pattern has more than 100 groups in each other".to_owned());
         }
         let flags = self.flags;
+        let (mut all, mut items) = (Vec::new(), Vec::new());
         while let Some(c) = self.peek() {
             let start = self.out.len();
             self.at += 1;
-            match c {
+            let kind = match c {
                 ')' if depth > 0 => {
                     self.at -= 1;
                     break;
                 }
-                '|' | '^' | '$' => {
+                '|' => {
                     self.out.push(c);
+                    all.push(std::mem::take(&mut items));
                     continue;
                 }
-                '(' => {
-                    if !self.group(depth)? {
-                        continue;
-                    }
+                '^' | '$' => {
+                    self.out.push(c);
+                    items.push(Item::place(&self.out[start..]));
+                    continue;
                 }
-                '[' => self.class(0)?,
-                '.' => self.out.push_str(if self.flags.dot_matches_newline { "[^]" } else { r"[^\n]" }),
-                '\\' => self.escape(false)?,
+                '(' => match self.group(depth)? {
+                    Some(kind) => kind,
+                    None => continue,
+                },
+                '[' => {
+                    self.class(0)?;
+                    Kind::Char
+                }
+                '.' => {
+                    self.out.push_str(if self.flags.dot_matches_newline { "[^]" } else { r"[^\n]" });
+                    Kind::Char
+                }
+                '\\' => {
+                    let kind = if self.peek().is_some_and(|c| "AzbB".contains(c)) { Kind::Place } else { Kind::Char };
+                    self.escape(false)?;
+                    kind
+                }
                 '*' | '+' | '?' => return Err(format!("a pattern has a {c} that repeats nothing")),
-                c => self.literal(c),
-            }
-            self.quantifier(start)?;
+                c => {
+                    self.literal(c);
+                    Kind::Char
+                }
+            };
+            let text = self.out[start..].to_owned();
+            let (min, max, lazy) = self.quantifier(start)?;
+            items.push(Item { text, kind, min, max, lazy });
         }
+        all.push(items);
         self.flags = flags;
-        Ok(())
+        Ok(all)
     }
 
-    /// What follows `(`. Gives whether it can be repeated: flags for the rest of a group cannot.
-    fn group(&mut self, depth: usize) -> Result<bool, String> {
+    /// What follows `(`. `None` for flags for the rest of a group, which cannot be repeated.
+    fn group(&mut self, depth: usize) -> Result<Option<Kind>, String> {
         let outer = self.flags;
         let start = self.out.len();
         let mut atomic = false;
+        let mut kind: fn(Shape) -> Kind = Kind::Group;
         if self.take("?>") {
             atomic = true;
             self.out.push_str("(?:");
-        } else if let Some(kind) = ["?:", "?=", "?!", "?<=", "?<!"].into_iter().find(|kind| self.take(kind)) {
+        } else if let Some(opening) = ["?:", "?=", "?!", "?<=", "?<!"].into_iter().find(|opening| self.take(opening)) {
             self.out.push('(');
-            self.out.push_str(kind);
+            self.out.push_str(opening);
+            if opening != "?:" {
+                kind = Kind::Look;
+            }
         } else if self.take("?") {
             let mut on = true;
             loop {
@@ -133,7 +137,7 @@ impl Translator {
                     '-' => on = false,
                     // Unicode is always on.
                     'u' if on => {}
-                    ')' => return Ok(false),
+                    ')' => return Ok(None),
                     ':' => break,
                     other => return Err(format!("a pattern has a group (?{other}, which has no translation")),
                 }
@@ -143,7 +147,7 @@ impl Translator {
             // Nobody asks what a group captured, but `\1` may.
             self.out.push('(');
         }
-        self.alternatives(depth + 1)?;
+        let inside = self.alternatives(depth + 1)?;
         if !self.take(")") {
             return Err("a pattern has a group that does not end".to_owned());
         }
@@ -152,7 +156,7 @@ impl Translator {
         if atomic {
             self.make_atomic(start);
         }
-        Ok(true)
+        Ok(Some(kind(cost::choice(&inside))))
     }
 
     /// What was written since `start` is matched once and not tried again: a look-ahead does that in JavaScript.
@@ -165,20 +169,22 @@ impl Translator {
         self.out.push_str(&format!("(?:{inner})"));
     }
 
-    /// A repetition of what was written since `start`, if one follows.
-    fn quantifier(&mut self, start: usize) -> Result<(), String> {
-        match self.peek() {
+    /// A repetition of what was written since `start`, if one follows: how often, and whether rather seldom.
+    fn quantifier(&mut self, start: usize) -> Result<(u64, Option<u64>, bool), String> {
+        let (min, max) = match self.peek() {
             Some(c @ ('*' | '+' | '?')) => {
                 self.at += 1;
                 self.out.push(c);
+                (u64::from(c == '+'), (c == '?').then_some(1))
             }
             Some('{') => match self.braces() {
-                Some(braces) => self.out.push_str(&braces),
-                None => return Ok(()),
+                Some(counts) => counts,
+                None => return Ok((1, Some(1), false)),
             },
-            _ => return Ok(()),
-        }
-        if self.take("?") {
+            _ => return Ok((1, Some(1), false)),
+        };
+        let lazy = self.take("?");
+        if lazy {
             self.out.push('?');
         } else if self.take("+") {
             self.make_atomic(start);
@@ -186,242 +192,22 @@ impl Translator {
         if self.peek().is_some_and(|c| "*+?".contains(c)) {
             return Err("a pattern repeats a repetition".to_owned());
         }
-        Ok(())
+        Ok((min, max, lazy))
     }
 
     /// `{n}`, `{n,}`, `{,m}` or `{n,m}`; anything else is a brace for itself.
-    fn braces(&mut self) -> Option<String> {
+    fn braces(&mut self) -> Option<(u64, Option<u64>)> {
         let end = self.rest[self.at..].iter().position(|c| *c == '}')?;
         let inside: String = self.rest[self.at + 1..self.at + end].iter().collect();
-        let (low, high) = inside.split_once(',').unwrap_or((&inside, ""));
+        let (low, high) = inside.split_once(',').unwrap_or((&inside, &inside));
         let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
         if !digits(low) || !digits(high) || (low.is_empty() && high.is_empty()) {
             return None;
         }
         self.at += end + 1;
-        Some(format!("{{{}{inside}}}", if low.is_empty() { "0" } else { "" }))
-    }
-
-    /// A character that means itself, outside of a class.
-    fn literal(&mut self, c: char) {
-        let cases = self.cases(c);
-        if cases.is_empty() {
-            push_escaped(&mut self.out, c, r"\^$.*+?()[]{}|/");
-        } else {
-            self.out.push('[');
-            self.out.extend(cases);
-            self.out.push(']');
-        }
-    }
-
-    /// The spellings of a letter where case does not count; none where it counts or there is but one.
-    fn cases(&self, c: char) -> Vec<char> {
-        let mut cases: Vec<char> = Vec::new();
-        if self.flags.ignore_case {
-            cases = [c].into_iter().chain(c.to_lowercase()).chain(c.to_uppercase()).collect();
-            // Unicode folds the long s and the kelvin sign, too.
-            for folded in ["sS\u{17f}", "kK\u{212a}"] {
-                if folded.contains(c) {
-                    cases.extend(folded.chars());
-                }
-            }
-            cases.sort_unstable();
-            cases.dedup();
-            cases.retain(|c| !SYNTAX_IN_CLASS.contains(*c));
-        }
-        if cases.len() > 1 { cases } else { Vec::new() }
-    }
-
-    /// What follows `[`, with its `]`.
-    fn class(&mut self, depth: usize) -> Result<(), String> {
-        if depth > 20 {
-            return Err("a pattern has more than 20 classes in each other".to_owned());
-        }
-        self.out.push('[');
-        if self.take("^") {
-            self.out.push('^');
-        }
-        let mut operand = self.out.len();
-        let (mut first, mut in_operand) = (true, false);
-        loop {
-            if self.take("&&") {
-                let left = self.out.split_off(operand);
-                self.out.push_str(&if in_operand { format!("{left}]&&[") } else { format!("[{left}]&&[") });
-                operand = self.out.len();
-                in_operand = true;
-                continue;
-            }
-            match self.next()? {
-                ']' if !first => break,
-                '[' if self.peek() == Some(':') => {
-                    return Err("a pattern has a POSIX class, which has no translation".to_owned());
-                }
-                '[' => self.class(depth + 1)?,
-                '\\' if self.peek().is_some_and(|c| "pPsSdDwW".contains(c)) => self.escape(true)?,
-                c => {
-                    let low = self.class_char(c)?;
-                    let is_range =
-                        self.peek() == Some('-') && !matches!(self.rest.get(self.at + 1), None | Some(']' | '['));
-                    if !is_range {
-                        let cases = self.cases(low);
-                        for c in if cases.is_empty() { vec![low] } else { cases } {
-                            push_escaped(&mut self.out, c, SYNTAX_IN_CLASS);
-                        }
-                    } else {
-                        self.at += 1;
-                        let c = self.next()?;
-                        let high = self.class_char(c)?;
-                        self.range(low, high)?;
-                    }
-                }
-            }
-            first = false;
-        }
-        if in_operand {
-            self.out.push(']');
-        }
-        self.out.push(']');
-        Ok(())
-    }
-
-    fn range(&mut self, low: char, high: char) -> Result<(), String> {
-        let mut push = |low: char, high: char| {
-            push_escaped(&mut self.out, low, SYNTAX_IN_CLASS);
-            self.out.push('-');
-            push_escaped(&mut self.out, high, SYNTAX_IN_CLASS);
-        };
-        push(low, high);
-        if self.flags.ignore_case {
-            let both = |f: fn(&char) -> bool| f(&low) && f(&high);
-            if both(char::is_ascii_lowercase) {
-                push(low.to_ascii_uppercase(), high.to_ascii_uppercase());
-            } else if both(char::is_ascii_uppercase) {
-                push(low.to_ascii_lowercase(), high.to_ascii_lowercase());
-            } else if !both(char::is_ascii_digit) {
-                return Err("a pattern has a range in any case, which has no translation".to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    /// One character inside a class: itself, or an escape for one.
-    fn class_char(&mut self, c: char) -> Result<char, String> {
-        if c != '\\' { Ok(c) } else { self.escaped_char() }
-    }
-
-    /// The character that an escape stands for; the backslash is behind us.
-    fn escaped_char(&mut self) -> Result<char, String> {
-        Ok(match self.next()? {
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'f' => '\u{c}',
-            'v' => '\u{b}',
-            'a' => '\u{7}',
-            'e' => '\u{1b}',
-            'x' => self.code_point(2)?,
-            'u' => self.code_point(4)?,
-            c if !c.is_alphanumeric() => c,
-            c => return Err(format!(r"a pattern has \{c}, which has no translation")),
-        })
-    }
-
-    fn code_point(&mut self, n_digits: usize) -> Result<char, String> {
-        let digits: String = if self.take("{") {
-            let mut digits = String::new();
-            loop {
-                match self.next()? {
-                    '}' => break digits,
-                    c => digits.push(c),
-                }
-            }
-        } else {
-            (0..n_digits).map(|_| self.next()).collect::<Result<_, _>>()?
-        };
-        let code = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32);
-        code.ok_or_else(|| format!("a pattern has a code point {digits:?}, which is none"))
-    }
-
-    /// What follows a backslash.
-    fn escape(&mut self, in_class: bool) -> Result<(), String> {
-        let Some(c) = self.peek() else { return Err("a pattern ends with a backslash".to_owned()) };
-        let known = match c {
-            's' => r"\p{White_Space}",
-            'S' => r"\P{White_Space}",
-            'd' => r"\p{Nd}",
-            'D' => r"\P{Nd}",
-            'A' if !in_class => "^",
-            'z' if !in_class => "$",
-            _ => "",
-        };
-        if !known.is_empty() {
-            self.at += 1;
-            self.out.push_str(known);
-            return Ok(());
-        }
-        match c {
-            'p' | 'P' => {
-                self.at += 1;
-                self.property(c == 'P')
-            }
-            'w' | 'W' => {
-                self.at += 1;
-                self.out.push_str(&format!("[{}{WORD}]", if c == 'W' { "^" } else { "" }));
-                Ok(())
-            }
-            'b' if !in_class => {
-                self.at += 1;
-                self.out.push_str(&format!("(?:(?<=[{WORD}])(?![{WORD}])|(?<![{WORD}])(?=[{WORD}]))"));
-                Ok(())
-            }
-            'B' if !in_class => {
-                self.at += 1;
-                self.out.push_str(&format!("(?:(?<=[{WORD}])(?=[{WORD}])|(?<![{WORD}])(?![{WORD}]))"));
-                Ok(())
-            }
-            _ => {
-                let c = self.escaped_char()?;
-                self.literal(c);
-                Ok(())
-            }
-        }
-    }
-
-    /// `\p{…}` or `\pL`, behind the letter.
-    fn property(&mut self, mut negated: bool) -> Result<(), String> {
-        let mut name = String::new();
-        match self.next()? {
-            '{' => loop {
-                match self.next()? {
-                    '}' => break,
-                    '^' if name.is_empty() => negated = !negated,
-                    c if c.is_ascii_alphanumeric() || c == '_' || c == '=' => name.push(c),
-                    c => return Err(format!("a pattern has {c:?} in the name of a property")),
-                }
-            },
-            c => name.push(c),
-        }
-        let script = if SCRIPTS.contains(&name.as_str()) { "Script=" } else { "" };
-        self.out.push_str(&format!(r"\{}{{{script}{name}}}", if negated { 'P' } else { 'p' }));
-        Ok(())
-    }
-}
-
-/// What a class with the flag `v` reserves, alone or doubled.
-const SYNTAX_IN_CLASS: &str = r"()[]{}/-\|&!#$%*+,.:;<=>?@^`~";
-
-fn push_escaped(out: &mut String, c: char, syntax: &str) {
-    match c {
-        '\n' => out.push_str(r"\n"),
-        '\r' => out.push_str(r"\r"),
-        '\u{2028}' => out.push_str(r"\u2028"),
-        '\u{2029}' => out.push_str(r"\u2029"),
-        c => {
-            if syntax.contains(c) {
-                out.push('\\');
-            }
-            out.push(c);
-        }
+        self.out.push_str(&format!("{{{}{inside}}}", if low.is_empty() { "0" } else { "" }));
+        let number = |text: &str| text.parse().unwrap_or(u64::MAX);
+        Some((if low.is_empty() { 0 } else { number(low) }, (!high.is_empty()).then(|| number(high))))
     }
 }
 
@@ -443,7 +229,9 @@ mod tests {
             (r"\pL\PL\p{^L}\d.", r"\p{L}\P{L}\P{L}\p{Nd}[^\n]"),
             (r"[]a-][-b]", r"[\]a\-][\-b]"),
             (r"\x{ac00}\'/", r"가'\/"),
-            ("(?>a+)b", r"(?:(?=(?<a0>(?:a+)))\k<a0>)b"),
+            ("(?>a+)b?", r"(?:(?=(?<a0>(?:a+)))\k<a0>)b?"),
+            (" +$", "(?<! ) +$"),
+            (r"\s*$", r"(?<!\p{White_Space})\p{White_Space}*$"),
         ] {
             assert_eq!(to_javascript(pattern).as_deref(), Ok(javascript), "{pattern}");
         }
