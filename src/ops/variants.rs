@@ -99,6 +99,10 @@ impl KvFormat {
     }
 }
 
+/// What [`Variants::spread`] is unless a test says otherwise: with eight loads of 16 bytes each under way at once, a megabyte, which
+/// is what a GPU of 1 TB/s has under way while a load takes a microsecond.
+const SPREAD: u32 = 8192;
+
 /// Which kernels to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variants {
@@ -106,6 +110,9 @@ pub struct Variants {
     pub matvec: Reduce,
     /// Invocations of a matvec workgroup on GPUs.
     pub matvec_workgroup: u32,
+    /// Invocations that a matvec on GPUs should have; where it has more, each takes several sub-blocks that share words of scales
+    /// ([`crate::quant::Format::run`]).
+    pub spread: u32,
     /// Whether kernels without cooperation share loads by broadcasts within subgroups of exactly four.
     pub broadcast: bool,
     /// What linears of one row multiply in, where the format of the weights has dot products of such.
@@ -130,6 +137,7 @@ impl Default for Variants {
         Self {
             matvec: Reduce::Workgroup,
             matvec_workgroup: 64,
+            spread: SPREAD,
             broadcast: false,
             activations: Activations::F32,
             matmul: Tile::Rows32,
