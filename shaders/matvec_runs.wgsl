@@ -27,16 +27,17 @@ fn reduce(value: Sums, local: u32, lane: u32) -> Sums {
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    // The grid may have more pairs than there are; what is computed for those is not stored.
+    // The grid may have more pairs than there are; those load nothing and are not stored.
     let pairs = WORKGROUP / params.lanes;
     let lane = local % params.lanes;
     let i = (params.first_group + group.y * 32768u + group.x) * pairs + local / params.lanes;
     let first = quad_start(min(first_of(i), params.n_quads - 1u));
     let second = quad_start(min(second_of(i), params.n_quads - 1u));
+    let end = select(0u, params.row_blocks, first_of(i) < params.n_quads);
     var squares = vec4<f32>(0.0);
     var a = vec4<f32>(0.0);
     var b = vec4<f32>(0.0);
-    for (var begin = lane * params.run; begin < params.row_blocks; begin += params.lanes * params.run) {
+    for (var begin = lane * params.run; begin < end; begin += params.lanes * params.run) {
         let first_run = load_run(run_of(first + begin));
         let second_run = load_run(run_of(second + begin));
         for (var block = begin; block < begin + params.run; block++) {

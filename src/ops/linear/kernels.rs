@@ -4,8 +4,10 @@ use super::{GRID_WIDTH, Linear, TILE_ROWS};
 use crate::gpu::KernelSpec;
 use crate::ops::{Lowering, Operand, Reduce, Tile, Variants};
 
-/// Invocations of a workgroup of `shaders/matvec_rows.wgsl`; few, so that two threads share small matrices evenly.
-const ROWS_WORKGROUP: u32 = 4;
+/// Invocations of a workgroup of `shaders/matvec_rows.wgsl`, with broadcasts in subgroups of four and without: few, so that two threads
+/// share small matrices evenly, but as many as a CPU adapter's vectors have lanes; llvmpipe leaves half of eight idle in a
+/// workgroup of four.
+const ROWS_WORKGROUPS: [u32; 2] = [4, 8];
 /// Rows up to which GPUs use `shaders/matvec_batch.wgsl`.
 pub(super) const BATCH_ROWS: u32 = 8;
 
@@ -84,9 +86,10 @@ impl Linear {
             (_, true) => ("input/prepared", "epilogue/four_prepared", Last::PreparedNorm),
             (None, false) => ("input/plain", "epilogue/four", Last::Nothing),
         };
+        let workgroup = ROWS_WORKGROUPS[usize::from(!broadcast)];
         let function = self.gate.map_or(ctx.gate, |gate| gate.function);
         let mut kernel = KernelSpec::new(if shape.run == 1 { "matvec_rows" } else { "matvec_rows_runs" })
-            .constant("WORKGROUP", ROWS_WORKGROUP)
+            .constant("WORKGROUP", workgroup)
             .slot("INPUT", input)
             .slot("EPILOGUE", epilogue)
             .slot("FUNCTION", function.file());
@@ -94,7 +97,7 @@ impl Linear {
             kernel = kernel.slot("ACT", ctx.variants.act());
         }
         let units = self.gate.map_or(shape.n_quads.div_ceil(4), |gate| gate.offset.div_ceil(8));
-        let (groups, group_rows) = (units.div_ceil(ROWS_WORKGROUP), 16 * ROWS_WORKGROUP);
+        let (groups, group_rows) = (units.div_ceil(workgroup), 16 * workgroup);
         Choice { kernel, groups, group_rows, tiles: Tiles { rows: 1, steps: (1, 1) }, last, run: 1, lanes: 1 }
     }
 }
