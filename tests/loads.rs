@@ -8,11 +8,12 @@ use std::rc::Rc;
 use self::counter::Counter;
 use crate::kernels::harness::{Bench, Random, Stored};
 use doran::gpu::Usage;
+use doran::gpu::upload::GpuMatrix;
 use doran::ops::attention::{Around, Attention, Mask, score_bytes};
 use doran::ops::embedding::{Embedding, TableRow};
 use doran::ops::linear::{Linear, LinearWeights};
 use doran::ops::rope_attention::{RopeAttention, partial_bytes};
-use doran::ops::{GpuKvLayer, KvFormat, Lowering, Reduce, StepRow, Variants};
+use doran::ops::{GpuKvLayer, KvFormat, Lowering, PARAMS, Reduce, StepRow, Variants};
 use doran::quant::Format;
 
 fn step_rows(positions: std::ops::Range<u32>) -> Vec<StepRow> {
@@ -111,7 +112,7 @@ fn a_decoded_token_loads_what_is_stored_once_by_whole_vec4s() {
     });
 }
 
-/// As long a run as leaves a GPU enough invocations: the shapes of a model of eight billion weights take whole ones.
+/// As long a run as leaves a GPU enough invocations.
 #[test]
 fn runs_are_as_long_as_leaves_enough_invocations() {
     pollster::block_on(async {
@@ -126,13 +127,44 @@ fn runs_are_as_long_as_leaves_enough_invocations() {
             let (x, y) = (bench.operand(&random.rows(1, k), 0), bench.room(1, n));
             let read = LinearWeights { weight: &matrix, bias: None, norm: None };
             let specs = Linear::default().lower(&bench.lowering(variants, 1), "y", read, (&x, None), &y);
-            // Of a quad's 256 columns, 32 vec4s of codes and four of scales for each run.
-            let quads = (n / 4 * k / 256) as u64;
-            assert_eq!(counter.loads(&bench, &specs, &shape).await, quads * (32 + 4 * 8 / run), "{spread}");
+            assert_eq!(counter.loads(&bench, &specs, &shape).await, loads_of_q4_k(n, k, run), "{spread}");
         }
-        let spread = Variants::default().spread;
-        for (rows, cols) in [(4096, 4096), (6144, 4096), (28_672, 4096), (4096, 14_336)] {
-            assert!(rows / 8 * cols / 256 >= spread, "{rows} × {cols}");
+    });
+}
+
+/// Of a quad's 256 columns, 32 vec4s of codes, and four of scales for each run.
+fn loads_of_q4_k(rows: usize, cols: usize, run: u64) -> u64 {
+    (rows / 4 * cols / 256) as u64 * (32 + 4 * 8 / run)
+}
+
+/// The matrices of a layer in Q4_K, as they are fused: rows, columns.
+const LAYERS: [(&str, [(u32, u32); 4]); 3] = [
+    ("Qwen 3 0.6B", [(4096, 1024), (1024, 2048), (6144, 1024), (1024, 3072)]),
+    ("Llama 3.2 1B", [(3072, 2048), (2048, 2048), (16_384, 2048), (2048, 8192)]),
+    ("Llama 3.2 3B", [(5120, 3072), (3072, 3072), (16_384, 3072), (3072, 8192)]),
+];
+
+#[test]
+fn a_layer_in_q4_k_loads_at_most_a_twentieth_more_than_is_stored() {
+    pollster::block_on(async {
+        let bench = Bench::new().await;
+        for (model, matrices) in LAYERS {
+            let (mut loads, mut stored) = (0, 0);
+            for (rows, cols) in matrices {
+                let matrix = GpuMatrix::new(&bench.gpu, "weight", Format::Q4_K, rows, cols, &bench.nothing);
+                let (x, y) = (bench.room(1, cols as usize), bench.room(1, rows as usize));
+                let read = LinearWeights { weight: &matrix, bias: None, norm: None };
+                let ctx = bench.lowering(Variants::default(), 1);
+                for spec in Linear::default().lower(&ctx, "y", read, (&x, None), &y) {
+                    let layout =
+                        &PARAMS.iter().find(|(kernel, _)| *kernel == spec.kernel.shader).expect("it is listed").1;
+                    let run = layout.members.iter().find(|(name, ..)| *name == "run").expect("a run").2;
+                    let run = u32::from_le_bytes(spec.params[run..run + 4].try_into().expect("a word"));
+                    loads += loads_of_q4_k(rows as usize, cols as usize, u64::from(run));
+                    stored += loads_of_q4_k(rows as usize, cols as usize, 8);
+                }
+            }
+            assert!(loads * 20 <= stored * 21, "{model}: {loads} of {stored}");
         }
     });
 }

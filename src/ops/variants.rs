@@ -99,9 +99,10 @@ impl KvFormat {
     }
 }
 
-/// What [`Variants::spread`] is unless a test says otherwise: with eight loads of 16 bytes each under way at once, a megabyte, which
-/// is what a GPU of 1 TB/s has under way while a load takes a microsecond.
-const SPREAD: u32 = 8192;
+/// What [`Variants::spread`] is unless a test says otherwise. With eight loads of 16 bytes each under way, 256 KiB are, which is what
+/// memory of 256 GB/s has under way while a load takes a microsecond: that of integrated GPUs and laptops. Faster GPUs wait for
+/// small matrices of 256-weight blocks, some microseconds each; no GPU has been measured.
+const SPREAD: u32 = 2048;
 
 /// Which kernels to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
