@@ -120,8 +120,9 @@ impl Shape {
         while run > 1 && u64::from(pairs) * u64::from(self.row_blocks / run) < u64::from(variants.spread) {
             run /= 2;
         }
-        let lanes = (self.row_blocks / run).clamp(1, variants.matvec_workgroup);
-        (run, 1 << lanes.ilog2())
+        let runs = self.row_blocks / run;
+        let whole = runs >= variants.matvec_workgroup;
+        (run, if whole { variants.matvec_workgroup } else { 1 << runs.max(1).ilog2() })
     }
 }
 
