@@ -24,13 +24,17 @@ const PROMPT_ROWS: u32 = 64;
 const POSITIONS: u32 = 512;
 
 /// Shapes of SmolLM2-135M's matrices, and one of a larger model: rows, columns, format.
-const MATRICES: [(&str, u32, u32, Format); 6] = [
+const MATRICES: [(&str, u32, u32, Format); 10] = [
     ("qkv", 960, 576, Format::Q4_1),
     ("o", 576, 576, Format::Q4_1),
     ("gate+up", 3072, 576, Format::Q4_1),
     ("down", 576, 1536, Format::Q4_1),
     ("head", 49_152, 576, Format::Q8_0),
     ("2048 x 2048", 2048, 2048, Format::Q4_1),
+    ("2048 x 2048", 2048, 2048, Format::Q4_K),
+    ("2048 x 2048", 2048, 2048, Format::Q8_0),
+    ("2048 x 2048", 2048, 2048, Format::F16),
+    ("2048 x 2048", 2048, 2048, Format::F32),
 ];
 
 /// What the adapter can do at most: vec4 loads a second, multiply-adds a second.
@@ -192,7 +196,7 @@ fn main() {
     let Ceilings { vec4_loads, fma } = ceilings();
     println!("ceilings: {:.0} M vec4 loads/s, {:.1} G multiply-adds/s", vec4_loads / 1e6, fma / 1e9);
     let gpu = pollster::block_on(Gpu::open(GpuOptions::default())).expect("natively install mesa-vulkan-drivers");
-    let formats = [Format::Q4_1, Format::Q8_0];
+    let formats = [Format::Q4_1, Format::Q4_K, Format::Q8_0, Format::F16, Format::F32];
     let tuning = pollster::block_on(tune(&gpu, &Wanted::new(&formats, Function::SiluMul))).expect("a choice");
     println!("{} {}: {:?}", gpu.capabilities().device, gpu.capabilities().description, tuning.kernels);
     let nothing = Rc::new(gpu.create_buffer("nothing", 1 << 16, Usage::Storage));
@@ -208,7 +212,7 @@ fn main() {
         let macs = f64::from(rows) * f64::from(cols);
         let seconds = bench.seconds(|| bench.linear(&matrix, 1), &one);
         println!(
-            "matvec {name:<12} {:7.3} ms, {:5.1} G weights/s, {:3.0} % of the loads",
+            "matvec {name:<12} {format:?} {:7.3} ms, {:5.1} G weights/s, {:3.0} % of the loads",
             seconds * 1e3,
             macs / seconds / 1e9,
             loads / seconds / vec4_loads * 100.0
@@ -221,7 +225,7 @@ fn main() {
                 }
                 bench.variants = Variants { activations, ..variants };
                 let ms = bench.seconds(|| bench.linear(&matrix, 1), &one) * 1e3;
-                println!("matvec {name:<12} by {what} in {}: {ms:7.3} ms", activations.name());
+                println!("matvec {name:<12} {format:?} by {what} in {}: {ms:7.3} ms", activations.name());
             }
         }
         bench.variants = exact;
@@ -229,7 +233,7 @@ fn main() {
             let seconds = bench.seconds(|| bench.linear(&matrix, PROMPT_ROWS), &many);
             let rate = macs * f64::from(PROMPT_ROWS) / seconds;
             println!(
-                "matmul {name:<12} {:7.3} ms, {:5.1} GFLOP/s, {:3.0} % of the multiply-adds",
+                "matmul {name:<12} {format:?} {:7.3} ms, {:5.1} GFLOP/s, {:3.0} % of the multiply-adds",
                 seconds * 1e3,
                 2.0 * rate / 1e9,
                 rate / fma * 100.0

@@ -192,6 +192,7 @@ impl Tuning {
         Variants {
             matvec: kernels.reduce(),
             matvec_workgroup: workgroup,
+            spread: Variants::default().spread,
             broadcast,
             activations,
             matmul,

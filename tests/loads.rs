@@ -1,213 +1,26 @@
 //! What kernels really load: the bytes that their ops declare are held against counters that each load of weights, keys and
 //! values adds to. The WGSL is rewritten for it: `quants[i]` becomes a call that counts.
 
+mod counter;
+
 use std::rc::Rc;
 
+use self::counter::Counter;
 use crate::kernels::harness::{Bench, Random, Stored};
-use doran::gpu::shader::{Access, bindings, join};
-use doran::gpu::{DispatchSpec, StepShape, Usage};
+use doran::gpu::Usage;
+use doran::gpu::upload::GpuMatrix;
 use doran::ops::attention::{Around, Attention, Mask, score_bytes};
 use doran::ops::embedding::{Embedding, TableRow};
 use doran::ops::linear::{Linear, LinearWeights};
 use doran::ops::rope_attention::{RopeAttention, partial_bytes};
-use doran::ops::{GpuKvLayer, KvFormat, Lowering, Reduce, StepRow, Variants};
+use doran::ops::{GpuKvLayer, KvFormat, Lowering, PARAMS, Reduce, StepRow, Variants};
 use doran::quant::Format;
-use wgpu::util::DeviceExt;
-
-/// The arrays whose loads are counted.
-const COUNTED: [&str; 4] = ["quants", "scales", "k_cache", "v_cache"];
-
-/// A device that runs rewritten kernels.
-struct Counter {
-    device: wgpu::Device,
-    queue: wgpu::Queue,
-}
-
-impl Counter {
-    fn new() -> Self {
-        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-        descriptor.backends = wgpu::Backends::VULKAN;
-        let instance = wgpu::Instance::new(descriptor);
-        let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
-        let adapter = adapter.expect("tests need a GPU: natively install mesa-vulkan-drivers");
-        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
-            required_features: adapter.features() & wgpu::Features::SUBGROUP,
-            required_limits: adapter.limits(),
-            ..Default::default()
-        }))
-        .expect("a device");
-        Self { device, queue }
-    }
-
-    /// Runs one dispatch of a step on copies of its buffers; gives the bytes that it loads of each of [`COUNTED`].
-    async fn bytes(&self, bench: &Bench, spec: &DispatchSpec, shape: &StepShape) -> [u64; 4] {
-        let grid = (spec.grid)(shape);
-        if grid.contains(&0) {
-            return [0; 4];
-        }
-        let joined = join(spec.kernel.shader, &spec.kernel.slots, true).expect("joins");
-        let wgsl = counting(&joined, spec.buffers.len() + 1);
-        let entries: Vec<_> =
-            bindings(&wgsl).into_iter().enumerate().map(|(i, access)| layout_entry(i, access)).collect();
-        let layout =
-            self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
-        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: None,
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: None,
-            source: wgpu::ShaderSource::Wgsl(wgsl.into()),
-        });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: None,
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &spec.kernel.constants,
-                ..Default::default()
-            },
-            cache: None,
-        });
-        let buffer = |contents: &[u8], usage| {
-            self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: None, contents, usage })
-        };
-        let mut buffers = vec![buffer(&spec.params, wgpu::BufferUsages::UNIFORM)];
-        for original in &spec.buffers {
-            buffers.push(buffer(&bench.read_bytes(original).await, wgpu::BufferUsages::STORAGE));
-        }
-        buffers.push(buffer(&[0; 16], wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC));
-        let mut entries = Vec::new();
-        for (i, buffer) in buffers.iter().enumerate() {
-            entries.push(wgpu::BindGroupEntry { binding: i as u32, resource: buffer.as_entire_binding() });
-        }
-        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &layout,
-            entries: &entries,
-        });
-        let counts = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size: 16,
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            pass.set_pipeline(&pipeline);
-            pass.set_bind_group(0, &group, &[]);
-            pass.dispatch_workgroups(grid[0], grid[1], grid[2]);
-        }
-        encoder.copy_buffer_to_buffer(&buffers[buffers.len() - 1], 0, &counts, 0, 16);
-        self.queue.submit([encoder.finish()]);
-        counts.slice(..).map_async(wgpu::MapMode::Read, |mapped| mapped.expect("maps"));
-        self.device.poll(wgpu::PollType::wait_indefinitely()).expect("runs");
-        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&counts.slice(..).get_mapped_range().expect("mapped"));
-        std::array::from_fn(|i| u64::from(words[i]) * 4)
-    }
-
-    /// The same for all dispatches, in sum: weights, and keys and values.
-    async fn sums(&self, bench: &Bench, specs: &[DispatchSpec], shape: &StepShape) -> (u64, u64) {
-        let (mut weights, mut kv) = (0, 0);
-        for spec in specs {
-            let [quants, scales, k, v] = self.bytes(bench, spec, shape).await;
-            weights += quants + scales;
-            kv += k + v;
-        }
-        (weights, kv)
-    }
-}
-
-fn layout_entry(binding: usize, access: Access) -> wgpu::BindGroupLayoutEntry {
-    let ty = match access {
-        Access::Uniform => wgpu::BufferBindingType::Uniform,
-        Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
-        Access::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
-    };
-    wgpu::BindGroupLayoutEntry {
-        binding: binding as u32,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-        count: None,
-    }
-}
-
-/// WGSL whose loads of [`COUNTED`] add the words that they load to `loads`, at binding `binding`.
-fn counting(wgsl: &str, binding: usize) -> String {
-    let mut text = String::new();
-    let (declarations, code): (Vec<_>, Vec<_>) = wgsl.lines().partition(|line| line.starts_with("@group(0)"));
-    let mut code = code.join("\n");
-    for line in &declarations {
-        text.push_str(line);
-        text.push('\n');
-    }
-    text.push_str(&format!("@group(0) @binding({binding}) var<storage, read_write> loads: array<atomic<u32>, 4>;\n"));
-    let half_cache = wgsl.contains("alias KvQuad = vec2<u32>");
-    for (i, name) in COUNTED.iter().enumerate() {
-        let Some(line) = declarations.iter().find(|line| line.contains(&format!(" {name}: array<"))) else { continue };
-        let element = line.split("array<").nth(1).expect("an array").split(">;").next().expect("ends");
-        let words = if element == "KvQuad" && half_cache { 2 } else { 4 };
-        let word = if element == "vec4<u32>" { "u32" } else { "f32" };
-        code = calls(&code, name);
-        text.push_str(&format!(
-            "fn load_{name}(i: u32) -> {element} {{ atomicAdd(&loads[{i}], {words}u); return {name}[i]; }}\n"
-        ));
-        if code.contains(&format!("load_word_{name}(")) {
-            text.push_str(&format!(
-                "fn load_word_{name}(i: u32, c: u32) -> {word} {{ atomicAdd(&loads[{i}], 1u); return {name}[i][c]; }}\n"
-            ));
-        }
-    }
-    text + &code
-}
-
-/// `name[…]` → `load_name(…)`, and `name[…][c]` → `load_word_name(…, c)`, but where they are assigned to.
-fn calls(code: &str, name: &str) -> String {
-    let (mut out, mut rest) = (String::new(), code);
-    let opening = format!("{name}[");
-    while let Some(at) = rest.find(&opening) {
-        let inside = &rest[at + opening.len()..];
-        let mut depth = 1;
-        let closing = inside.find(|c| {
-            depth += i32::from(c == '[') - i32::from(c == ']');
-            depth == 0
-        });
-        let end = closing.expect("brackets close");
-        let after = inside[end + 1..].trim_start();
-        let whole_word = !rest[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        out.push_str(&rest[..at]);
-        if let Some(component) = inside[end + 1..].strip_prefix('[').filter(|_| whole_word) {
-            let length = component.find(']').expect("brackets close");
-            out.push_str(&format!("load_word_{name}({}, {})", calls(&inside[..end], name), &component[..length]));
-            rest = &component[length + 1..];
-            continue;
-        }
-        let assigned = after.starts_with('=') && !after.starts_with("==");
-        if whole_word && !assigned {
-            out.push_str(&format!("load_{name}({})", calls(&inside[..end], name)));
-        } else {
-            out.push_str(&rest[at..at + opening.len() + end + 1]);
-        }
-        rest = &inside[end + 1..];
-    }
-    out + rest
-}
-
-#[test]
-fn loads_are_found_in_the_text() {
-    let code = "a = quants[i * 4u + x[k]]; quants[j] = 1u; b = my_quants[2]; c = quants[scales[0]] == d; e = quants[f + 1u][r];";
-    let counted = "a = load_quants(i * 4u + x[k]); quants[j] = 1u; b = my_quants[2]; c = load_quants(scales[0]) == d; e = load_word_quants(f + 1u, r);";
-    assert_eq!(calls(code, "quants"), counted);
-}
 
 fn step_rows(positions: std::ops::Range<u32>) -> Vec<StepRow> {
     positions.map(|position| StepRow { token: 0, slot: 0, position }).collect()
 }
 
-/// Formats whose scales and codes a kernel loads as they are; blocks of 256 load what eight sub-blocks share for each.
+/// Formats of which a tile loads no more than what matvec does, but for the scales of four rows.
 const PLAIN: [Format; 6] = [Format::F32, Format::F16, Format::BF16, Format::Q4_0, Format::Q4_1, Format::Q8_0];
 
 #[test]
@@ -255,8 +68,7 @@ fn weights_are_loaded_as_often_as_is_declared() {
     });
 }
 
-/// What else is loaded as declared, and how many times as much the others load: each of the eight sub-blocks of a block of 256
-/// loads the words of scales that they share, which are in the cache by then.
+/// The others, and how many times what is stored an invocation loads that takes one sub-block: scales that eight share, for each.
 const OTHERS: [(Format, f64); 12] = [
     (Format::Q5_0, 1.0),
     (Format::Q5_1, 1.0),
@@ -264,22 +76,24 @@ const OTHERS: [(Format, f64); 12] = [
     (Format::IQ4_NL, 1.0),
     (Format::IQ4_XS, 1.0),
     (Format::MXFP4, 1.0),
-    (Format::Q5_K, 1.64),
-    (Format::Q4_K, 1.78),
-    (Format::Q3_K, 2.0),
-    (Format::Q2_K, 2.34),
-    (Format::TQ1_0, 2.34),
-    (Format::TQ2_0, 2.34),
+    (Format::Q5_K, 72.0 / 44.0),
+    (Format::Q4_K, 64.0 / 36.0),
+    (Format::Q3_K, 56.0 / 28.0),
+    (Format::Q2_K, 56.0 / 21.0),
+    (Format::TQ1_0, 56.0 / 21.0),
+    (Format::TQ2_0, 56.0 / 21.0),
 ];
 
+/// Every load of a decoded token is of a whole vec4, and what is stored is loaded once: by each kernel for one row where it takes whole
+/// runs of sub-blocks, which [`Variants::spread`] says for GPUs; scales again where it takes less than a run.
 #[test]
-fn blocks_of_256_load_their_scales_again() {
+fn a_decoded_token_loads_what_is_stored_once_by_whole_vec4s() {
     assert_eq!(PLAIN.len() + OTHERS.len(), Format::ALL.len());
     pollster::block_on(async {
         let (bench, counter) = (Bench::new().await, Counter::new());
         let (n, k) = (256, 512);
         let mut random = Random(4);
-        for (format, times) in OTHERS {
+        for (format, short) in PLAIN.map(|format| (format, 1.0)).into_iter().chain(OTHERS) {
             let matrix = Stored::random(format, n, k, &mut random).upload(&bench, 777);
             let shape = bench.write_step(&step_rows(0..1), 1);
             for variants in bench.variants() {
@@ -288,9 +102,69 @@ fn blocks_of_256_load_their_scales_again() {
                 let specs = Linear::default().lower(&bench.lowering(variants, 1), "y", read, (&x, None), &y);
                 let declared: u64 = specs.iter().map(|spec| (spec.weight_bytes)(&shape)).sum();
                 let (loaded, _) = counter.sums(&bench, &specs, &shape).await;
-                let most = declared as f64 * times;
-                assert!(loaded >= declared && loaded as f64 <= most, "{format:?}: {loaded} of {declared}");
+                let whole_runs = variants.matvec == Reduce::None || variants.spread == 1;
+                let times = if whole_runs { 1.0 } else { short };
+                let label = format!("{format:?}, {variants:?}");
+                assert_eq!(loaded, (declared as f64 * times).round() as u64, "{label}: of {declared}");
+                assert_eq!(counter.loads(&bench, &specs, &shape).await * 16, loaded, "{label}: not by whole vec4s");
             }
+        }
+    });
+}
+
+/// As long a run as leaves a GPU enough invocations.
+#[test]
+fn runs_are_as_long_as_leaves_enough_invocations() {
+    pollster::block_on(async {
+        let (bench, counter) = (Bench::new().await, Counter::new());
+        let (n, k) = (64, 512);
+        let mut random = Random(6);
+        let matrix = Stored::random(Format::Q4_K, n, k, &mut random).upload(&bench, 777);
+        let shape = bench.write_step(&step_rows(0..1), 1);
+        // Eight pairs of quads by sixteen sub-blocks are 128.
+        for (spread, run) in [(16, 8), (17, 4), (32, 4), (33, 2), (64, 2), (65, 1), (1000, 1)] {
+            let variants = Variants { spread, ..Variants::default() };
+            let (x, y) = (bench.operand(&random.rows(1, k), 0), bench.room(1, n));
+            let read = LinearWeights { weight: &matrix, bias: None, norm: None };
+            let specs = Linear::default().lower(&bench.lowering(variants, 1), "y", read, (&x, None), &y);
+            assert_eq!(counter.loads(&bench, &specs, &shape).await, loads_of_q4_k(n, k, run), "{spread}");
+        }
+    });
+}
+
+/// Of a quad's 256 columns, 32 vec4s of codes, and four of scales for each run.
+fn loads_of_q4_k(rows: usize, cols: usize, run: u64) -> u64 {
+    (rows / 4 * cols / 256) as u64 * (32 + 4 * 8 / run)
+}
+
+/// The matrices of a layer in Q4_K, as they are fused: rows, columns.
+const LAYERS: [(&str, [(u32, u32); 4]); 3] = [
+    ("Qwen 3 0.6B", [(4096, 1024), (1024, 2048), (6144, 1024), (1024, 3072)]),
+    ("Llama 3.2 1B", [(3072, 2048), (2048, 2048), (16_384, 2048), (2048, 8192)]),
+    ("Llama 3.2 3B", [(5120, 3072), (3072, 3072), (16_384, 3072), (3072, 8192)]),
+];
+
+#[test]
+fn a_layer_in_q4_k_loads_at_most_a_twentieth_more_than_is_stored() {
+    pollster::block_on(async {
+        let bench = Bench::new().await;
+        for (model, matrices) in LAYERS {
+            let (mut loads, mut stored) = (0, 0);
+            for (rows, cols) in matrices {
+                let matrix = GpuMatrix::new(&bench.gpu, "weight", Format::Q4_K, rows, cols, &bench.nothing);
+                let (x, y) = (bench.room(1, cols as usize), bench.room(1, rows as usize));
+                let read = LinearWeights { weight: &matrix, bias: None, norm: None };
+                let ctx = bench.lowering(Variants::default(), 1);
+                for spec in Linear::default().lower(&ctx, "y", read, (&x, None), &y) {
+                    let layout =
+                        &PARAMS.iter().find(|(kernel, _)| *kernel == spec.kernel.shader).expect("it is listed").1;
+                    let run = layout.members.iter().find(|(name, ..)| *name == "run").expect("a run").2;
+                    let run = u32::from_le_bytes(spec.params[run..run + 4].try_into().expect("a word"));
+                    loads += loads_of_q4_k(rows as usize, cols as usize, u64::from(run));
+                    stored += loads_of_q4_k(rows as usize, cols as usize, 8);
+                }
+            }
+            assert!(loads * 20 <= stored * 21, "{model}: {loads} of {stored}");
         }
     });
 }

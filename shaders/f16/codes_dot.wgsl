@@ -13,9 +13,7 @@ fn prepare(x: Block) -> Prepared {
     return Prepared(half_block(by_bytes(x)), sums);
 }
 
-fn row_dot(i: u32, d: f32, m: f32, x: Prepared) -> f32 {
-    let q = codes_of(i);
-    let s = halves_of(i, d, m);
+fn codes_dot(q: Codes, s: Halves, x: Prepared) -> f32 {
     let h = x.h;
     let sums = vec2<f32>(bytes_dot(q.a, 0.0h, h.h0, h.h1, h.h2, h.h3), bytes_dot(q.b, 0.0h, h.h4, h.h5, h.h6, h.h7));
     return dot(s.d, h.scale * sums) + dot(s.m, x.sums);

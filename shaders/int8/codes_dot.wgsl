@@ -12,9 +12,7 @@ fn prepare(x: Block) -> Prepared {
     return Prepared(q, q.scale * vec2<f32>(vec2<i32>(int8_sum(q.a), int8_sum(q.b))));
 }
 
-fn row_dot(i: u32, d: f32, m: f32, x: Prepared) -> f32 {
-    let q = codes_of(i);
-    let h = halves_of(i, d, m);
+fn codes_dot(q: Codes, h: Halves, x: Prepared) -> f32 {
     let sums = x.q.scale * vec2<f32>(vec2<i32>(int8_dot(q.a, x.q.a), int8_dot(q.b, x.q.b)));
     return dot(h.d, sums) + dot(h.m, x.sums);
 }

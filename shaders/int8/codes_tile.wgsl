@@ -3,7 +3,7 @@
 #import int8_tile
 
 fn row_bytes(i: u32, d: f32, m: f32) -> RowBytes {
-    let q = codes_of(i);
-    let h = halves_of(i, d, m);
+    let q = codes(words_of(i));
+    let h = halves_of(d, m);
     return RowBytes(q.a, q.b, vec4<f32>(h.d, h.m));
 }

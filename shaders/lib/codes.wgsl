@@ -1,10 +1,20 @@
 // Formats whose codes are put together to a byte each (lib/bytes), at most seven bits, so that no word is negative. A format
-// gives scales_of, and for row-block i (lib/quads):
-//   codes_of(i)         its 32 codes
-//   halves_of(i, d, m)  the scales of its two halves, of what scales_of gave for the row
+// gives scales_of, a struct Words of what a row has of a sub-block, and
+//   words_of(i)      those of row-block i (lib/quads)
+//   quad_words(i)    those of the four rows of a quad at sub-block i, with as few loads as that takes
+//   codes(words)     the 32 codes
+//   halves_of(d, m)  the scales of the two halves, of what scales_of gave for the row
 #import bytes
 #import codes_dot
+#import quad_codes
 #import scales
+
+struct QuadWords {
+    r0: Words,
+    r1: Words,
+    r2: Words,
+    r3: Words,
+}
 
 // Byte j of word w of `a` is weight 4 w + j, of `b` weight 16 + 4 w + j.
 struct Codes {
@@ -35,8 +45,8 @@ fn twos(plane: u32) -> vec4<u32> {
 }
 
 fn row_unpack(i: u32, d: f32, m: f32) -> Block {
-    let q = codes_of(i);
-    let h = halves_of(i, d, m);
+    let q = codes(words_of(i));
+    let h = halves_of(d, m);
     let s = BYTE_SCALE * h.d.x;
     let t = BYTE_SCALE * h.d.y;
     return Block(

@@ -17,9 +17,7 @@ fn prepare(x: Block) -> Prepared {
     return Prepared(y, vec2<f32>(dot((x.v0 + x.v1) + (x.v2 + x.v3), ones), dot((x.v4 + x.v5) + (x.v6 + x.v7), ones)));
 }
 
-fn row_dot(i: u32, d: f32, m: f32, x: Prepared) -> f32 {
-    let q = codes_of(i);
-    let h = halves_of(i, d, m);
+fn codes_dot(q: Codes, h: Halves, x: Prepared) -> f32 {
     let a = word_dot(q.a.x, x.y.v0) + word_dot(q.a.y, x.y.v1) + word_dot(q.a.z, x.y.v2) + word_dot(q.a.w, x.y.v3);
     let b = word_dot(q.b.x, x.y.v4) + word_dot(q.b.y, x.y.v5) + word_dot(q.b.z, x.y.v6) + word_dot(q.b.w, x.y.v7);
     return h.d.x * a + h.m.x * x.sums.x + (h.d.y * b + h.m.y * x.sums.y);

@@ -27,6 +27,7 @@ struct Params {
     first_group: u32,
     // Quads whose sub-blocks stand side by side (lib/quads).
     together: u32,
-    pad0: u32,
-    pad1: u32,
+    // Sub-blocks that an invocation of matvec_runs takes one after the other, and how many invocations split a pair of quads.
+    run: u32,
+    lanes: u32,
 }

@@ -3,6 +3,7 @@
 // and the activations carry the 16^−j instead (`prepare`). Shifts are the dearest integer operation on CPU adapters.
 #import block
 #import nibbles_dot
+#import quad_rows
 
 const LOW_MASK: vec4<u32> = vec4<u32>(0xfu, 0xf0u, 0xf00u, 0xf000u);
 const HIGH_MASK: vec4<u32> = vec4<u32>(0xf0000u, 0xf00000u, 0xf000000u, 0xf0000000u);

@@ -31,8 +31,7 @@ fn two_plane(byte: u32, s: u32, first: u32, bit: u32) -> u32 {
 // Codes of two bits: two planes of each sub-block (lib/two_bits.wgsl).
 fn put_twos(byte: u32, unit: u32, dst_row: u32) {
     for (var s = 0u; s < 8u; s++) {
-        let pair = ((dst_row >> 2u) * params.row_units + unit) * 4u + (s >> 1u);
-        let word = (pair * 4u + (dst_row & 3u)) * 4u + (s & 1u) * 2u;
+        let word = dst_block(dst_row, unit * 8u + s) * 2u;
         quants[word] = two_plane(byte, s, 0u, 0u);
         quants[word + 1u] = two_plane(byte, s, 4u, 0u);
     }

@@ -5,7 +5,8 @@ const BLOCK_BYTES: u32 = DIGIT_BYTES + 2u;
 
 fn repack_block(byte: u32, unit: u32, dst_row: u32) {
     put_twos(byte, unit, dst_row);
-    for (var s = 0u; s < 8u; s++) {
-        scales[scale_word(dst_row, unit, 8u, s)] = 0x1111u | (stored_u16(byte + DIGIT_BYTES) << 16u);
+    scales[scale_word(dst_row, unit, 5u, 0u)] = stored_u16(byte + DIGIT_BYTES) * 0x10001u;
+    for (var pair = 0u; pair < 4u; pair++) {
+        scales[scale_word(dst_row, unit, 5u, 1u + pair)] = 0x11111111u;
     }
 }

@@ -1,6 +1,7 @@
 // Four-bit codes that stand for the values of a table: one vec4<u32> a sub-block, the low nibbles of whose bytes are the first
 // half and the high ones the second, and one word of scales: the bits of d as an f32. A format gives TABLE, sixteen signed
 // bytes. Selecting and shifting needs no memory, which an array indexed by a code would be put into.
+#import quad_rows
 #import scales
 
 alias Prepared = Block;

@@ -1,4 +1,5 @@
 // F32 on the GPU: eight vec4<u32> a sub-block, the floats' bits.
+#import quad_rows
 #import scales
 
 alias Prepared = Block;

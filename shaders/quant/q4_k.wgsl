@@ -2,9 +2,7 @@
 #import nibbles
 #import sub_scales
 
-fn scales_of(i: u32) -> Scales {
-    return sub_scales((i >> 3u) * 4u, i & 7u);
-}
+const RUN_WORDS: u32 = 4u;
 
 fn row_unpack(i: u32, d: f32, m: f32) -> Block {
     return nibbles_unpack(quants[i], d, m);
@@ -12,4 +10,12 @@ fn row_unpack(i: u32, d: f32, m: f32) -> Block {
 
 fn row_dot(i: u32, d: f32, m: f32, x: Prepared) -> f32 {
     return d * nibbles_dot(quants[i], x) + m * x.sum;
+}
+
+fn scaled_quad_dot(i: u32, s: Scales, x: Prepared) -> vec4<f32> {
+    let q = i * 4u;
+    return vec4<f32>(
+        row_dot(q, s.d.x, s.m.x, x), row_dot(q + 1u, s.d.y, s.m.y, x),
+        row_dot(q + 2u, s.d.z, s.m.z, x), row_dot(q + 3u, s.d.w, s.m.w, x),
+    );
 }

@@ -3,10 +3,8 @@
 #import fives
 #import sub_scales
 
-fn scales_of(i: u32) -> Scales {
-    return sub_scales((i >> 3u) * 12u, i & 7u);
-}
+const RUN_WORDS: u32 = 12u;
 
-fn plane_of(i: u32) -> u32 {
-    return scales[(i >> 5u) * 12u + 4u + ((i >> 2u) & 7u)][i & 3u];
+fn planes_at(i: u32) -> u32 {
+    return run_of(i) * RUN_WORDS + 4u + (i & 7u);
 }

@@ -3,6 +3,7 @@
 // float without shifts; the activations carry the 256^−j (lib/q8_0_dot).
 #import bytes
 #import q8_0_dot
+#import quad_rows
 #import scales
 
 fn scales_of(i: u32) -> Scales {

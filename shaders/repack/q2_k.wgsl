@@ -9,8 +9,8 @@ fn code_word(byte: u32, s: u32, w: u32) -> u32 {
 
 fn repack_block(byte: u32, unit: u32, dst_row: u32) {
     put_twos(byte, unit, dst_row);
-    for (var s = 0u; s < 8u; s++) {
-        let factor = stored_u16(byte + 80u + (s & 1u) * 2u);
-        scales[scale_word(dst_row, unit, 8u, s)] = stored_u16(byte + s * 2u) | (factor << 16u);
+    scales[scale_word(dst_row, unit, 5u, 0u)] = stored_u32(byte + 80u);
+    for (var pair = 0u; pair < 4u; pair++) {
+        scales[scale_word(dst_row, unit, 5u, 1u + pair)] = stored_u32(byte + pair * 4u);
     }
 }

@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 pub(super) use self::byte_rows::Params as ByteRowsParams;
 pub use self::byte_rows::byte_rows_bytes;
-use self::kernels::{Choice, Last};
+use self::kernels::{Choice, Last, Shape};
 use super::elementwise::Function;
 use super::rms_norm::RmsNorm;
 use super::{CpuMatrix, Lowering, Matrix, MatrixPart, Operand, Rows, dispatch};
@@ -130,7 +130,8 @@ impl Linear {
                 prepared_width: y.prepared_width(),
                 first_group: groups.start,
                 together: weight.together,
-                pad: [0; 2],
+                run: choice.run,
+                lanes: choice.lanes,
             };
             let mut buffers = vec![
                 Rc::clone(&part.quants),
@@ -176,7 +177,8 @@ impl Linear {
         let rows_as_bytes = |(bytes, import)| byte_rows::lower(ctx, label, import, weight, x, bytes);
         let mut specs: Vec<_> = bytes.map(rows_as_bytes).into_iter().collect();
         for part in &weight.parts {
-            for choice in self.choices(ctx, x, part.rows.div_ceil(4), bytes.is_some()) {
+            let shape = Shape { n_quads: part.rows.div_ceil(4), row_blocks, run: weight.format.run() };
+            for choice in self.choices(ctx, x, shape, bytes.is_some()) {
                 let most_rows = u64::from(choice.tiles.steps.1.min(ctx.max_rows));
                 let group_work = most_rows * u64::from(choice.group_rows) * u64::from(weight.cols);
                 // A step of one row is never cut: it is short.
@@ -224,6 +226,7 @@ params! {
         prepared_width: u32,
         first_group: u32,
         together: u32,
-        pad: [u32; 2],
+        run: u32,
+        lanes: u32,
     }
 }

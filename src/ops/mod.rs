@@ -284,6 +284,8 @@ pub const PARAMS: &[(&str, ParamsLayout)] = &[
     ("matvec", linear::Params::LAYOUT),
     ("matvec_batch", linear::Params::LAYOUT),
     ("matvec_rows", linear::Params::LAYOUT),
+    ("matvec_rows_runs", linear::Params::LAYOUT),
+    ("matvec_runs", linear::Params::LAYOUT),
     ("norm", norm::Params::LAYOUT),
     ("pool", pool::Params::LAYOUT),
     ("repack", RepackParams::LAYOUT),

@@ -99,6 +99,11 @@ impl KvFormat {
     }
 }
 
+/// What [`Variants::spread`] is unless a test says otherwise. With eight loads of 16 bytes each under way, 256 KiB are, which is what
+/// memory of 256 GB/s has under way while a load takes a microsecond: that of integrated GPUs and laptops. Faster GPUs wait for
+/// small matrices of 256-weight blocks, some microseconds each; no GPU has been measured.
+const SPREAD: u32 = 2048;
+
 /// Which kernels to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variants {
@@ -106,6 +111,9 @@ pub struct Variants {
     pub matvec: Reduce,
     /// Invocations of a matvec workgroup on GPUs.
     pub matvec_workgroup: u32,
+    /// Invocations that a matvec on GPUs should have; where it has more, each takes several sub-blocks that share words of scales
+    /// ([`crate::quant::Format::run`]).
+    pub spread: u32,
     /// Whether kernels without cooperation share loads by broadcasts within subgroups of exactly four.
     pub broadcast: bool,
     /// What linears of one row multiply in, where the format of the weights has dot products of such.
@@ -130,6 +138,7 @@ impl Default for Variants {
         Self {
             matvec: Reduce::Workgroup,
             matvec_workgroup: 64,
+            spread: SPREAD,
             broadcast: false,
             activations: Activations::F32,
             matmul: Tile::Rows32,

@@ -192,6 +192,14 @@ impl Format {
         }
     }
 
+    /// Sub-blocks whose scales have words in common on the GPU (`shaders/lib/runs.wgsl`); 1 where each has its own.
+    pub fn run(self) -> u32 {
+        match self {
+            Self::Q2_K | Self::Q3_K | Self::Q4_K | Self::Q5_K | Self::TQ1_0 | Self::TQ2_0 => 8,
+            _ => 1,
+        }
+    }
+
     /// Weights in one stored block.
     pub fn block_weights(self) -> u64 {
         self.spec().block_weights

@@ -9,7 +9,7 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     block_weights: 256,
     block_bytes: 84,
     quant_words: 16,
-    scale_words: 8,
+    scale_words: 5,
     halves_at: &[80, 82],
     quantize: None,
     dequantize: |bytes, out| {

@@ -11,7 +11,7 @@ pub(super) const SPEC: WeightFormat = WeightFormat {
     block_weights: 256,
     block_bytes: 54,
     quant_words: 16,
-    scale_words: 8,
+    scale_words: 5,
     halves_at: &[52],
     quantize: None,
     dequantize: |bytes, out| {

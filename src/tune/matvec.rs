@@ -12,7 +12,7 @@ use crate::ops::elementwise::Function;
 use crate::ops::linear::activations::Activations;
 use crate::ops::linear::{Linear, LinearWeights};
 use crate::ops::rms_norm::RmsNorm;
-use crate::ops::{CpuMatrix, KvFormat, Lowering, Operand, Rows};
+use crate::ops::{CpuMatrix, KvFormat, Lowering, Operand, Rows, Variants};
 use crate::quant::Format;
 
 /// Rows of the case that is checked, more than one workgroup has, and stored blocks of a row: sub-blocks that no workgroup divides.
@@ -64,7 +64,7 @@ pub(super) fn candidates(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Ve
 /// The dispatches of a linear with a folded norm, as most of a decoded token's are.
 fn lower(
     gpu: &Gpu,
-    tuning: &Tuning,
+    (tuning, spread): (&Tuning, u32),
     gate: Function,
     matrix: &GpuMatrix,
     x: &Rows,
@@ -73,7 +73,7 @@ fn lower(
     let op = Linear { norm: Some(RmsNorm { weight: 0, eps: 1e-5 }), ..Linear::default() };
     let y = operand(gpu, &Rows::zeros(1, matrix.rows as usize));
     let norm = norm_row(matrix.cols);
-    let variants = tuning.variants(KvFormat::F32);
+    let variants = Variants { spread, ..tuning.variants(KvFormat::F32) };
     let x = if variants.prepares_norms() { prepared_operand(gpu, x, &norm) } else { operand(gpu, x) };
     let norm = operand(gpu, &norm);
     let ctx = Lowering { gate, ..step.lowering(variants, nothing) };
@@ -110,11 +110,14 @@ async fn check_format(gpu: &Gpu, tuning: &Tuning, format: Format, gate: Function
         _ => vec![(row(cols), TOLERANCE)],
     };
     let mut all = Found { right: true, error: 0.0 };
-    for (x, tolerance) in cases {
-        let (op, y, specs) = lower(gpu, tuning, gate, &matrix, &x, (&step, &nothing));
-        let exact = op.reference(&x, read, None);
-        let wanted = op.reference_rounded(rounded, &x, read, None);
-        let found = Probe { specs, shape: step.shape, y, exact, wanted, tolerance }.run(gpu).await?;
+    // Short runs of sub-blocks, which is what so small a matrix takes, and whole ones.
+    let spreads = [Variants::default().spread, 1];
+    let spreads = if format.run() > 1 && tuning.kernels != Kernels::Rows { &spreads[..] } else { &spreads[..1] };
+    for ((x, tolerance), spread) in cases.iter().flat_map(|case| spreads.iter().map(move |spread| (case, *spread))) {
+        let (op, y, specs) = lower(gpu, (tuning, spread), gate, &matrix, x, (&step, &nothing));
+        let exact = op.reference(x, read, None);
+        let wanted = op.reference_rounded(rounded, x, read, None);
+        let found = Probe { specs, shape: step.shape, y, exact, wanted, tolerance: *tolerance }.run(gpu).await?;
         all = Found { right: all.right && found.right, error: all.error.max(found.error) };
     }
     Ok(all)
@@ -126,7 +129,8 @@ pub(super) async fn time(gpu: &Gpu, tuning: &Tuning, format: Format, gate: Funct
     let (rows, cols) = TIMED_SHAPE;
     let matrix = GpuMatrix::new(gpu, "tune.weight", format, rows, cols, &nothing);
     let (x, step) = (row(cols), Step::new(gpu, 1, 0));
-    let lower = |_| lower(gpu, tuning, gate, &matrix, &x, (&step, &nothing)).2;
+    let spread = Variants::default().spread;
+    let lower = |_| lower(gpu, (tuning, spread), gate, &matrix, &x, (&step, &nothing)).2;
     probe::time(gpu, (0..TIMED_DISPATCHES).flat_map(lower).collect(), TIMED_DISPATCHES, &step.shape).await
 }
 

@@ -13,6 +13,7 @@ use super::linear::{TOLERANCE, tolerance};
 const BYTES: Variants = Variants {
     matvec: Reduce::Workgroup,
     matvec_workgroup: 64,
+    spread: 1,
     broadcast: false,
     activations: Activations::F32,
     matmul: Tile::Int8,

@@ -42,12 +42,19 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
         for kernel in ["embedding", "matmul_tile", "matvec_batch"] {
             all.push((kernel, with(&[])));
         }
+        // Where sub-blocks share words of scales, kernels for one row are others, whose sums go through workgroup memory.
+        let runs = format.run() > 1;
+        let (matvec, matvec_rows) = if runs { ("matvec_runs", "matvec_rows_runs") } else { ("matvec", "matvec_rows") };
         for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
             let reduce = [("REDUCE", reduce.file()), ("ACT", "act/plain")];
-            all.push(("matvec", with(&[&reduce, &[("INPUT", "input/plain")], &rows])));
             all.push(("expert_linear", with(&[&reduce])));
+            if runs && reduce[0].1 == Reduce::Subgroup.file() {
+                continue;
+            }
+            let reduce = &reduce[usize::from(runs)..];
+            all.push((matvec, with(&[reduce, &[("INPUT", "input/plain")], &rows])));
             for gate in [gate, gates[0], gates[1]] {
-                all.push(("matvec", with(&[&reduce, &[("INPUT", "input/norm")], &gate])));
+                all.push((matvec, with(&[reduce, &[("INPUT", "input/norm")], &gate])));
             }
         }
         for act in ["act/plain", "act/broadcast4"] {
@@ -55,12 +62,12 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
             all.push(("matmul_rows", with(&[&[("ACT", act)]])));
         }
         let four = [("EPILOGUE", "epilogue/four"), gate[1]];
-        all.push(("matvec_rows", with(&[&[("INPUT", "input/plain"), ("ACT", "act/plain")], &four])));
-        all.push(("matvec_rows", with(&[&[("INPUT", "input/norm")], &four])));
-        all.push(("matvec_rows", with(&[&[("INPUT", "input/norm_broadcast4")], &four])));
+        all.push((matvec_rows, with(&[&[("INPUT", "input/plain"), ("ACT", "act/plain")], &four])));
+        all.push((matvec_rows, with(&[&[("INPUT", "input/norm")], &four])));
+        all.push((matvec_rows, with(&[&[("INPUT", "input/norm_broadcast4")], &four])));
         let prepared = [("INPUT", "input/prepared"), ("ACT", "act/broadcast4"), ("EPILOGUE", "epilogue/four_prepared")];
         for gate in [gate[1], gates[0][1], gates[1][1]] {
-            all.push(("matvec_rows", with(&[&prepared, &[gate]])));
+            all.push((matvec_rows, with(&[&prepared, &[gate]])));
         }
         for activations in [Activations::F16, Activations::Int8] {
             let Some((import, file)) = activations.dot(format.integer_dot()) else { continue };
@@ -68,13 +75,13 @@ pub fn combinations() -> Vec<(&'static str, Slots)> {
             if activations == Activations::Int8 {
                 all.push(("matmul_int8", with(&[&[(import, &*int8::tile(import))]])));
             }
-            for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
-                let reduce = [("REDUCE", reduce.file()), ("ACT", "act/plain")];
-                all.push(("matvec", with(&[&reduce, &[("INPUT", "input/plain"), rounding], &rows])));
-                all.push(("matvec", with(&[&reduce, &[("INPUT", "input/norm"), rounding], &gate])));
+            for reduce in if runs { vec![Reduce::Workgroup] } else { vec![Reduce::Workgroup, Reduce::Subgroup] } {
+                let reduce = &[("REDUCE", reduce.file()), ("ACT", "act/plain")][usize::from(runs)..];
+                all.push((matvec, with(&[reduce, &[("INPUT", "input/plain"), rounding], &rows])));
+                all.push((matvec, with(&[reduce, &[("INPUT", "input/norm"), rounding], &gate])));
             }
-            all.push(("matvec_rows", with(&[&[("INPUT", "input/norm"), rounding], &four])));
-            all.push(("matvec_rows", with(&[&prepared, &[gate[1], rounding]])));
+            all.push((matvec_rows, with(&[&[("INPUT", "input/norm"), rounding], &four])));
+            all.push((matvec_rows, with(&[&prepared, &[gate[1], rounding]])));
         }
     }
     for order in ["int8/in_order", "int8/even_odd"] {

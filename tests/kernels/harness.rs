@@ -193,6 +193,8 @@ impl Bench {
         // In the browser one size: it takes seconds to compile what natively takes milliseconds.
         let sizes: &[u32] = if cfg!(target_arch = "wasm32") { &[64] } else { &[32, 64, 128] };
         for matvec_workgroup in sizes.iter().copied() {
+            // Short runs of sub-blocks and long ones.
+            let plain = Variants { spread: if matvec_workgroup == 64 { 1 } else { plain.spread }, ..plain };
             all.push(Variants { matvec: Reduce::Workgroup, norm: Reduce::Workgroup, matvec_workgroup, ..plain });
             if capabilities.subgroups {
                 all.push(Variants { matvec: Reduce::Subgroup, norm: Reduce::Subgroup, matvec_workgroup, ..plain });

@@ -2,27 +2,29 @@
 
 use super::{GRID_WIDTH, Linear, TILE_ROWS};
 use crate::gpu::KernelSpec;
-use crate::ops::{Lowering, Operand, Reduce, Tile};
+use crate::ops::{Lowering, Operand, Reduce, Tile, Variants};
 
-/// Invocations of a workgroup of `shaders/matvec_rows.wgsl`; few, so that two threads share small matrices evenly.
-const ROWS_WORKGROUP: u32 = 4;
+/// Invocations of a workgroup of `shaders/matvec_rows.wgsl`, with broadcasts in subgroups of four and without: few, so that two threads
+/// share small matrices evenly, but as many as a CPU adapter's vectors have lanes; llvmpipe leaves half of eight idle in a
+/// workgroup of four.
+const ROWS_WORKGROUPS: [u32; 2] = [4, 8];
 /// Rows up to which GPUs use `shaders/matvec_batch.wgsl`.
 pub(super) const BATCH_ROWS: u32 = 8;
 
 impl Linear {
-    /// The kernels for a part of `n_quads` quads of rows. A recording for several rows has some to choose from by the number of
-    /// rows in a step: the grids of the others are empty. `in_bytes`: there are rows of x as bytes.
-    pub(super) fn choices(&self, ctx: &Lowering<'_>, x: &Operand, n_quads: u32, in_bytes: bool) -> Vec<Choice> {
+    /// The kernels for a part of a matrix. A recording for several rows has some to choose from by the number of rows in a step: the
+    /// grids of the others are empty. `in_bytes`: there are rows of x as bytes.
+    pub(super) fn choices(&self, ctx: &Lowering<'_>, x: &Operand, shape: Shape, in_bytes: bool) -> Vec<Choice> {
         let choice = |kernel, quads, rows, steps| {
-            let tiles = Tiles { rows, steps };
-            Choice { kernel, groups: n_quads.div_ceil(quads), group_rows: quads * 4, tiles, last: Last::Nothing }
+            let (groups, tiles) = (shape.n_quads.div_ceil(quads), Tiles { rows, steps });
+            Choice { kernel, groups, group_rows: quads * 4, tiles, last: Last::Nothing, run: 1, lanes: 1 }
         };
         if ctx.max_rows == 1 {
-            vec![self.matvec(ctx, x, n_quads)]
+            vec![self.matvec(ctx, x, shape)]
         } else if ctx.variants.matvec == Reduce::None {
             if x.outputs {
                 // Mostly one row, by the largest matrix; and a kernel less to compile.
-                let matvec = self.matvec(ctx, x, n_quads);
+                let matvec = self.matvec(ctx, x, shape);
                 return vec![Choice { tiles: Tiles { rows: 1, steps: (1, u32::MAX) }, ..matvec }];
             }
             let kernel = KernelSpec::new("matmul_rows").slot("ACT", ctx.variants.act()).constant("WORKGROUP", 8);
@@ -46,29 +48,37 @@ impl Linear {
     }
 
     /// The kernel for one row.
-    fn matvec(&self, ctx: &Lowering<'_>, x: &Operand, n_quads: u32) -> Choice {
+    fn matvec(&self, ctx: &Lowering<'_>, x: &Operand, shape: Shape) -> Choice {
         if ctx.variants.matvec == Reduce::None {
-            return self.matvec_rows(ctx, x, n_quads);
+            return self.matvec_rows(ctx, x, shape);
         }
-        let mut kernel = KernelSpec::new("matvec")
-            .constant("WORKGROUP", ctx.variants.matvec_workgroup)
-            .slot("REDUCE", ctx.variants.matvec.file());
+        let workgroup = ctx.variants.matvec_workgroup;
+        let pairs = self.gate.map_or(shape.n_quads.div_ceil(2), |gate| gate.offset / 4);
+        let (run, lanes) = match shape.run {
+            1 => (1, workgroup),
+            most => shape.runs(most, pairs, &ctx.variants),
+        };
+        let mut kernel = match shape.run {
+            1 => KernelSpec::new("matvec").slot("REDUCE", ctx.variants.matvec.file()),
+            _ => KernelSpec::new("matvec_runs"),
+        };
+        kernel = kernel.constant("WORKGROUP", workgroup);
         kernel = match self.norm {
             Some(_) => kernel.slot("INPUT", "input/norm"),
             None => kernel.slot("INPUT", "input/plain").slot("ACT", "act/plain"),
         };
-        let (kernel, groups) = match self.gate {
-            Some(gate) => {
-                (kernel.slot("EPILOGUE", "epilogue/gate").slot("FUNCTION", gate.function.file()), gate.offset / 4)
-            }
-            None => (kernel.slot("EPILOGUE", "epilogue/rows"), n_quads.div_ceil(2)),
+        kernel = match self.gate {
+            Some(gate) => kernel.slot("EPILOGUE", "epilogue/gate").slot("FUNCTION", gate.function.file()),
+            None => kernel.slot("EPILOGUE", "epilogue/rows"),
         };
         let last = if self.norm.is_some() { Last::Norm } else { Last::Nothing };
-        Choice { kernel, groups, group_rows: 8, tiles: Tiles { rows: 1, steps: (1, 1) }, last }
+        let group_pairs = workgroup / lanes;
+        let tiles = Tiles { rows: 1, steps: (1, 1) };
+        Choice { kernel, groups: pairs.div_ceil(group_pairs), group_rows: 8 * group_pairs, tiles, last, run, lanes }
     }
 
     /// The same for CPU adapters: one pipeline for all linears of a format, where norms are prepared.
-    fn matvec_rows(&self, ctx: &Lowering<'_>, x: &Operand, n_quads: u32) -> Choice {
+    fn matvec_rows(&self, ctx: &Lowering<'_>, x: &Operand, shape: Shape) -> Choice {
         let broadcast = ctx.variants.broadcast;
         let (input, epilogue, last) = match (&self.norm, broadcast) {
             (Some(_), true) if x.prepared.is_none() => ("input/norm_broadcast4", "epilogue/four", Last::Norm),
@@ -76,18 +86,43 @@ impl Linear {
             (_, true) => ("input/prepared", "epilogue/four_prepared", Last::PreparedNorm),
             (None, false) => ("input/plain", "epilogue/four", Last::Nothing),
         };
+        let workgroup = ROWS_WORKGROUPS[usize::from(!broadcast)];
         let function = self.gate.map_or(ctx.gate, |gate| gate.function);
-        let mut kernel = KernelSpec::new("matvec_rows")
-            .constant("WORKGROUP", ROWS_WORKGROUP)
+        let mut kernel = KernelSpec::new(if shape.run == 1 { "matvec_rows" } else { "matvec_rows_runs" })
+            .constant("WORKGROUP", workgroup)
             .slot("INPUT", input)
             .slot("EPILOGUE", epilogue)
             .slot("FUNCTION", function.file());
         if !matches!(last, Last::Norm) {
             kernel = kernel.slot("ACT", ctx.variants.act());
         }
-        let units = self.gate.map_or(n_quads.div_ceil(4), |gate| gate.offset.div_ceil(8));
-        let (groups, group_rows) = (units.div_ceil(ROWS_WORKGROUP), 16 * ROWS_WORKGROUP);
-        Choice { kernel, groups, group_rows, tiles: Tiles { rows: 1, steps: (1, 1) }, last }
+        let units = self.gate.map_or(shape.n_quads.div_ceil(4), |gate| gate.offset.div_ceil(8));
+        let (groups, group_rows) = (units.div_ceil(workgroup), 16 * workgroup);
+        Choice { kernel, groups, group_rows, tiles: Tiles { rows: 1, steps: (1, 1) }, last, run: 1, lanes: 1 }
+    }
+}
+
+/// What of a part of a matrix says how its work is cut.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) n_quads: u32,
+    /// Sub-blocks of a row.
+    pub(super) row_blocks: u32,
+    /// Of those, how many share words of scales.
+    pub(super) run: u32,
+}
+
+impl Shape {
+    /// How many sub-blocks an invocation of `matvec_runs` takes one after the other, and how many invocations share `pairs` pairs
+    /// of quads: as long a run as leaves [`Variants::spread`] invocations, and no more invocations a pair than it has runs.
+    fn runs(self, most: u32, pairs: u32, variants: &Variants) -> (u32, u32) {
+        let mut run = most;
+        while run > 1 && u64::from(pairs) * u64::from(self.row_blocks / run) < u64::from(variants.spread) {
+            run /= 2;
+        }
+        let runs = self.row_blocks / run;
+        let whole = runs >= variants.matvec_workgroup;
+        (run, if whole { variants.matvec_workgroup } else { 1 << runs.max(1).ilog2() })
     }
 }
 
@@ -103,6 +138,10 @@ pub(super) struct Choice {
     pub(super) tiles: Tiles,
     /// What it binds last.
     pub(super) last: Last,
+    /// Sub-blocks that an invocation of `matvec_runs` takes one after the other, and invocations a pair of quads.
+    pub(super) run: u32,
+    /// See `run`.
+    pub(super) lanes: u32,
 }
 
 /// The last bindings of a kernel.
