@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::faulty::{FaultyBody, Server};
 use super::{CHUNK_BYTES, MODEL, Store, check_store, model, unstated};
 use doran::weights::secrets::Origin;
-use doran::weights::{ByteSource, Cancel, ChunkStore, LoadOptions, ModelFiles, Reply, VecBytes};
+use doran::weights::{ByteSource, Cancel, ChunkStore, Facts, LoadOptions, ModelFiles, Reply, VecBytes};
 use doran::{Error, ErrorKind, Result};
 use pollster::block_on;
 
@@ -60,8 +60,8 @@ impl ByteSource for Signed {
         self.0.read(file, range).await.map_err(|error| self.quoting(error))
     }
 
-    async fn size(&self, file: usize) -> Result<Option<u64>> {
-        self.0.size(file).await.map_err(|error| self.quoting(error))
+    async fn facts(&self, file: usize) -> Result<Facts> {
+        self.0.facts(file).await.map_err(|error| self.quoting(error))
     }
 
     async fn sleep(&self, millis: u64) {
