@@ -1,6 +1,7 @@
 // Stored bytes of a slice of one matrix → the layout that kernels read. One invocation a unit: a stored block of a
 // quantised format, or the floats that share a destination word. See src/gpu/upload.rs.
 #import FORMAT
+#import stored_floats
 
 struct Params {
     // Byte offset of the slice's first stored byte in `staging`.
@@ -33,7 +34,17 @@ struct Params {
     stored: u32,
     // Quads whose sub-blocks stand side by side (lib/quads).
     together: u32,
+    // Bytes of a stored element, elements of a unit, and an element's floats (lib/stored_floats).
+    element_bytes: u32,
+    unit_elements: u32,
+    float_at: u32,
+    exponent_0: u32,
+    exponent_1: u32,
+    // What `fault` becomes if one of them is no number.
+    fault: u32,
     pad0: u32,
+    pad1: u32,
+    pad2: u32,
 }
 
 const NOWHERE: u32 = 0xffffffffu;
@@ -42,6 +53,7 @@ const NOWHERE: u32 = 0xffffffffu;
 @group(0) @binding(1) var<storage, read> staging: array<u32>;
 @group(0) @binding(2) var<storage, read_write> quants: array<u32>;
 @group(0) @binding(3) var<storage, read_write> scales: array<u32>;
+@group(0) @binding(4) var<storage, read_write> fault: atomic<u32>;
 
 fn stored_u8(byte: u32) -> u32 {
     return (staging[byte >> 2u] >> ((byte & 3u) * 8u)) & 0xffu;
@@ -106,5 +118,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (mapped == NOWHERE || dst_row < params.part_first || dst_row >= params.part_end) {
         return;
     }
+    look_at_floats(row, unit);
     repack(row, unit, dst_row - params.part_first);
 }
