@@ -98,7 +98,8 @@ fn each_tensor_is_named() {
     ] {
         let model = Model::read(name);
         let mut tried = 0;
-        for tensor in &model.tensors {
+        // The pooler of an encoder is read by nobody.
+        for tensor in model.tensors.iter().filter(|tensor| !tensor.name.starts_with("pooler.")) {
             let Some(bad) = model.with_infinity(tensor) else { continue };
             for on in [Some(&gpu), None] {
                 let what = format!("{name}: {} on {}", tensor.name, if on.is_some() { "the GPU" } else { "the CPU" });

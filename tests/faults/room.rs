@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use super::on;
-use crate::common::{self, fixture, load};
+use crate::common::{self, fixture, load, load_tuned};
 use doran::engine::{Engine, EngineOptions};
 use doran::gpu::Gpu;
 use doran::gpu::device::GpuOptions;
 use doran::session::AdapterUse;
-use doran::tune::Kernels;
+use doran::tune::{Kernels, Tuning};
 use doran::weights::file::FileSource;
 use doran::weights::{Cancel, LoadOptions, MemoryStore, ModelFiles};
 use doran::{ErrorKind, Result};
@@ -37,17 +37,19 @@ fn each_denied(what: &str, gpu: &Gpu, mut run: impl FnMut() -> Result<()>) -> u6
 fn a_load_without_room_for_a_buffer() {
     let software = common::gpu(GpuOptions::default());
     let hardware = common::gpu(GpuOptions { as_hardware: true, ..GpuOptions::default() });
+    let rows = Tuning { kernels: Kernels::Rows, workgroup: 16, norm: Kernels::Rows, ..Tuning::default() };
     for (name, gpu, kernels) in [
         ("llama", &software, None),
-        ("llama", &hardware, Some(Kernels::Workgroup)),
-        ("lfm2", &software, Some(Kernels::Rows)),
-        ("bert", &software, Some(Kernels::Rows)),
-        ("t5", &software, Some(Kernels::Rows)),
+        ("llama", &hardware, Some(Tuning::default())),
+        ("lfm2", &software, Some(rows.clone())),
+        ("bert", &software, Some(rows.clone())),
+        ("t5", &software, Some(rows)),
     ] {
-        let what = format!("{name} with {kernels:?}");
-        let options = || EngineOptions { context: Some(32), kernels, ..EngineOptions::default() };
-        let tried =
-            each_denied(&what, gpu, || load(&fixture(&format!("arch/{name}")), Some(Rc::clone(gpu)), options()).map(drop));
+        let what = format!("{name} with {:?}", kernels.as_ref().map(|tuning| tuning.kernels));
+        let options = || EngineOptions { context: Some(32), ..EngineOptions::default() };
+        let path = fixture(&format!("arch/{name}"));
+        let run = || load_tuned(&path, Some(Rc::clone(gpu)), options(), kernels.clone()).map(drop);
+        let tried = each_denied(&what, gpu, run);
         println!("{what}: {tried} buffers");
         assert!(tried > 40, "{what}: {tried}");
         assert_eq!(on(gpu), (0, 0));
@@ -70,10 +72,12 @@ fn an_adapter_without_room_for_a_buffer() {
             Ok(engine.load_adapter(files, &[], &|_| {}, &cancel).await?.0)
         })
     };
+    let without = on(&gpu);
     let of_load = each_denied("an adapter", &gpu, || load_adapter(&engine).map(drop));
     let adapter = load_adapter(&engine).expect("loads");
     let uses = [AdapterUse { adapter, scale: 1.0 }];
     let before = on(&gpu);
+    assert!(before.0 > without.0);
     let of_use = each_denied("an answer with an adapter", &gpu, || {
         let adapted = logits(&mut engine, &uses)?;
         assert_ne!(adapted, wanted);
@@ -84,7 +88,7 @@ fn an_adapter_without_room_for_a_buffer() {
     let AdapterUse { adapter, .. } = &uses[0];
     assert!(on(&gpu).0 > before.0, "it is in use");
     engine.session.forget_adapter(adapter);
-    assert_eq!(on(&gpu), before);
+    assert_eq!(on(&gpu), without, "it is unloaded, and what its use made");
     assert_eq!(logits(&mut engine, &[]).expect("runs"), wanted);
 }
 
