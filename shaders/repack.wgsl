@@ -34,17 +34,12 @@ struct Params {
     stored: u32,
     // Quads whose sub-blocks stand side by side (lib/quads).
     together: u32,
-    // Bytes of a stored element, elements of a unit, and an element's floats (lib/stored_floats).
-    element_bytes: u32,
-    unit_elements: u32,
+    // Where the floats of a stored block are, and their exponents (lib/stored_floats); what `fault` becomes if one is no number.
     float_at: u32,
     exponent_0: u32,
     exponent_1: u32,
-    // What `fault` becomes if one of them is no number.
     fault: u32,
     pad0: u32,
-    pad1: u32,
-    pad2: u32,
 }
 
 const NOWHERE: u32 = 0xffffffffu;
@@ -118,6 +113,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (mapped == NOWHERE || dst_row < params.part_first || dst_row >= params.part_end) {
         return;
     }
-    look_at_floats(row, unit);
     repack(row, unit, dst_row - params.part_first);
 }

@@ -185,7 +185,7 @@ impl Engine {
                 fuse(&mut graph);
                 let (formats, key) = tuning_key(&graph, options.precision);
                 let known = known_tuning(&key);
-                let wanted_kernels = wanted_kernels(&formats, graph.gate_function(), &options);
+                let wanted_kernels = wanted_kernels(&formats, &graph, &options);
                 let expected = expected(&gpu, known.as_ref(), &wanted_kernels)?;
                 let (weights, planned, choice) = room::make(&gpu, &graph, wanted, &options, &expected).await?;
                 let fit::Choice { context, kv, .. } = choice;

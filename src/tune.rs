@@ -18,7 +18,7 @@ pub use self::choice::{agrees, choose, others, tune};
 use self::choice::{no_subgroups, of_role};
 pub use self::role::Role;
 use crate::error::Result;
-use crate::gpu::Capabilities;
+use crate::gpu::{Capabilities, KernelSpec};
 use crate::ops::elementwise::Function;
 use crate::ops::linear::activations::Activations;
 use crate::ops::{KvFormat, Reduce, Tile, Variants};
@@ -105,6 +105,11 @@ pub struct Wanted<'a> {
     pub tolerance: f32,
     /// Milliseconds after which no further variant is looked at.
     pub budget_ms: f64,
+    /// Query heads that share a KV head in the model.
+    pub group: u32,
+    /// The kernels of the model as it is expected to be, where they are known. CPU adapters have one kernel for each role, and what
+    /// the model does not need is not compiled to be checked.
+    pub used: Option<&'a [KernelSpec]>,
 }
 
 impl<'a> Wanted<'a> {
@@ -118,6 +123,8 @@ impl<'a> Wanted<'a> {
             precision: Precision::Exact,
             tolerance: f32::INFINITY,
             budget_ms: BUDGET_MS,
+            group: 4,
+            used: None,
         }
     }
 }

@@ -23,6 +23,8 @@ const MODEL: &str = "model";
 const CHUNK_BYTES: u64 = 24 << 10;
 /// Bytes of a piece of an answer: no divisor of a chunk.
 const PIECE_BYTES: usize = 15_000;
+/// Operations after the last look at whether a load was aborted: the logits of its text are read.
+const LAST_OPERATIONS: u64 = 4;
 /// What a header is first read by.
 const HEADER_BYTES: u64 = 256 << 10;
 
@@ -196,6 +198,7 @@ struct Table {
 /// Brings about the fault at operation n of each load; gives how many operations there are. `wanted` is what the model computes.
 fn every_n(table: Table, gpu: &mut dyn FnMut() -> Rc<Gpu>, wanted: &[f32]) -> u64 {
     let Table { place, fault, is_stored, step } = table;
+    let mut unheard = Vec::new();
     for n in (1..).step_by(step) {
         let what = format!("{table:?} at {n}");
         let mut world = World::new(gpu());
@@ -207,15 +210,26 @@ fn every_n(table: Table, gpu: &mut dyn FnMut() -> Rc<Gpu>, wanted: &[f32]) -> u6
         let result = world.load(&cancel);
         let came = world.came(&injection);
         world.check(&what);
+        if came && fault == Fault::Aborts {
+            let since = match place {
+                Place::Network => world.server.0.operations.get() - injection.n_network,
+                Place::Store | Place::StoreLate => world.store.operations.get() - injection.n_store,
+                Place::Gpu => 0,
+            };
+            assert!(since <= 2, "{what}: {since} operations went on");
+        }
         match result {
             // The n-th operation never came: all of them were tried.
             Ok(logits) if !came => {
                 assert_eq!(logits, wanted, "{what}");
+                // What was cancelled may have been the last that could be.
+                println!("{table:?}: of {} operations, an abort at {unheard:?} is not heard", n - 1);
+                assert!(unheard.iter().all(|at| at + LAST_OPERATIONS >= n), "{table:?}: {unheard:?} of {}", n - 1);
                 return n - 1;
             }
-            // What was cancelled may have been the last that could be.
             Ok(logits) => {
                 assert_eq!(fault, Fault::Aborts, "{what}: was not noticed");
+                unheard.push(n);
                 assert_eq!(logits, wanted, "{what}");
             }
             Err(error) => {

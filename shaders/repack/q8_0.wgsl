@@ -6,6 +6,7 @@ fn repack(row: u32, unit: u32, dst_row: u32) {
     }
     let dst = dst_block(dst_row, unit);
     let byte = params.src_byte + (block - params.first) * 34u;
+    look_at_block(byte);
     for (var w = 0u; w < 8u; w++) {
         quants[dst * 8u + w] = stored_u32(byte + 2u + w * 4u) ^ 0x00808080u;
     }

@@ -44,7 +44,7 @@ impl Preparing<'_> {
         let was_known = known.is_some();
         let mut tuning = match known {
             Some(tuning) => tuning,
-            None => tune(gpu, wanted).await?,
+            None => tune(gpu, &Wanted { used: Some(&planned.kernels()), ..*wanted }).await?,
         };
         let tuned = gpu.now_ms();
         let mut planned = match tuning.variants(kv) {

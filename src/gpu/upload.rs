@@ -129,15 +129,11 @@ params! {
         by_columns: u32,
         stored: u32,
         together: u32,
-        element_bytes: u32,
-        unit_elements: u32,
         float_at: u32,
         exponent_0: u32,
         exponent_1: u32,
         fault: u32,
         pad0: u32,
-        pad1: u32,
-        pad2: u32,
     }
 }
 
@@ -245,16 +241,13 @@ impl Uploader {
                         _ => 0,
                     },
                     together: matrix.together,
-                    element_bytes: slice.stored.block_bytes() as u32,
-                    unit_elements: if take.by_columns == 0 { units as u32 } else { 1 },
                     float_at: floats.map_or(0, |floats| floats.at as u32),
                     exponent_0: exponents[0],
-                    exponent_1: exponents[1],
+                    // A unit of two floats is a word of them.
+                    exponent_1: exponents[1] << (16 * (units - 1)),
                     // What has no floats is never at fault.
                     fault: floats.map_or(0, |_| fault_of(slice.tensor)),
                     pad0: 0,
-                    pad1: 0,
-                    pad2: 0,
                 };
                 let groups = n_units.div_ceil(64) as u32;
                 specs.push(DispatchSpec {

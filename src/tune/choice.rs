@@ -52,7 +52,8 @@ pub async fn tune(gpu: &Gpu, wanted: &Wanted<'_>) -> Result<Tuning> {
         Err(refused) if wanted.kernels.is_some() => return Err(refused),
         Err(refused) => refused,
     };
-    tune_as(gpu, &of_the_other_kind(capabilities), wanted, started, &mut tried).await?.map_err(|_| refused)
+    let (others, wanted) = (of_the_other_kind(capabilities), Wanted { used: None, ..*wanted });
+    tune_as(gpu, &others, &wanted, started, &mut tried).await?.map_err(|_| refused)
 }
 
 /// The kernels that a device of such capabilities is offered, or why none of a role is taken. `tried` are the trials before.
@@ -74,12 +75,13 @@ async fn tune_as(
     for role in Role::ALL.into_iter().skip(1) {
         let candidates = of_role(role, capabilities, wanted, &tuning)?;
         // What the caller forces has no other variant, and was tried by tests.
-        if candidates != [tuning.clone()] || wanted.kernels.is_none() {
-            tuning = match choose_from(gpu, wanted, role, candidates, started, tried).await? {
-                Ok(tuning) => tuning,
-                Err(refused) => return Ok(Err(refused)),
-            };
+        if candidates == [tuning.clone()] && (wanted.kernels.is_some() || !role.is_used(wanted)) {
+            continue;
         }
+        tuning = match choose_from(gpu, wanted, role, candidates, started, tried).await? {
+            Ok(tuning) => tuning,
+            Err(refused) => return Ok(Err(refused)),
+        };
     }
     Ok(Ok(Tuning { tried: std::mem::take(tried), ms: gpu.now_ms() - started, ..tuning }))
 }

@@ -89,6 +89,18 @@ impl Role {
         all
     }
 
+    /// Whether the model needs the kernel that CPU adapters have for it, as far as that is known.
+    pub(super) fn is_used(self, wanted: &Wanted<'_>) -> bool {
+        let shader = match self {
+            Self::Matvec => "matvec_rows",
+            Self::Matmul => "matmul_rows",
+            Self::Splits => "rope_attention_rows",
+            Self::Queries => "attention_scores",
+            Self::Norm => "rms_norm",
+        };
+        wanted.used.is_none_or(|kernels| kernels.iter().any(|kernel| kernel.shader == shader))
+    }
+
     /// What a candidate rounds activations to for this role.
     pub(super) fn activations(self, tuning: &Tuning) -> Activations {
         match self {
@@ -108,8 +120,8 @@ impl Role {
         let found = match self {
             Self::Matvec => matvec::check(gpu, tuning, wanted).await,
             Self::Matmul => matmul::check(gpu, tuning, wanted).await,
-            Self::Splits => attention::check_splits(gpu, tuning).await,
-            Self::Queries => attention::check_queries(gpu, tuning).await,
+            Self::Splits => attention::check_splits(gpu, tuning, wanted).await,
+            Self::Queries => attention::check_queries(gpu, tuning, wanted).await,
             Self::Norm => norm::check(gpu, tuning).await,
         };
         match found {
@@ -134,8 +146,8 @@ impl Role {
         let micros = match self {
             Self::Matvec => matvec::time(gpu, tuning, *format, wanted.gate).await,
             Self::Matmul => matmul::time(gpu, tuning, *format).await,
-            Self::Splits => attention::time_splits(gpu, tuning).await,
-            Self::Queries => attention::time_queries(gpu, tuning).await,
+            Self::Splits => attention::time_splits(gpu, tuning, wanted).await,
+            Self::Queries => attention::time_queries(gpu, tuning, wanted).await,
             Self::Norm => norm::time(gpu, tuning).await,
         };
         micros.map(Some)

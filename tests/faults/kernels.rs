@@ -25,11 +25,14 @@ enum Bad {
 
 /// Makes the kernels bad whose label `which` picks.
 fn spoil(gpu: &Gpu, bad: Bad, which: impl Fn(&str) -> bool + 'static) {
-    gpu.rewrite_kernels(move |label, wgsl| match bad {
-        _ if !which(label) => wgsl,
+    gpu.rewrite_kernels(move |label, wgsl| if which(label) { spoilt(bad, wgsl) } else { wgsl });
+}
+
+fn spoilt(bad: Bad, wgsl: String) -> String {
+    match bad {
         Bad::DoesNotCompile => wgsl + "\nfn broken( {\n",
         Bad::Wrong => wgsl.replace("fn main(", "fn instead_of(") + "\n@compute @workgroup_size(1)\nfn main() {}\n",
-    });
+    }
 }
 
 /// More rows than kernels for few take.
@@ -135,6 +138,15 @@ fn what_compiled_once_may_not_compile_now() {
     assert_eq!(error.kind(), ErrorKind::Gpu, "{error}");
     let tuning = loaded(HARDWARE, Bad::DoesNotCompile, Some(of_32), gated).expect("loads");
     assert!(tuning.kernels == Kernels::Subgroup || tuning.kernels == Kernels::Rows, "{tuning:?}");
+    // What stands in must be right as well.
+    let gpu = common::gpu(HARDWARE);
+    gpu.rewrite_kernels(move |label, wgsl| match label {
+        _ if gated(label) => spoilt(Bad::DoesNotCompile, wgsl),
+        _ if label.starts_with("matvec[") && label.contains("subgroup") => spoilt(Bad::Wrong, wgsl),
+        _ => wgsl,
+    });
+    let engine = load(&fixture("arch/llama/model-f32.gguf"), Some(gpu), options()).expect("loads");
+    assert_eq!(engine.tuning.expect("on a GPU").1.kernels, Kernels::Rows);
 }
 
 /// Where nothing stands in for a kernel, the error names it.
