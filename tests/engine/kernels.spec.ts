@@ -35,6 +35,7 @@ test("a kernel that does not compile and that nothing stands in for is named, an
     const { info } = await window.probe(model);
     return { error, architecture: info.architecture };
   }, MODEL);
-  expect(seen.error).toMatchObject({ code: "gpu", data: { kernel: expect.stringContaining("sample_best") as string } });
+  expect(seen.error.code).toBe("gpu");
+  expect(seen.error.data["kernel"]).toContain("sample_best");
   expect(seen.architecture).toBe("llama");
 });
