@@ -1,6 +1,7 @@
 // Stored bytes of a slice of one matrix → the layout that kernels read. One invocation a unit: a stored block of a
 // quantised format, or the floats that share a destination word. See src/gpu/upload.rs.
 #import FORMAT
+#import stored_floats
 
 struct Params {
     // Byte offset of the slice's first stored byte in `staging`.
@@ -33,6 +34,11 @@ struct Params {
     stored: u32,
     // Quads whose sub-blocks stand side by side (lib/quads).
     together: u32,
+    // Where the floats of a stored block are, and their exponents (lib/stored_floats); what `fault` becomes if one is no number.
+    float_at: u32,
+    exponent_0: u32,
+    exponent_1: u32,
+    fault: u32,
     pad0: u32,
 }
 
@@ -42,6 +48,7 @@ const NOWHERE: u32 = 0xffffffffu;
 @group(0) @binding(1) var<storage, read> staging: array<u32>;
 @group(0) @binding(2) var<storage, read_write> quants: array<u32>;
 @group(0) @binding(3) var<storage, read_write> scales: array<u32>;
+@group(0) @binding(4) var<storage, read_write> fault: atomic<u32>;
 
 fn stored_u8(byte: u32) -> u32 {
     return (staging[byte >> 2u] >> ((byte & 3u) * 8u)) & 0xffu;

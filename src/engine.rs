@@ -2,6 +2,7 @@
 //! and in wasm alike.
 
 mod kernels;
+mod prepare;
 mod roles;
 mod room;
 
@@ -11,11 +12,12 @@ use futures_util::future::try_join;
 use serde::Serialize;
 
 pub(crate) use self::kernels::{tuning_key, wanted_kernels};
+use self::prepare::{Prepared, Preparing};
 pub use roles::roles;
 pub(crate) use room::{choices, expected};
 
 use crate::adapter::{AdapterBase, AdapterInfo};
-use crate::backend::{Adapter, Backend, Kind, PlannedModel, kv_format};
+use crate::backend::{Adapter, Backend, Kind, kv_format};
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::fit::{self, Adjustment};
@@ -28,7 +30,7 @@ use crate::ops::KvFormat;
 use crate::session::Session;
 use crate::text::Text;
 use crate::tokenizer::Tokenizer;
-use crate::tune::{Kernels, Precision, Role, Tuning, tune};
+use crate::tune::{Kernels, Precision, Role, Tuning};
 use crate::weights::{ByteSource, Cancel, ChunkStore, Integrity, Millis, ModelFiles, Progress};
 
 /// Tokens that a sequence may have where the caller does not say: more costs memory that most chats never use.
@@ -185,44 +187,33 @@ impl Engine {
                 fuse(&mut graph);
                 let (formats, key) = tuning_key(&graph, options.precision);
                 let known = known_tuning(&key);
-                let wanted_kernels = wanted_kernels(&formats, graph.gate_function(), &options);
+                let wanted_kernels = wanted_kernels(&formats, &graph, &options);
                 let expected = expected(&gpu, known.as_ref(), &wanted_kernels)?;
                 let (weights, planned, choice) = room::make(&gpu, &graph, wanted, &options, &expected).await?;
                 let fit::Choice { context, kv, .. } = choice;
                 // The browser compiles these while the tokenizer is made, bytes come and the choice of them is checked.
                 gpu.start_compiling(&planned.kernels())?;
                 let tokenizer = Tokenizer::new(&checkpoint.tokenizer)?;
-                let mut sink = GpuSink::new(&gpu, &graph, &checkpoint, &weights, options.chunk_bytes);
+                let sink = || GpuSink::new(&gpu, &graph, &checkpoint, &weights, options.chunk_bytes);
+                let mut sink = gpu.guarded("making room for chunks", options.chunk_bytes, sink).await?;
                 let streaming = async {
                     let report = files.stream(&spans, &mut sink, &on_bytes, cancel).await?;
+                    sink.check().await?;
                     progress(Stage::Preparing);
                     Ok(report)
                 };
-                let preparing = async {
-                    let started = gpu.now_ms();
-                    let tuning = match known {
-                        Some(tuning) => tuning,
-                        None => tune(&gpu, &wanted_kernels).await?,
-                    };
-                    let tuned = gpu.now_ms();
-                    let planned = match tuning.variants(kv) {
-                        variants if variants == expected.variants(kv) => planned,
-                        variants => {
-                            drop(planned);
-                            PlannedModel::new(&gpu, &graph, &weights, context, variants).await?
-                        }
-                    };
-                    gpu.compile(&planned.kernels()).await?;
-                    Ok((planned, (key, tuning), [tuned - started, gpu.now_ms() - tuned]))
-                };
-                let (report, (planned, tuning, [tune, compile])) = try_join(streaming, preparing).await?;
+                let preparing =
+                    Preparing { gpu: &gpu, graph: &graph, weights: &weights, context, kv, wanted: &wanted_kernels };
+                let preparing = preparing.prepare(planned, &expected, known);
+                let (report, Prepared { planned, tuning, millis }) = try_join(streaming, preparing).await?;
                 drop(sink);
                 weights.finish(&gpu);
                 let adapter = gpu.capabilities().clone();
-                let backend = Backend::on_gpu(Rc::clone(&gpu), planned, weights, options.run_ahead)?;
-                (load.times.tune, load.times.compile) = (tune, compile);
+                let on_gpu = || Backend::on_gpu(Rc::clone(&gpu), planned, weights, options.run_ahead);
+                let backend = gpu.guarded("making room to read results", 0, on_gpu).await??;
+                [load.times.tune, load.times.compile] = millis;
                 load.gpu_bytes = gpu.counts().gpu_bytes;
-                (backend, tokenizer, report, Some(adapter), Some(tuning), context, kv)
+                (backend, tokenizer, report, Some(adapter), Some((key, tuning)), context, kv)
             }
             None => {
                 let tokenizer = Tokenizer::new(&checkpoint.tokenizer)?;

@@ -45,8 +45,10 @@ pub enum ErrorKind {
     LoraMismatch,
     /// The tokenizer cannot be built or fails on a text.
     Tokenizer,
-    /// Weights or activations hold NaN or infinity. Data: `tensor` where known.
+    /// Activations or logits hold NaN or infinity.
     NonFinite,
+    /// Weights hold NaN or infinity, or would where they are quantised. Data: `tensor`.
+    NonFiniteWeights,
     /// No stored model has this name. Data: `name`.
     NotFound,
     /// The engine was unloaded, or its worker is gone.
@@ -79,6 +81,7 @@ impl ErrorKind {
             Self::LoraMismatch => "lora_mismatch",
             Self::Tokenizer => "tokenizer",
             Self::NonFinite => "non_finite",
+            Self::NonFiniteWeights => "non_finite_weights",
             Self::NotFound => "not_found",
             Self::Unloaded => "unloaded",
             Self::Gpu => "gpu",
@@ -114,6 +117,14 @@ impl Error {
     /// An argument that is out of range; `argument` names it.
     pub fn bad_argument(argument: &str, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::BadArgument, message).with("argument", argument)
+    }
+
+    /// A tensor whose weights are no numbers.
+    pub fn non_finite_weights(tensor: &str) -> Self {
+        let message = format!(
+            "the weights of {tensor} hold NaN or infinity: the file is damaged or was converted wrongly; use another one"
+        );
+        Self::new(ErrorKind::NonFiniteWeights, message).with("tensor", tensor)
     }
 
     /// The caller aborted.

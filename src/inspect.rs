@@ -114,7 +114,7 @@ where
     let (choice, mut verdict, mut reason) = match &gpu {
         Ok(gpu) => {
             let (formats, key) = engine::tuning_key(&graph, options.precision);
-            let wanted_kernels = engine::wanted_kernels(&formats, graph.gate_function(), options);
+            let wanted_kernels = engine::wanted_kernels(&formats, &graph, options);
             let expected = engine::expected(gpu, known_tuning(&key).as_ref(), &wanted_kernels)?;
             let choices = engine::choices(gpu, &graph, wanted, options, &expected);
             first_that_fits(gpu, &choices, options.chunk_bytes).await?

@@ -5,6 +5,7 @@
 
 mod attention;
 mod case;
+mod choice;
 mod matmul;
 mod matvec;
 mod norm;
@@ -13,9 +14,11 @@ mod role;
 
 use serde::Serialize;
 
+pub use self::choice::{agrees, choose, others, tune};
+use self::choice::{no_subgroups, of_role};
 pub use self::role::Role;
-use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Capabilities, Gpu};
+use crate::error::Result;
+use crate::gpu::{Capabilities, KernelSpec};
 use crate::ops::elementwise::Function;
 use crate::ops::linear::activations::Activations;
 use crate::ops::{KvFormat, Reduce, Tile, Variants};
@@ -23,8 +26,6 @@ use crate::quant::Format;
 
 /// Timing ends after so long; variants not timed by then are not chosen.
 const BUDGET_MS: f64 = 300.0;
-/// A kernel that rounds activations is chosen where it is so many times faster: less is within the noise, and not worth it.
-const WORTH_ROUNDING: f64 = 1.05;
 /// Rounding of f32 sums, relative to the largest result.
 const TOLERANCE: f32 = 1e-5;
 
@@ -104,6 +105,11 @@ pub struct Wanted<'a> {
     pub tolerance: f32,
     /// Milliseconds after which no further variant is looked at.
     pub budget_ms: f64,
+    /// Query heads that share a KV head in the model.
+    pub group: u32,
+    /// The kernels of the model as it is expected to be, where they are known. CPU adapters have one kernel for each role, and what
+    /// the model does not need is not compiled to be checked.
+    pub used: Option<&'a [KernelSpec]>,
 }
 
 impl<'a> Wanted<'a> {
@@ -117,6 +123,8 @@ impl<'a> Wanted<'a> {
             precision: Precision::Exact,
             tolerance: f32::INFINITY,
             budget_ms: BUDGET_MS,
+            group: 4,
+            used: None,
         }
     }
 }
@@ -219,94 +227,4 @@ pub fn likeliest(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Result<Tun
         tuning = candidates[most.unwrap_or_default()].clone();
     }
     Ok(tuning)
-}
-
-fn no_subgroups() -> Error {
-    Error::unsupported("subgroups", "this GPU offers no subgroup operations")
-}
-
-/// The candidates of a role, of which there is at least one.
-fn of_role(role: Role, capabilities: &Capabilities, wanted: &Wanted<'_>, base: &Tuning) -> Result<Vec<Tuning>> {
-    let candidates = role.candidates(capabilities, wanted, base);
-    if candidates.is_empty() {
-        let all = role.candidates(
-            &Capabilities { is_fallback: false, ..capabilities.clone() },
-            &Wanted { forced: &[], ..*wanted },
-            base,
-        );
-        let names: Vec<_> = all.iter().map(|tuning| role.variant(tuning)).collect();
-        let message = format!("for {} there is on this device: {}", role.name(), names.join(", "));
-        return Err(Error::bad_argument("variants", message));
-    }
-    Ok(candidates)
-}
-
-/// Chooses the kernels of all roles.
-///
-/// # Errors
-/// `unsupported` if the caller forces kernels that the device has not; `bad_argument` if there is no such variant; `gpu` if no
-/// variant computes what the reference does; `device_lost`.
-pub async fn tune(gpu: &Gpu, wanted: &Wanted<'_>) -> Result<Tuning> {
-    let candidates = matvec::candidates(gpu.capabilities(), wanted);
-    if candidates.is_empty() {
-        return Err(no_subgroups());
-    }
-    let started = gpu.now_ms();
-    let mut tuning = choose_from(gpu, wanted, Role::Matvec, candidates, started).await?;
-    for role in Role::ALL.into_iter().skip(1) {
-        let candidates = of_role(role, gpu.capabilities(), wanted, &tuning)?;
-        // What has no other variant was tried by tests, as far as it can be.
-        if candidates != [tuning.clone()] {
-            let tried = std::mem::take(&mut tuning.tried);
-            tuning = choose_from(gpu, wanted, role, candidates, started).await?;
-            tuning.tried.splice(0..0, tried);
-        }
-    }
-    Ok(tuning)
-}
-
-/// Chooses among `candidates` for a role, as [`tune`] does among those that may be used on the device.
-///
-/// # Errors
-/// As [`tune`].
-pub async fn choose(gpu: &Gpu, wanted: &Wanted<'_>, role: Role, candidates: Vec<Tuning>) -> Result<Tuning> {
-    choose_from(gpu, wanted, role, candidates, gpu.now_ms()).await
-}
-
-/// The same, where the budget runs since `started`.
-async fn choose_from(
-    gpu: &Gpu,
-    wanted: &Wanted<'_>,
-    role: Role,
-    candidates: Vec<Tuning>,
-    started: f64,
-) -> Result<Tuning> {
-    let mut tried = Vec::new();
-    let mut best: Option<(f64, Tuning)> = None;
-    // On CPU adapters the order is the choice; where only one may be used there is none.
-    let timed = !gpu.capabilities().is_fallback && candidates.len() > 1;
-    for candidate in candidates {
-        let out_of_time = gpu.now_ms() - started > wanted.budget_ms;
-        if best.is_some() && (!timed || out_of_time) {
-            break;
-        }
-        let found = role.check(gpu, &candidate, wanted).await?;
-        let micros =
-            if timed && found.right && !out_of_time { role.time(gpu, &candidate, wanted).await? } else { None };
-        let rounds = role.activations(&candidate) != Activations::F32;
-        let error = rounds.then_some(found.error);
-        tried.push(Trial { role, variant: role.variant(&candidate), right: found.right, error, micros });
-        let cost = micros.unwrap_or_default() * if rounds { WORTH_ROUNDING } else { 1.0 };
-        if found.right && best.as_ref().is_none_or(|(least, _)| cost < *least) {
-            best = Some((cost, candidate));
-        }
-    }
-    let ms = gpu.now_ms() - started;
-    match best {
-        Some((_, tuning)) => Ok(Tuning { tried, ms, ..tuning }),
-        None => Err(Error::new(
-            ErrorKind::Gpu,
-            "this GPU or its driver computes wrongly: no kernel agrees with the reference; update the driver or use another GPU",
-        )),
-    }
 }

@@ -110,6 +110,16 @@ fn work_and_output_are_limited() {
     refuse("{{ ([1] * 1000000000000)|tojson }}");
     refuse(&format!("{{% for i in range(100000) %}}{}{{% endfor %}}", "x".repeat(200)));
     refuse(&format!("{{# {} #}}", "x".repeat(300_000)));
+    // What is well within all that a template may make: one string, and how deep values nest.
+    let long = |n: usize| format!("{{% set x = 'x' * {n} %}}done");
+    assert_eq!(say(&long(500_000)), "done");
+    refuse(&long(550_000));
+    let deep = |n: usize| {
+        let wrap = "{% set ns.x = [ns.x] %}";
+        format!("{{% set ns = namespace(x=1) %}}{{% for i in range({n}) %}}{wrap}{{% endfor %}}done")
+    };
+    assert_eq!(say(&deep(50)), "done");
+    refuse(&deep(80));
 }
 
 #[test]

@@ -166,6 +166,13 @@ fn whole_turns_slide_away_and_what_stays_is_as_if_read_afresh() {
             answer(&mut small, &input, options(ContextPolicy::Slide, 1)).expect("answers")
         };
         check(&mut probe, &prompts[1], more[0], arch);
+        // Both turns at once, where one is not enough.
+        let (most, _, of_both) = {
+            let mut small = self::engine(arch, None, prompts[2].len() as u32 + 1);
+            answer(&mut small, &input, options(ContextPolicy::Slide, 1)).expect("answers")
+        };
+        check(&mut probe, &prompts[2], most[0], arch);
+        assert_eq!(of_both.dropped_tokens, prompts[0].len() - prompts[2].len(), "{arch}");
         assert_eq!(
             (usage.prompt_tokens, usage.dropped_tokens),
             (prompts[1].len(), prompts[0].len() - prompts[1].len())

@@ -1,5 +1,7 @@
 //! Mixtures of experts as files may have them otherwise than the goldens: MXFP4 in safetensors, plain layers between.
 
+mod mxfp4;
+
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -61,58 +63,6 @@ fn backends() -> Vec<(Option<Rc<Gpu>>, Option<Kernels>)> {
         (Some(gpu(small)), Some(Kernels::Workgroup)),
         (Some(gpu(GpuOptions::default())), Some(Kernels::Subgroup)),
     ]
-}
-
-/// gpt-oss is published with codes and scales of its experts in two tensors, by rows. The values of the codes are those of
-/// OCP Microscaling Formats 1.0, table 5.
-#[test]
-fn mxfp4_in_two_tensors_is_what_it_stands_for() {
-    const VALUES: [f32; 8] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0];
-    let mut plain = read("gpt_oss");
-    let mut packed = plain.clone();
-    let mut seed = 1u32;
-    let mut random = || {
-        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (seed >> 16) as u8
-    };
-    let names: Vec<String> =
-        plain.keys().filter(|name| name.ends_with("_proj") && name.contains("experts")).cloned().collect();
-    assert_eq!(names.len(), 4);
-    for name in names {
-        let (_, shape, _) = &plain[&name];
-        let [experts, cols, rows] = shape[..] else { panic!("{shape:?}") };
-        let codes: Vec<u8> = (0..experts * rows * cols / 2).map(|_| random()).collect();
-        let scales: Vec<u8> = (0..experts * rows * cols / 32).map(|_| 121 + random() % 5).collect();
-        let mut values = vec![0.0f32; experts * rows * cols];
-        for expert in 0..experts {
-            for row in 0..rows {
-                for col in 0..cols {
-                    let at = (expert * rows + row) * cols + col;
-                    let code = codes[at / 2] >> (4 * (at % 2)) & 15;
-                    let value = VALUES[usize::from(code & 7)] * if code & 8 == 0 { 1.0 } else { -1.0 };
-                    values[(expert * cols + col) * rows + row] =
-                        value * f32::from(scales[at / 32]).mul_add(1.0, -127.0).exp2();
-                }
-            }
-        }
-        plain.insert(name.clone(), ("F32".into(), vec![experts, cols, rows], bytemuck::cast_slice(&values).to_vec()));
-        packed.remove(&name);
-        packed.insert(format!("{name}_blocks"), ("U8".into(), vec![experts, rows, cols / 32, 16], codes));
-        packed.insert(format!("{name}_scales"), ("U8".into(), vec![experts, rows, cols / 32], scales));
-    }
-    let plain = write("plain", "gpt_oss", &plain, &json!({}));
-    let packed = write("mxfp4", "gpt_oss", &packed, &json!({ "quantization_config": { "quant_method": "mxfp4" } }));
-    for (gpu, kernels) in backends() {
-        let mut engine = load(&packed, gpu.clone(), kernels).expect("loads");
-        let got = logits(&mut engine);
-        let mut engine = load(&plain, gpu, kernels).expect("loads");
-        let error = max_difference(&got, &logits(&mut engine));
-        println!("{kernels:?}: off by {error:e}");
-        assert!(error < 2e-5, "{kernels:?}: off by {error}");
-    }
-    for folder in [plain, packed] {
-        std::fs::remove_dir_all(folder).expect("removes");
-    }
 }
 
 /// One expert that every token is given to is an MLP, which a layer without a mixture has in its place.

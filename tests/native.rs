@@ -21,6 +21,7 @@ mod graph;
 mod kernels;
 mod loads;
 mod models;
+mod non_finite;
 mod odd_dims;
 mod patterns;
 mod precision;

@@ -110,7 +110,7 @@ fn what_half_floats_cannot_scale_is_an_error() {
         let weights = vec![f32::MAX; 256];
         let mut blocks = vec![0; (256 / format.block_weights() * format.block_bytes()) as usize];
         let error = format.quantize(&weights, &mut blocks).expect_err("too large");
-        assert_eq!(error.kind(), ErrorKind::NonFinite, "{format:?}");
+        assert_eq!(error.kind(), ErrorKind::NonFiniteWeights, "{format:?}");
     }
     let error = Format::Q2_K.quantize(&[0.0; 256], &mut [0; 84]).expect_err("doran does not write it");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
@@ -445,7 +445,7 @@ fn weights_that_are_no_numbers_are_an_error_that_names_their_tensor() {
         files[file][at..at + 4].copy_from_slice(&bad.to_le_bytes());
         let store = Store::default();
         let error = load(Some((&Server::new(files), Quantize::Q4K)), &store, &paths, 4096, None).err().expect("fails");
-        assert_eq!((error.kind(), error.data()["tensor"].as_str()), (ErrorKind::NonFinite, Some(name)));
+        assert_eq!((error.kind(), error.data()["tensor"].as_str()), (ErrorKind::NonFiniteWeights, Some(name)));
         assert!(!block_on(store.manifest("model")).expect("reads").is_some_and(|manifest| manifest.complete));
     }
 }

@@ -7,7 +7,7 @@
 export type ErrorCode =
   | "webgpu_missing" | "adapter_missing" | "device_lost" | "out_of_memory" | "bad_file" | "bad_chunk" | "bad_hash" | "quota"
   | "storage" | "network" | "aborted" | "context_overflow" | "unsupported" | "bad_argument" | "template" | "tokenizer"
-  | "lora_mismatch" | "non_finite" | "not_found" | "unloaded" | "gpu" | "internal" | "license_not_accepted";
+  | "lora_mismatch" | "non_finite" | "non_finite_weights" | "not_found" | "unloaded" | "gpu" | "internal" | "license_not_accepted";
 
 /** What each code means: the message where there is no better one. */
 const MEANINGS: Readonly<Record<ErrorCode, string>> = {
@@ -28,7 +28,8 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   template: "the chat template does not render",
   lora_mismatch: "the adapter does not fit the model",
   tokenizer: "the tokenizer cannot be built or fails on a text",
-  non_finite: "weights or activations hold NaN or infinity",
+  non_finite: "activations or logits hold NaN or infinity",
+  non_finite_weights: "weights hold NaN or infinity, or would where they are quantised",
   not_found: "no stored model has this name",
   unloaded: "the engine was unloaded, or its worker is gone",
   gpu: "a shader does not compile or a GPU call was refused",

@@ -88,7 +88,7 @@ export interface LoadOptions extends AssetOptions {
    * Quantises the weights of a safetensors folder while they arrive: the browser keeps, and the GPU gets, the smaller ones. The
    * model is stored by a name of its own (`…#q4_k`), and loads from storage without the network. Rejects with `bad_argument` for a
    * GGUF file, which is quantised or not as it was made, for a model that is stored otherwise, and together with `sha256`; with
-   * `non_finite` (data: `tensor`) where a weight is no number or too large.
+   * `non_finite_weights` (data: `tensor`) where a weight is no number or too large.
    */
   readonly quantize?: Quantize;
   /** `"reference"` computes slowly and plainly on the CPU, to check the GPU by. */

@@ -3,7 +3,9 @@
 fn repack(row: u32, unit: u32, dst_row: u32) {
     let block = row * params.row_elements + unit;
     if (block >= params.first && block < params.end) {
-        repack_block(params.src_byte + (block - params.first) * BLOCK_BYTES, unit, dst_row);
+        let byte = params.src_byte + (block - params.first) * BLOCK_BYTES;
+        look_at_block(byte);
+        repack_block(byte, unit, dst_row);
     }
 }
 

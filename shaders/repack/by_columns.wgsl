@@ -8,10 +8,14 @@ fn repack(row: u32, unit: u32, dst_row: u32) {
     var value = 0u;
     if (params.stored == 0u) {
         value = stored_u32(params.src_byte + i * 4u);
-    } else if (params.stored == 1u) {
-        value = bitcast<u32>(unpack2x16float(stored_u16(params.src_byte + i * 2u)).x);
     } else {
-        value = stored_u16(params.src_byte + i * 2u) << 16u;
+        value = stored_u16(params.src_byte + i * 2u);
+    }
+    look_at(value);
+    if (params.stored == 1u) {
+        value = bitcast<u32>(unpack2x16float(value).x);
+    } else if (params.stored == 2u) {
+        value = value << 16u;
     }
     quants[dst_block(dst_row, row / 32u) * 32u + row % 32u] = value;
 }

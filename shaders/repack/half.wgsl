@@ -9,5 +9,6 @@ fn repack(row: u32, unit: u32, dst_row: u32) {
     if (unit * 2u + 1u < params.row_elements && element + 1u >= params.first && element + 1u < params.end) {
         value = (value & 0xffffu) | (stored_u16(params.src_byte + (element + 1u - params.first) * 2u) << 16u);
     }
+    look_at(value);
     quants[word] = value;
 }

@@ -9,5 +9,7 @@ fn repack(row: u32, unit: u32, dst_row: u32) {
     let dst = dst_block(dst_row, unit);
     let byte = params.src_byte + (block - params.first) * 20u;
     repack_nibbles(byte + 4u, dst);
-    scales[dst] = stored_u32(byte);
+    let head = stored_u32(byte);
+    look_at(head);
+    scales[dst] = head;
 }

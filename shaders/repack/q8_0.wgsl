@@ -10,5 +10,7 @@ fn repack(row: u32, unit: u32, dst_row: u32) {
         quants[dst * 8u + w] = stored_u32(byte + 2u + w * 4u) ^ 0x00808080u;
     }
     // As an f32: kernels have nothing to decode, and the word is there.
-    scales[dst] = bitcast<u32>(unpack2x16float(stored_u16(byte)).x);
+    let head = stored_u32(byte);
+    look_at(head);
+    scales[dst] = bitcast<u32>(unpack2x16float(head & 0xffffu).x);
 }

@@ -4,5 +4,7 @@ fn repack(row: u32, unit: u32, dst_row: u32) {
     if (element < params.first || element >= params.end) {
         return;
     }
-    quants[dst_block(dst_row, unit / 32u) * 32u + unit % 32u] = stored_u32(params.src_byte + (element - params.first) * 4u);
+    let value = stored_u32(params.src_byte + (element - params.first) * 4u);
+    look_at(value);
+    quants[dst_block(dst_row, unit / 32u) * 32u + unit % 32u] = value;
 }

@@ -85,7 +85,8 @@ impl PlannedModel {
             graph.caches.iter().enumerate().map(cache).collect::<Vec<_>>()
         };
         let caches = gpu.guarded("making room for the KV cache", needed, make_caches).await?;
-        let tables = Tables::new(gpu, graph, weights, capacity)?;
+        let make_tables = || Tables::new(gpu, graph, weights, capacity);
+        let tables = gpu.guarded("making room for tables of positions", 0, make_tables).await??;
         let plan = Planning { gpu, graph, weights, caches: &caches, tables: &tables, variants };
         let kind = graph.kind();
         let encoder = if kind == Kind::Decoder { None } else { Some(plan.encoder(capacity).await?) };
@@ -151,8 +152,11 @@ impl Planning<'_> {
             positions: spec.positions,
         };
         let bound: Vec<_> = graph.states.iter().zip(&states).map(bound).collect();
-        let step = Rc::new(gpu.create_buffer("step", step::bytes(PREFILL_ROWS), Usage::Storage));
-        let sampling = Sampling::new(gpu, graph.values[graph.logits].width);
+        let make_draw = || {
+            let step = Rc::new(gpu.create_buffer("step", step::bytes(PREFILL_ROWS), Usage::Storage));
+            (step, Sampling::new(gpu, graph.values[graph.logits].width))
+        };
+        let (step, sampling) = gpu.guarded("making room for drawing", 0, make_draw).await?;
         let [decode, prefill] = self.steps((&step, &sampling), &bound, [&Room::default(); 2]).await?;
         let makings = Makings { graph: Rc::new(graph.clone()), caches: self.caches.to_vec(), states: bound, variants };
         Ok(PlannedDecoder { decode, prefill, step, sampling, states, makings })
@@ -189,7 +193,8 @@ impl Planning<'_> {
 
     async fn encoder(&self, capacity: u32) -> Result<PlannedEncoder> {
         let Self { gpu, graph, .. } = *self;
-        let step = Rc::new(gpu.create_buffer("encoder.step", step::bytes(capacity as usize), Usage::Storage));
+        let make_step = || Rc::new(gpu.create_buffer("encoder.step", step::bytes(capacity as usize), Usage::Storage));
+        let step = gpu.guarded("making room for a text's tokens", 0, make_step).await?;
         let source = graph.part(true);
         let bucket = Bucket { max_rows: capacity, max_outputs: POOLED_ROWS };
         let needed = activation_bytes(&source, bucket);

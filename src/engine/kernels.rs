@@ -3,14 +3,21 @@
 use super::EngineOptions;
 use crate::graph::Graph;
 use crate::graph::weights::formats;
-use crate::ops::elementwise::Function;
+use crate::ops::Op;
 use crate::quant::Format;
 use crate::tune::{Precision, Wanted};
 
 /// What of the choice of kernels the caller decides.
-pub(crate) fn wanted_kernels<'a>(formats: &'a [Format], gate: Function, options: &'a EngineOptions) -> Wanted<'a> {
+pub(crate) fn wanted_kernels<'a>(formats: &'a [Format], graph: &Graph, options: &'a EngineOptions) -> Wanted<'a> {
     let EngineOptions { kernels, precision, variants, .. } = options;
-    Wanted { kernels: *kernels, forced: variants, precision: *precision, ..Wanted::new(formats, gate) }
+    let wanted = Wanted::new(formats, graph.gate_function());
+    let heads = graph.nodes.iter().find_map(|node| match &node.op {
+        Op::Attention(attention) => Some((attention.heads, attention.kv_heads)),
+        Op::RopeAttention(op) => Some((op.attention.heads, op.attention.kv_heads)),
+        _ => None,
+    });
+    let group = heads.and_then(|(heads, kv_heads)| heads.checked_div(kv_heads)).unwrap_or(wanted.group);
+    Wanted { kernels: *kernels, forced: variants, precision: *precision, group, ..wanted }
 }
 
 /// The formats of a graph's matrices, and the name by which the kernels for them are remembered.

@@ -7,8 +7,6 @@ pub(super) use platform::{Compiling, start};
 
 #[cfg(not(target_arch = "wasm32"))]
 mod platform {
-    use crate::error::Result;
-
     /// A pipeline that is being compiled; natively, one that is.
     #[derive(Debug)]
     pub(in crate::gpu) struct Compiling(wgpu::ComputePipeline);
@@ -17,7 +15,7 @@ mod platform {
     pub(in crate::gpu) fn start(
         _device: &wgpu::Device,
         create: &dyn Fn() -> wgpu::ComputePipeline,
-    ) -> Result<Compiling> {
+    ) -> Result<Compiling, String> {
         Ok(Compiling(create()))
     }
 
@@ -26,7 +24,7 @@ mod platform {
             &self,
             _device: &wgpu::Device,
             _create: &dyn Fn() -> wgpu::ComputePipeline,
-        ) -> Result<wgpu::ComputePipeline> {
+        ) -> Result<wgpu::ComputePipeline, String> {
             Ok(self.0.clone())
         }
     }
@@ -40,8 +38,6 @@ mod platform {
     use js_sys::{Function, Object, Promise, Reflect};
     use wasm_bindgen::{JsCast, JsValue, closure::Closure};
     use wasm_bindgen_futures::JsFuture;
-
-    use crate::error::{Error, ErrorKind, Result};
 
     /// The method that wgpu calls.
     const SYNC: &str = "createComputePipeline";
@@ -64,20 +60,19 @@ mod platform {
     #[derive(Debug)]
     pub(in crate::gpu) struct Compiling(Option<Promise>);
 
-    fn failed(error: JsValue) -> Error {
-        let message = Reflect::get(&error, &"message".into()).ok().and_then(|message| message.as_string());
-        Error::new(ErrorKind::Gpu, format!("a kernel does not compile: {}", message.unwrap_or_default()))
+    fn failed(error: JsValue) -> String {
+        Reflect::get(&error, &"message".into()).ok().and_then(|message| message.as_string()).unwrap_or_default()
     }
 
     fn raw(device: &wgpu::Device) -> Option<JsValue> {
         device.as_webgpu().map(|device| device.clone().into())
     }
 
-    /// Starts compiling what `create` creates.
+    /// Starts compiling what `create` creates, or says why that is not possible.
     pub(in crate::gpu) fn start(
         device: &wgpu::Device,
         create: &dyn Fn() -> wgpu::ComputePipeline,
-    ) -> Result<Compiling> {
+    ) -> Result<Compiling, String> {
         let method = |raw: &JsValue| Reflect::get(raw, &"createComputePipelineAsync".into()).ok()?.dyn_into().ok();
         let Some((raw, method)) = raw(device).and_then(|raw| method(&raw).map(|method: Function| (raw, method))) else {
             return Ok(Compiling(None));
@@ -100,12 +95,12 @@ mod platform {
     }
 
     impl Compiling {
-        /// The pipeline, once it is compiled; `create` is what it was started with.
+        /// The pipeline, once it is compiled, or why it is not; `create` creates what it was started with.
         pub(in crate::gpu) async fn finish(
             &self,
             device: &wgpu::Device,
             create: &dyn Fn() -> wgpu::ComputePipeline,
-        ) -> Result<wgpu::ComputePipeline> {
+        ) -> Result<wgpu::ComputePipeline, String> {
             let (Some(promise), Some(raw)) = (&self.0, raw(device)) else { return Ok(create()) };
             let compiled = JsFuture::from(promise.clone()).await.map_err(failed)?;
             Ok(intercepted(&raw, move |_| compiled.clone(), create).unwrap_or_else(create))

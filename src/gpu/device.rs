@@ -1,14 +1,13 @@
 //! The device: one owner, what it can do, and what went wrong. The web half makes the device by plain JavaScript calls,
 //! because wgpu drops the `subgroups` feature there silently, and hands it to wgpu.
 
-use std::sync::{Arc, Mutex};
-
 use serde::Serialize;
 
 use super::buffer::{GpuBuffer, Usage};
 use super::counters::{Counters, Counts};
+use super::faults::Faults;
 use super::inject::Injector;
-use super::pipeline::{KernelSpec, Pipeline, PipelineCache};
+use super::pipeline::PipelineCache;
 use crate::error::{Error, ErrorKind, Result};
 use crate::weights::Bytes;
 
@@ -69,13 +68,6 @@ pub struct GpuOptions {
     pub memory_bytes: Option<u64>,
 }
 
-/// What went wrong since the last look, set by callbacks that wgpu wants to be `Send`.
-#[derive(Debug, Default)]
-struct Faults {
-    lost: Option<String>,
-    error: Option<String>,
-}
-
 /// A GPU device. Dropping it destroys it.
 #[derive(Debug)]
 pub struct Gpu {
@@ -83,9 +75,9 @@ pub struct Gpu {
     pub(super) queue: wgpu::Queue,
     pub(super) counters: Counters,
     capabilities: Capabilities,
-    pipelines: PipelineCache,
-    faults: Arc<Mutex<Faults>>,
-    memory_bytes: Option<u64>,
+    pub(super) pipelines: PipelineCache,
+    pub(super) faults: Faults,
+    pub(super) memory_bytes: Option<u64>,
     pub(super) injector: Injector,
 }
 
@@ -106,19 +98,7 @@ impl Gpu {
         if let Some(bytes) = options.max_binding_bytes {
             capabilities.max_binding_bytes = capabilities.max_binding_bytes.min(bytes);
         }
-        let faults = Arc::new(Mutex::new(Faults::default()));
-        let on_error = Arc::clone(&faults);
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            if let Ok(mut faults) = on_error.lock() {
-                faults.error.get_or_insert_with(|| error.to_string());
-            }
-        }));
-        let on_lost = Arc::clone(&faults);
-        device.set_device_lost_callback(move |reason, message| {
-            if let Ok(mut faults) = on_lost.lock() {
-                faults.lost.get_or_insert_with(|| format!("{reason:?} {message}"));
-            }
-        });
+        let faults = Faults::of(&device);
         let counters = Counters::default();
         let (pipelines, memory_bytes) = (PipelineCache::default(), options.memory_bytes);
         Ok(Self {
@@ -145,7 +125,7 @@ impl Gpu {
 
     /// A new buffer, filled with zeros.
     pub fn create_buffer(&self, label: &str, bytes: u64, usage: Usage) -> GpuBuffer {
-        self.operation();
+        self.allocation();
         GpuBuffer::new(&self.device, &self.counters, label, bytes, usage)
     }
 
@@ -177,87 +157,6 @@ impl Gpu {
     ) -> wgpu::BindGroup {
         self.counters.update(|c| c.created += 1);
         self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(label), layout, entries })
-    }
-
-    /// Starts compiling kernels, all at once and beside other work where the platform can; [`Gpu::compile`] waits for them.
-    ///
-    /// # Errors
-    /// `gpu` if a kernel's text is not there or not whole.
-    pub fn start_compiling(&self, kernels: &[KernelSpec]) -> Result<()> {
-        self.pipelines.start(&self.device, kernels)
-    }
-
-    /// Compiles kernels, those that were started among them.
-    ///
-    /// # Errors
-    /// `gpu` if one does not compile.
-    pub async fn compile(&self, kernels: &[KernelSpec]) -> Result<()> {
-        self.pipelines.prepare(&self.device, &self.counters, kernels).await
-    }
-
-    pub(super) fn pipeline(&self, spec: &KernelSpec) -> Result<std::rc::Rc<Pipeline>> {
-        self.pipelines.get(&self.device, &self.counters, spec)
-    }
-
-    /// What `create` makes, unless the GPU has no room for it.
-    ///
-    /// # Errors
-    /// `out_of_memory` with `needed_bytes`, or `gpu` if a call was refused.
-    pub async fn guarded<R>(&self, doing: &str, needed_bytes: u64, create: impl FnOnce() -> R) -> Result<R> {
-        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let made = create();
-        let (memory, validation) = (memory.pop(), validation.pop());
-        let beyond = self.memory_bytes.is_some_and(|bytes| self.counts().gpu_bytes > bytes);
-        if memory.await.is_some() || beyond {
-            return Err(Error::new(
-                ErrorKind::OutOfMemory,
-                format!("{doing}: the GPU has no room for {needed_bytes} bytes; use a smaller model or context"),
-            )
-            .with("needed_bytes", needed_bytes));
-        }
-        if let Some(error) = validation.await {
-            return Err(self.refused(format!("{doing}: {error}")));
-        }
-        Ok(made)
-    }
-
-    /// Fails if the device is gone or refused a call since the last look.
-    ///
-    /// # Errors
-    /// `device_lost` or `gpu`.
-    pub fn check(&self) -> Result<()> {
-        self.check_lost()?;
-        let error = self.faults.lock().ok().and_then(|mut faults| faults.error.take());
-        match error {
-            Some(error) => Err(self.refused(error)),
-            None => Ok(()),
-        }
-    }
-
-    /// What to say of a refused call: a device that is gone refuses all, and may tell so later than it refuses.
-    fn refused(&self, error: String) -> Error {
-        self.pump();
-        self.check_lost().err().unwrap_or_else(|| Error::new(ErrorKind::Gpu, error))
-    }
-
-    fn check_lost(&self) -> Result<()> {
-        let lost = self.faults.lock().ok().and_then(|faults| faults.lost.clone());
-        let Some(reason) = lost else { return Ok(()) };
-        let message = format!("the GPU device was lost ({}); load the model again", reason.trim());
-        Err(Error::new(ErrorKind::DeviceLost, message))
-    }
-
-    /// Destroys the device, as a driver that crashes does.
-    pub fn lose(&self) {
-        self.device.destroy();
-    }
-
-    /// Notes that a call was refused, as the device does.
-    pub fn refuse(&self, what: &str) {
-        if let Ok(mut faults) = self.faults.lock() {
-            faults.error.get_or_insert_with(|| what.to_owned());
-        }
     }
 
     /// Milliseconds since some moment.

@@ -2,12 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use super::compile::{self, Compiling};
 use super::counters::Counters;
+use super::device::Gpu;
 use super::shader::{self, Access};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Which kernel, and how specialised.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,53 +59,156 @@ pub(super) struct Pipeline {
     pub(super) n_bindings: usize,
 }
 
-/// The kernels compiled so far on one device, and those that are being compiled.
+/// The kernels compiled so far on one device, those that are being compiled, and those that do not compile.
 #[derive(Debug, Default)]
 pub(super) struct PipelineCache {
     pipelines: RefCell<HashMap<String, Rc<Pipeline>>>,
-    started: RefCell<HashMap<String, Rc<(Parts, Compiling)>>>,
+    started: RefCell<HashMap<String, Rc<Started>>>,
+    failed: RefCell<HashMap<String, Error>>,
 }
 
-impl PipelineCache {
-    /// Starts compiling those of `specs` that are neither there nor being compiled, all at once.
-    pub(super) fn start(&self, device: &wgpu::Device, specs: &[KernelSpec]) -> Result<()> {
-        for spec in specs {
-            let label = spec.label();
-            if self.pipelines.borrow().contains_key(&label) || self.started.borrow().contains_key(&label) {
+/// A kernel that is being compiled, and what the device said of its text.
+struct Started {
+    parts: Parts,
+    compiling: Compiling,
+    refused: RefCell<Option<Refused>>,
+}
+
+impl std::fmt::Debug for Started {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Started").field("parts", &self.parts).finish_non_exhaustive()
+    }
+}
+
+/// What calls were refused for, if they were.
+type Refused = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
+
+/// What `create` makes, and what it was refused for. Nothing of it is told as an error of the device.
+fn scoped<R>(device: &wgpu::Device, create: impl FnOnce() -> R) -> (R, Refused) {
+    let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
+    let made = create();
+    let (internal, validation) = (internal.pop(), validation.pop());
+    let refused = async move {
+        let (internal, validation) = (internal.await, validation.await);
+        validation.or(internal)
+    };
+    (made, Box::pin(refused))
+}
+
+fn does_not_compile(label: &str, why: &str) -> Error {
+    let message = format!("the kernel {label} does not compile ({why}); update the browser or the GPU's driver");
+    Error::new(ErrorKind::Gpu, message).with("kernel", label)
+}
+
+/// Whether a kernel did not compile: another may stand in for it.
+pub fn is_of_kernel(error: &Error) -> bool {
+    error.kind() == ErrorKind::Gpu && error.data().contains_key("kernel")
+}
+
+impl Gpu {
+    /// Starts compiling kernels, all at once and beside other work where the platform can; [`Gpu::compile`] waits for them, and
+    /// tells of those that do not compile.
+    ///
+    /// # Errors
+    /// `gpu` if a kernel's text is not there or not whole.
+    pub fn start_compiling(&self, kernels: &[KernelSpec]) -> Result<()> {
+        for spec in kernels {
+            let (label, cache) = (spec.label(), &self.pipelines);
+            let known = cache.pipelines.borrow().contains_key(&label) || cache.failed.borrow().contains_key(&label);
+            if known || cache.started.borrow().contains_key(&label) {
                 continue;
             }
-            let parts = Parts::new(device, spec, &label)?;
-            let compiling = compile::start(device, &|| parts.create(device, spec, &label))?;
-            self.started.borrow_mut().insert(label, Rc::new((parts, compiling)));
+            let start = || {
+                let parts = Parts::new(self, spec, &label)?;
+                let compiling = compile::start(&self.device, &|| parts.create(&self.device, spec, &label));
+                Ok((parts, compiling))
+            };
+            let (started, refused) = scoped(&self.device, start);
+            let (parts, compiling) = started?;
+            match compiling {
+                Ok(compiling) => {
+                    let started = Started { parts, compiling, refused: RefCell::new(Some(refused)) };
+                    cache.started.borrow_mut().insert(label, Rc::new(started));
+                }
+                Err(why) => {
+                    let error = does_not_compile(&label, &why);
+                    cache.failed.borrow_mut().insert(label, error);
+                }
+            }
         }
         Ok(())
     }
 
-    /// Compiles those of `specs` that are not there yet, all at once.
-    pub(super) async fn prepare(&self, device: &wgpu::Device, counters: &Counters, specs: &[KernelSpec]) -> Result<()> {
-        self.start(device, specs)?;
-        for spec in specs {
-            let label = spec.label();
-            let Some(started) = self.started.borrow().get(&label).cloned() else { continue };
-            let (parts, compiling) = &*started;
-            let raw = compiling.finish(device, &|| parts.create(device, spec, &label)).await?;
-            // Another caller may have waited for the same.
-            if self.started.borrow_mut().remove(&label).is_some() {
-                self.keep(counters, label, parts.with(raw));
+    /// Compiles kernels, those that were started among them, all at once.
+    ///
+    /// # Errors
+    /// `gpu` with `kernel`, its label, if one does not compile ([`is_of_kernel`]); `device_lost`.
+    pub async fn compile(&self, kernels: &[KernelSpec]) -> Result<()> {
+        self.start_compiling(kernels)?;
+        for spec in kernels {
+            let (label, cache) = (spec.label(), &self.pipelines);
+            let started = cache.started.borrow().get(&label).cloned();
+            if let Some(started) = started {
+                let finished = self.finished(&started, spec, &label).await;
+                // Another caller may have waited for the same.
+                if cache.started.borrow_mut().remove(&label).is_some() {
+                    match finished {
+                        Ok(raw) => drop(cache.keep(&self.counters, label.clone(), started.parts.with(raw))),
+                        Err(why) => {
+                            let error = self.refused(does_not_compile(&label, &why));
+                            cache.failed.borrow_mut().insert(label.clone(), error);
+                        }
+                    }
+                }
             }
+            cache.check(&label)?;
         }
         Ok(())
+    }
+
+    /// The pipeline of a kernel that was started, or why there is none.
+    async fn finished(
+        &self,
+        started: &Started,
+        spec: &KernelSpec,
+        label: &str,
+    ) -> std::result::Result<wgpu::ComputePipeline, String> {
+        let Started { parts, compiling, refused } = started;
+        let mut all: Vec<_> = refused.take().into_iter().collect();
+        let later = RefCell::new(Vec::new());
+        let create = || {
+            let (raw, refused) = scoped(&self.device, || parts.create(&self.device, spec, label));
+            later.borrow_mut().push(refused);
+            raw
+        };
+        let raw = compiling.finish(&self.device, &create).await;
+        all.append(&mut later.take());
+        for refused in all {
+            if let Some(error) = refused.await {
+                return Err(error.to_string());
+            }
+        }
+        raw
     }
 
     /// The kernel's pipeline, compiled now if nobody prepared it.
-    pub(super) fn get(&self, device: &wgpu::Device, counters: &Counters, spec: &KernelSpec) -> Result<Rc<Pipeline>> {
+    pub(super) fn pipeline(&self, spec: &KernelSpec) -> Result<Rc<Pipeline>> {
         let label = spec.label();
-        if let Some(pipeline) = self.pipelines.borrow().get(&label) {
+        self.pipelines.check(&label)?;
+        if let Some(pipeline) = self.pipelines.pipelines.borrow().get(&label) {
             return Ok(Rc::clone(pipeline));
         }
-        let parts = Parts::new(device, spec, &label)?;
-        let raw = parts.create(device, spec, &label);
-        Ok(self.keep(counters, label, parts.with(raw)))
+        let parts = Parts::new(self, spec, &label)?;
+        let raw = parts.create(&self.device, spec, &label);
+        Ok(self.pipelines.keep(&self.counters, label, parts.with(raw)))
+    }
+}
+
+impl PipelineCache {
+    /// Fails if the kernel does not compile, as far as that is known.
+    fn check(&self, label: &str) -> Result<()> {
+        self.failed.borrow().get(label).map_or(Ok(()), |error| Err(error.clone()))
     }
 
     fn keep(&self, counters: &Counters, label: String, pipeline: Pipeline) -> Rc<Pipeline> {
@@ -127,10 +232,12 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(device: &wgpu::Device, spec: &KernelSpec, label: &str) -> Result<Self> {
-        let label = Some(label);
+    fn new(gpu: &Gpu, spec: &KernelSpec, label: &str) -> Result<Self> {
+        let device = &gpu.device;
         let wgsl = shader::join(spec.shader, &spec.slots, super::device::SHADERS_FOR_NAGA)?;
         let accesses = shader::bindings(&wgsl);
+        let wgsl = gpu.injector.rewritten(label, wgsl);
+        let label = Some(label);
         let source = wgpu::ShaderSource::Wgsl(wgsl.into());
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source });
         let entries: Vec<_> = accesses.iter().enumerate().map(|(i, access)| layout_entry(i, *access)).collect();

@@ -141,7 +141,11 @@ impl Gpu {
             Some(result) => Ok(result),
             None => mapped.await,
         };
-        self.check()?;
+        if let Err(error) = self.check() {
+            // Whoever goes on copies into it again, which a mapped buffer refuses.
+            readback.raw.unmap();
+            return Err(error);
+        }
         match mapped {
             Ok(Ok(())) => {}
             // Nothing else makes reading fail: buffers live while they are read, and their sizes are ours.

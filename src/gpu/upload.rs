@@ -8,12 +8,15 @@ use super::device::Gpu;
 use super::params::params;
 use super::pipeline::KernelSpec;
 use super::replay::{DispatchSpec, Recording, StepShape};
+pub use super::row_take::RowTake;
 use crate::error::{Error, Result};
 use crate::quant::Format;
 use crate::weights::Bytes;
 
 /// Workgroups in one row of the repack grid (`shaders/repack.wgsl`).
 const GRID_WIDTH: u32 = 32_768;
+/// Bytes of the word that says what is wrong with weights.
+const FAULT_BYTES: u64 = 4;
 
 /// The rows `[first_row, first_row + rows)` of a matrix, repacked. A matrix larger than a binding has several.
 #[derive(Clone, Debug)]
@@ -85,55 +88,6 @@ fn together(gpu: &Gpu, format: Format) -> u32 {
     if gpu.capabilities().is_fallback && one_scale_each { 8 } else { 1 }
 }
 
-/// Which rows of a stored tensor go into a matrix (or which entries into a vector), and in which order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct RowTake {
-    /// Of every `period` stored rows, those from `first` on …
-    pub first: u32,
-    /// … this many.
-    pub each: u32,
-    /// See `first`.
-    pub period: u32,
-    /// Rows of a rotary head whose pairs stand side by side, or 0: of the rows taken, row `2 i + j` of a head becomes row
-    /// `j · rotary_dim / 2 + i`.
-    pub head_dim: u32,
-    /// The first rows of a head, which are so ordered; the others stay.
-    pub rotary_dim: u32,
-    /// Length of a stored row if the tensor is stored by columns (`[cols, rows]`), so that its "rows" are columns; 0 otherwise.
-    pub by_columns: u32,
-}
-
-impl RowTake {
-    /// All of `rows` rows, as they are.
-    pub fn all(rows: u32) -> Self {
-        Self { each: rows, period: rows, ..Self::default() }
-    }
-
-    /// Where stored row `row` goes.
-    pub fn place_of(&self, row: usize) -> Option<usize> {
-        let [first, each, period, head_dim, rotary_dim] =
-            [self.first, self.each, self.period, self.head_dim, self.rotary_dim].map(|n| n as usize);
-        let taken = row / period * each + (row % period).checked_sub(first).filter(|r| *r < each)?;
-        if head_dim == 0 || taken % head_dim >= rotary_dim {
-            return Some(taken);
-        }
-        let r = taken % head_dim;
-        Some(taken - r + r % 2 * (rotary_dim / 2) + r / 2)
-    }
-
-    /// The stored row that goes to `row`.
-    pub fn stored(&self, row: usize) -> usize {
-        let [first, each, period, head_dim, rotary_dim] =
-            [self.first, self.each, self.period, self.head_dim, self.rotary_dim].map(|n| n as usize);
-        let mut taken = row;
-        if head_dim != 0 && row % head_dim < rotary_dim {
-            let (r, half) = (row % head_dim, rotary_dim / 2);
-            taken = row - r + 2 * (r % half) + r / half;
-        }
-        taken / each * period + first + taken % each
-    }
-}
-
 /// A slice of one stored tensor inside a chunk, and where it goes.
 #[derive(Clone, Debug)]
 pub struct Slice {
@@ -150,6 +104,8 @@ pub struct Slice {
     /// How the tensor is stored: as the matrix is, or as a part of its blocks; one that is stored by columns in any float
     /// format, where the matrix is in f32.
     pub stored: Format,
+    /// The tensor's number, by which [`Uploader::check`] names it.
+    pub tensor: u32,
 }
 
 params! {
@@ -173,6 +129,10 @@ params! {
         by_columns: u32,
         stored: u32,
         together: u32,
+        float_at: u32,
+        exponent_0: u32,
+        exponent_1: u32,
+        fault: u32,
         pad0: u32,
     }
 }
@@ -201,16 +161,36 @@ fn repack_file(format: Format) -> &'static str {
     }
 }
 
-/// Brings chunks to the GPU. Holds one staging buffer while a model loads.
+/// Brings chunks to the GPU. Holds one staging buffer while a model loads, and one word of what is wrong with its weights.
 pub struct Uploader {
     staging: Rc<GpuBuffer>,
+    /// 0, or [`fault_of`] the first tensor that has NaN or infinity.
+    fault: Rc<GpuBuffer>,
+}
+
+/// What kernels write of a tensor that has NaN or infinity: of several the first is the largest. None is 0.
+fn fault_of(tensor: u32) -> u32 {
+    u32::MAX - tensor
 }
 
 impl Uploader {
     /// An uploader for chunks of up to `chunk_bytes`.
     pub fn new(gpu: &Gpu, chunk_bytes: u64) -> Self {
         // One word more: a value that straddles the last word is read by two.
-        Self { staging: Rc::new(gpu.create_buffer("staging", chunk_bytes.next_multiple_of(4) + 4, Usage::Storage)) }
+        let buffer = |name: &str, bytes| Rc::new(gpu.create_buffer(name, bytes, Usage::Storage));
+        Self { staging: buffer("staging", chunk_bytes.next_multiple_of(4) + 4), fault: buffer("fault", FAULT_BYTES) }
+    }
+
+    /// The first tensor of those uploaded so far that holds NaN or infinity, by its number ([`Slice::tensor`]). One read-back.
+    ///
+    /// # Errors
+    /// `device_lost`, `gpu`; `out_of_memory`.
+    pub async fn check(&self, gpu: &Gpu) -> Result<Option<u32>> {
+        let readback = gpu.create_buffer("fault.readback", FAULT_BYTES, Usage::Readback);
+        gpu.copy(&self.fault, &readback, FAULT_BYTES);
+        let bytes = gpu.read(&readback, FAULT_BYTES).await?;
+        let fault = bytes.try_into().map_or(0, u32::from_le_bytes);
+        Ok((fault != 0).then(|| fault_of(fault)))
     }
 
     /// Uploads one chunk and repacks the slices that it holds.
@@ -231,6 +211,8 @@ impl Uploader {
             };
             let file = if take.by_columns == 0 { repack_file(slice.stored) } else { "repack/by_columns" };
             let row_units = row_elements.div_ceil(units);
+            let floats = slice.stored.floats();
+            let exponents = floats.map_or([u32::MAX; 2], |floats| floats.exponents);
             let first_row = slice.first / row_elements;
             let last_row = (slice.end - 1) / row_elements;
             let n_units = (last_row - first_row + 1) * row_units;
@@ -259,6 +241,12 @@ impl Uploader {
                         _ => 0,
                     },
                     together: matrix.together,
+                    float_at: floats.map_or(0, |floats| floats.at as u32),
+                    exponent_0: exponents[0],
+                    // A unit of two floats is a word of them.
+                    exponent_1: exponents[1] << (16 * (units - 1)),
+                    // What has no floats is never at fault.
+                    fault: floats.map_or(0, |_| fault_of(slice.tensor)),
                     pad0: 0,
                 };
                 let groups = n_units.div_ceil(64) as u32;
@@ -266,7 +254,7 @@ impl Uploader {
                     label: part.quants.label().to_owned(),
                     kernel: KernelSpec::new("repack").slot("FORMAT", file),
                     params: bytemuck::bytes_of(&params).to_vec(),
-                    buffers: vec![Rc::clone(&self.staging), Rc::clone(&part.quants), Rc::clone(&part.scales)],
+                    buffers: [&self.staging, &part.quants, &part.scales, &self.fault].map(Rc::clone).to_vec(),
                     grid: Box::new(move |_| [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), 1]),
                     weight_bytes: Box::new(|_| 0),
                     kv_bytes: Box::new(|_| 0),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::adapter::{AdapterMatrix, AdapterPlan};
-use super::weights::overlap;
+use super::weights::{check_finite, overlap};
 use super::{Graph, Piece, Weight};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::TensorInfo;
@@ -42,7 +42,7 @@ impl Adapter {
     /// and `bytes` what they hold.
     ///
     /// # Errors
-    /// `out_of_memory`; `aborted`; `device_lost`, `gpu`.
+    /// `out_of_memory`; `non_finite_weights` (data: `tensor`); `aborted`; `device_lost`, `gpu`.
     pub async fn new<B: Bytes>(
         gpu: Option<&Gpu>,
         graph: Rc<Graph>,
@@ -56,7 +56,7 @@ impl Adapter {
                 let whole = |matrix: &AdapterMatrix| {
                     let n_bytes = u64::from(matrix.rows) * row_bytes(matrix);
                     super::weights::zeros::<u8>(&matrix.name, n_bytes)?;
-                    Ok(joined(matrix, &stored(matrix, tensors, bytes), 0..matrix.rows))
+                    joined(matrix, &stored(matrix, tensors, bytes), 0..matrix.rows)
                 };
                 Matrices::Cpu(plan.matrices.iter().map(whole).collect::<Result<_>>()?)
             }
@@ -160,13 +160,13 @@ async fn to_gpu<B: Bytes>(
         }
     }
     let doing = "making room for the adapter";
+    let slice_bytes = plan.matrices.iter().map(row_bytes).fold(SLICE_BYTES, u64::max);
     let create = || {
         let none = Rc::new(gpu.create_buffer("nothing", 16, Usage::Storage));
-        (none, Rc::new(gpu.create_buffer("lora.factors", plan.factors.len() as u64 * 4, Usage::Storage)))
+        let factors = Rc::new(gpu.create_buffer("lora.factors", plan.factors.len() as u64 * 4, Usage::Storage));
+        (none, factors, Uploader::new(gpu, slice_bytes))
     };
-    let (none, factors) = gpu.guarded(doing, needed, create).await?;
-    let slice_bytes = plan.matrices.iter().map(row_bytes).fold(SLICE_BYTES, u64::max);
-    let uploader = Uploader::new(gpu, slice_bytes);
+    let (none, factors, uploader) = gpu.guarded(doing, needed, create).await?;
     let mut matrices = Vec::with_capacity(plan.matrices.len());
     for matrix in &plan.matrices {
         // Each by itself: answers go on between two of them.
@@ -179,9 +179,10 @@ async fn to_gpu<B: Bytes>(
         for first in (0..*rows).step_by(step as usize) {
             let slice_rows = first..(*rows).min(first.saturating_add(step));
             let [first, end] = [slice_rows.start, slice_rows.end].map(|row| u64::from(row) * u64::from(*cols));
-            let chunk = VecBytes::from(joined(matrix, &stored, slice_rows));
+            let chunk = VecBytes::from(joined(matrix, &stored, slice_rows)?);
             let (take, stored) = (RowTake::all(*rows), *format);
-            let slice = Slice { chunk_byte: 0, first, end, row_offset: 0, take, stored };
+            // Its floats were looked at when they were put together.
+            let slice = Slice { chunk_byte: 0, first, end, row_offset: 0, take, stored, tensor: 0 };
             uploader.upload(gpu, &chunk, &[(room.clone(), slice)])?;
         }
         matrices.push(room);
@@ -209,7 +210,10 @@ fn stored<'a, B: Bytes>(matrix: &AdapterMatrix, tensors: &'a [TensorInfo], bytes
 }
 
 /// Some rows of a matrix, in its format.
-fn joined(matrix: &AdapterMatrix, stored: &[Stored<'_>], rows: Range<u32>) -> Vec<u8> {
+///
+/// # Errors
+/// `non_finite_weights`.
+fn joined(matrix: &AdapterMatrix, stored: &[Stored<'_>], rows: Range<u32>) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(rows.len() * row_bytes(matrix) as usize);
     let mut values = vec![0.0f32; matrix.cols as usize];
     for row in rows {
@@ -220,6 +224,7 @@ fn joined(matrix: &AdapterMatrix, stored: &[Stored<'_>], rows: Range<u32>) -> Ve
             let cols = info.shape[1] as usize;
             let n_bytes = cols / info.format.block_weights() as usize * info.format.block_bytes() as usize;
             let bytes = &bytes[block.take.stored(at as usize) * n_bytes..][..n_bytes];
+            check_finite(info, bytes)?;
             info.format.dequantize(bytes, &mut values[block.col as usize..][..cols]);
         }
         match matrix.format {
@@ -229,7 +234,7 @@ fn joined(matrix: &AdapterMatrix, stored: &[Stored<'_>], rows: Range<u32>) -> Ve
             _ => out.extend(values.iter().flat_map(|x| x.to_le_bytes())),
         }
     }
-    out
+    Ok(out)
 }
 
 /// Takes an adapter's chunks, and keeps of them what belongs to its tensors. On the web that is outside of the wasm heap.

@@ -1,5 +1,7 @@
 //! A graph's weights, on the GPU or on the CPU, filled chunk by chunk as a model's bytes arrive.
 
+mod cpu;
+
 use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 
@@ -8,9 +10,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Checkpoint, TensorInfo};
 use crate::gpu::upload::{GpuMatrix, Slice, Uploader};
 use crate::gpu::{Gpu, GpuBuffer, Usage};
-use crate::ops::CpuMatrix;
 use crate::quant::Format;
 use crate::weights::{Bytes, Sink, TensorSpan};
+
+pub use self::cpu::{CpuSink, CpuWeight, CpuWeights};
 
 /// The byte spans of all tensors, for the plan that cuts files into chunks.
 pub fn spans(checkpoint: &Checkpoint) -> Vec<TensorSpan> {
@@ -58,7 +61,17 @@ impl Vectors {
     }
 
     /// Takes the stored elements `[first, first + n)` of a tensor.
-    fn fill(&mut self, graph: &Graph, tensor_index: usize, tensor: &TensorInfo, first: usize, bytes: &[u8]) {
+    ///
+    /// # Errors
+    /// `non_finite_weights`.
+    fn fill(
+        &mut self,
+        graph: &Graph,
+        (tensor_index, tensor): (usize, &TensorInfo),
+        first: usize,
+        bytes: &[u8],
+    ) -> Result<()> {
+        check_finite(tensor, bytes)?;
         let mut values = vec![0.0; bytes.len() / tensor.format.block_bytes() as usize];
         tensor.format.dequantize(bytes, &mut values);
         for (weight, room) in graph.weights.iter().zip(&mut self.values).filter(|(weight, _)| weight.vector) {
@@ -73,7 +86,13 @@ impl Vectors {
                 }
             }
         }
+        Ok(())
     }
+}
+
+/// Refuses stored blocks that hold NaN or infinity.
+pub(super) fn check_finite(tensor: &TensorInfo, bytes: &[u8]) -> Result<()> {
+    if tensor.format.is_finite(bytes) { Ok(()) } else { Err(Error::non_finite_weights(&tensor.name)) }
 }
 
 /// Whether some vector is made of this tensor. A file may hold others, of any length, which must not pass through the heap.
@@ -253,6 +272,18 @@ impl<'a> GpuSink<'a> {
     ) -> Self {
         Self { gpu, graph, checkpoint, weights, uploader: Uploader::new(gpu, chunk_bytes) }
     }
+
+    /// Refuses matrices that hold NaN or infinity, once all chunks have come; vectors were looked at as they came.
+    ///
+    /// # Errors
+    /// `non_finite_weights`; `device_lost`, `gpu`.
+    pub async fn check(&self) -> Result<()> {
+        let at_fault = self.uploader.check(self.gpu).await?;
+        match at_fault.and_then(|tensor| self.checkpoint.tensors.get(tensor as usize)) {
+            Some(tensor) => Err(Error::non_finite_weights(&tensor.name)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl<B: Bytes> Sink<B> for GpuSink<'_> {
@@ -262,7 +293,7 @@ impl<B: Bytes> Sink<B> for GpuSink<'_> {
             let Some((range, first, end)) = overlap(tensor, file, offset, bytes.len()) else { continue };
             if is_vector(self.graph, index) {
                 let part = bytes.slice(range.start, range.end).to_vec();
-                self.weights.cpu_vectors.borrow_mut().fill(self.graph, index, tensor, first as usize, &part);
+                self.weights.cpu_vectors.borrow_mut().fill(self.graph, (index, tensor), first as usize, &part)?;
             }
             for (matrix, weight) in self.weights.matrices.iter().zip(&self.graph.weights) {
                 let Some(matrix) = matrix else { continue };
@@ -280,134 +311,13 @@ impl<B: Bytes> Sink<B> for GpuSink<'_> {
                     if begin < end {
                         let chunk_byte = range.start + (begin - first) * tensor.format.block_bytes();
                         let (first, end, stored) = (begin - start, end - start, tensor.format);
-                        slices.push((matrix.clone(), Slice { chunk_byte, first, end, row_offset, take, stored }));
+                        let tensor = index as u32;
+                        let slice = Slice { chunk_byte, first, end, row_offset, take, stored, tensor };
+                        slices.push((matrix.clone(), slice));
                     }
                 }
             }
         }
         self.uploader.upload(self.gpu, &bytes, &slices)
-    }
-}
-
-/// A graph's weights on the CPU, as stored; rows are unpacked when they are read.
-pub struct CpuWeights {
-    weights: Vec<Weight>,
-    tensors: Vec<(TensorInfo, Vec<u8>)>,
-    vectors: Vectors,
-    /// How many weights and tensors are the model's own.
-    own: (usize, usize),
-}
-
-impl CpuWeights {
-    /// Room for the checkpoint's tensors.
-    ///
-    /// # Errors
-    /// `out_of_memory` if they do not fit into the heap.
-    pub fn new(graph: &Graph, checkpoint: &Checkpoint) -> Result<Self> {
-        let room = |tensor: &TensorInfo| Ok((tensor.clone(), zeros(&tensor.name, tensor.n_bytes)?));
-        Ok(Self {
-            weights: graph.weights.clone(),
-            tensors: checkpoint.tensors.iter().map(room).collect::<Result<_>>()?,
-            vectors: Vectors::new(graph),
-            own: (graph.weights.len(), checkpoint.tensors.len()),
-        })
-    }
-
-    /// Puts the weights of these adapters, with their scales, behind the model's own, in the order of [`super::adapter::adapt`].
-    pub fn take_adapters(&mut self, adapters: &[(Rc<Adapter>, f32)]) {
-        self.weights.truncate(self.own.0);
-        self.vectors.values.truncate(self.own.0);
-        self.tensors.truncate(self.own.1);
-        for (adapter, scale) in adapters {
-            for (weight, info, bytes) in adapter.on_cpu(self.tensors.len()) {
-                self.weights.push(weight);
-                self.tensors.push((info, bytes));
-                self.vectors.values.push(Vec::new());
-            }
-            let factors = adapter.factors(*scale);
-            // The vector's place; what it is made of nobody asks.
-            self.weights.extend(self.weights.last().cloned());
-            self.vectors.values.push(factors);
-        }
-    }
-
-    /// Vector `weight`: `[cols]`.
-    pub fn vector(&self, weight: usize) -> &[f32] {
-        &self.vectors.values[weight]
-    }
-
-    /// Matrix `weight`.
-    pub fn matrix(&self, weight: usize) -> CpuWeight<'_> {
-        CpuWeight { weight: &self.weights[weight], tensors: &self.tensors }
-    }
-}
-
-/// Takes chunks to the CPU.
-pub struct CpuSink<'a> {
-    /// The graph that the weights are for.
-    pub graph: &'a Graph,
-    /// Where the bytes go.
-    pub weights: &'a mut CpuWeights,
-}
-
-impl<B: Bytes> Sink<B> for CpuSink<'_> {
-    async fn accept(&mut self, file: usize, offset: u64, bytes: B) -> Result<()> {
-        for index in 0..self.weights.tensors.len() {
-            let (tensor, room) = &mut self.weights.tensors[index];
-            let Some((range, first, _)) = overlap(tensor, file, offset, bytes.len()) else { continue };
-            let part = bytes.slice(range.start, range.end);
-            let at = (first * tensor.format.block_bytes()) as usize;
-            part.copy_to(&mut room[at..at + part.len() as usize]);
-            if is_vector(self.graph, index) {
-                let tensor = tensor.clone();
-                self.weights.vectors.fill(self.graph, index, &tensor, first as usize, &part.to_vec());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// One matrix of [`CpuWeights`].
-pub struct CpuWeight<'a> {
-    weight: &'a Weight,
-    tensors: &'a [(TensorInfo, Vec<u8>)],
-}
-
-impl CpuMatrix for CpuWeight<'_> {
-    fn shape(&self) -> (usize, usize) {
-        (self.weight.rows as usize, self.weight.cols as usize)
-    }
-
-    fn row(&self, row: usize, out: &mut [f32]) {
-        out.fill(0.0);
-        let inside = |p: &&Piece| (p.row_offset..p.row_offset + p.rows).contains(&(row as u32));
-        let mut pieces = self.weight.pieces.iter().filter(inside);
-        let Some(piece) = pieces.next() else { return };
-        self.stored_row(piece, row, out);
-        // Codes and scales of one format in two tensors.
-        for piece in pieces {
-            let mut factors = vec![0.0; out.len()];
-            self.stored_row(piece, row, &mut factors);
-            out.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor);
-        }
-    }
-}
-
-impl CpuWeight<'_> {
-    fn stored_row(&self, piece: &Piece, row: usize, out: &mut [f32]) {
-        let (tensor, bytes) = &self.tensors[piece.tensor];
-        let stack = piece.elements(bytes.len() as u64);
-        let bytes = &bytes[stack.start as usize..stack.end as usize];
-        let stored = piece.take.stored(row - piece.row_offset as usize);
-        if piece.take.by_columns > 0 {
-            let n_bytes = tensor.format.block_bytes() as usize;
-            for (i, value) in out.iter_mut().enumerate() {
-                let at = (i * piece.take.by_columns as usize + stored) * n_bytes;
-                tensor.format.dequantize(&bytes[at..at + n_bytes], std::slice::from_mut(value));
-            }
-            return;
-        }
-        let row_bytes = out.len() / tensor.format.block_weights() as usize * tensor.format.block_bytes() as usize;
-        tensor.format.dequantize(&bytes[stored * row_bytes..][..row_bytes], out);
     }
 }

@@ -10,8 +10,8 @@ use std::rc::Rc;
 use half::bf16;
 
 use self::pieces::Pieces;
-pub use self::rows::score_bytes;
-pub(super) use self::rows::{RowsParams, heads_of_invocation};
+pub(super) use self::rows::RowsParams;
+pub use self::rows::{heads_of_invocation, score_bytes};
 use self::tiles::{Tiles, tile_quads};
 use super::kv_write::CpuKvLayer;
 

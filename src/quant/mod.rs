@@ -7,6 +7,7 @@
 mod bf16;
 mod f16;
 mod f32;
+mod floats;
 mod iq4_nl;
 mod iq4_xs;
 mod mxfp4;
@@ -24,6 +25,7 @@ mod search;
 mod tq1_0;
 mod tq2_0;
 
+pub use self::floats::Floats;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Weights in one sub-block, the unit that kernels read.
@@ -253,7 +255,8 @@ impl Format {
     /// f32 → stored bytes of whole blocks. `bytes` has exactly the blocks of `weights`, which are finite.
     ///
     /// # Errors
-    /// `unsupported` for a format that doran does not write; `non_finite` where weights are too large for its half floats.
+    /// `unsupported` for a format that doran does not write; `non_finite_weights` where weights are too large for its half
+    /// floats.
     pub fn quantize(self, weights: &[f32], bytes: &mut [u8]) -> Result<()> {
         let spec = self.spec();
         let quantize = spec.quantize.ok_or_else(|| {
@@ -264,7 +267,7 @@ impl Format {
             quantize(weights, block);
             if spec.halves_at.iter().any(|at| !half_at(block, *at).is_finite()) {
                 let message = format!("weights are too large for the half floats of {}", spec.name);
-                return Err(Error::new(ErrorKind::NonFinite, message));
+                return Err(Error::new(ErrorKind::NonFiniteWeights, message));
             }
         }
         Ok(())

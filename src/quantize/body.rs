@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::layout::{FileLayout, Segment};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::quant::Format;
 use crate::weights::{ByteSource, Bytes, Tap};
 
@@ -84,6 +84,9 @@ impl<S: ByteSource> Quantizing<S> {
             out.resize(whole * block_bytes as usize, 0);
             let blocks = self.begun.chunks_exact(real_bytes as usize).zip(out.chunks_exact_mut(block_bytes as usize));
             for (from, to) in blocks {
+                if !change.0.is_finite(from) {
+                    return Err(Error::non_finite_weights(&segment.name));
+                }
                 quantize_block(change, from, to)
                     .map_err(|error| error.during(&segment.name).with("tensor", segment.name.as_str()))?;
             }
@@ -118,9 +121,6 @@ fn quantize_block((from, to): (Format, Format), bytes: &[u8], out: &mut [u8]) ->
             }
         }
         _ => from.dequantize(bytes, weights),
-    }
-    if weights.iter().any(|weight| !weight.is_finite()) {
-        return Err(Error::new(ErrorKind::NonFinite, "weights are NaN or infinite; the file is damaged"));
     }
     to.quantize(weights, out)
 }

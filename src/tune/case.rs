@@ -50,8 +50,8 @@ impl Case {
         let (rows, cols) = self.shape;
         let matrix = GpuMatrix::new(gpu, "tune.weight", self.format, rows, cols, nothing);
         let end = self.bytes.len() as u64 / self.format.block_bytes();
-        let slice =
-            Slice { chunk_byte: 0, first: 0, end, row_offset: 0, take: RowTake::all(rows), stored: self.format };
+        let (take, stored) = (RowTake::all(rows), self.format);
+        let slice = Slice { chunk_byte: 0, first: 0, end, row_offset: 0, take, stored, tensor: 0 };
         let uploader = Uploader::new(gpu, self.bytes.len() as u64);
         uploader.upload(gpu, &VecBytes::from(self.bytes.clone()), &[(matrix.clone(), slice)])?;
         Ok(matrix)

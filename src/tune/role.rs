@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::probe::Found;
 use super::{Kernels, Precision, Tuning, Wanted, attention, matmul, matvec, norm};
 use crate::error::{ErrorKind, Result};
-use crate::gpu::{Capabilities, Gpu};
+use crate::gpu::{Capabilities, Gpu, is_of_kernel};
 use crate::ops::Tile;
 use crate::ops::linear::activations::Activations;
 
@@ -89,6 +89,18 @@ impl Role {
         all
     }
 
+    /// Whether the model needs the kernel that CPU adapters have for it, as far as that is known.
+    pub(super) fn is_used(self, wanted: &Wanted<'_>) -> bool {
+        let shader = match self {
+            Self::Matvec => "matvec_rows",
+            Self::Matmul => "matmul_rows",
+            Self::Splits => "rope_attention_rows",
+            Self::Queries => "attention_scores",
+            Self::Norm => "rms_norm",
+        };
+        wanted.used.is_none_or(|kernels| kernels.iter().any(|kernel| kernel.shader == shader))
+    }
+
     /// What a candidate rounds activations to for this role.
     pub(super) fn activations(self, tuning: &Tuning) -> Activations {
         match self {
@@ -99,29 +111,32 @@ impl Role {
     }
 
     /// Whether a candidate computes what its reference does with matrices of every format, and how far that is from the exact
-    /// result. One that does not compile does not.
-    pub(super) async fn check(self, gpu: &Gpu, tuning: &Tuning, wanted: &Wanted<'_>) -> Result<Found> {
+    /// result; or why it does not compile.
+    ///
+    /// # Errors
+    /// `device_lost`, `out_of_memory`; `gpu` where an exact matvec, which every device must run, is refused though it compiles.
+    pub(super) async fn check(self, gpu: &Gpu, tuning: &Tuning, wanted: &Wanted<'_>) -> Result<Result<Found>> {
         let activations = self.activations(tuning);
         let found = match self {
             Self::Matvec => matvec::check(gpu, tuning, wanted).await,
             Self::Matmul => matmul::check(gpu, tuning, wanted).await,
-            Self::Splits => attention::check_splits(gpu, tuning).await,
-            Self::Queries => attention::check_queries(gpu, tuning).await,
+            Self::Splits => attention::check_splits(gpu, tuning, wanted).await,
+            Self::Queries => attention::check_queries(gpu, tuning, wanted).await,
             Self::Norm => norm::check(gpu, tuning).await,
         };
         match found {
-            // The device has the others. What every device must run is a fault.
+            Err(error) if is_of_kernel(&error) => Ok(Err(error)),
             Err(error)
                 if error.kind() == ErrorKind::Gpu && (activations != Activations::F32 || self != Self::Matvec) =>
             {
-                Ok(Found::FAILED)
+                Ok(Err(error))
             }
             Ok(found) => {
                 let most = activations.tolerance().min(wanted.tolerance);
                 let near = activations == Activations::F32 || found.error <= most;
-                Ok(Found { right: found.right && near, ..found })
+                Ok(Ok(Found { right: found.right && near, ..found }))
             }
-            error => error,
+            Err(error) => Err(error),
         }
     }
 
@@ -131,8 +146,8 @@ impl Role {
         let micros = match self {
             Self::Matvec => matvec::time(gpu, tuning, *format, wanted.gate).await,
             Self::Matmul => matmul::time(gpu, tuning, *format).await,
-            Self::Splits => attention::time_splits(gpu, tuning).await,
-            Self::Queries => attention::time_queries(gpu, tuning).await,
+            Self::Splits => attention::time_splits(gpu, tuning, wanted).await,
+            Self::Queries => attention::time_queries(gpu, tuning, wanted).await,
             Self::Norm => norm::time(gpu, tuning).await,
         };
         micros.map(Some)

@@ -4,6 +4,7 @@
 
 mod goldens;
 mod merged;
+mod non_finite;
 mod refusals;
 mod requests;
 

@@ -131,6 +131,16 @@ GPUDevice.prototype.popErrorScope = function () {
 };
 `;
 
+/** A GPU for which no kernel compiles whose label begins with `?kernel=` of the worker's address. */
+const SPOILT_KERNELS = `
+const kernel = new URL(location.href).searchParams.get("kernel");
+const { createShaderModule } = GPUDevice.prototype;
+GPUDevice.prototype.createShaderModule = function (descriptor) {
+  const { label, code } = descriptor;
+  return createShaderModule.call(this, label.startsWith(kernel) ? { label, code: code + "\\nfn broken( {" } : descriptor);
+};
+`;
+
 /** A GPU that binds no more than `?bytes=` of the worker's address in one piece. */
 const SMALL_BINDINGS = `
 const most = Number(new URL(location.href).searchParams.get("bytes"));
@@ -209,6 +219,8 @@ const SCRIPTS: Record<string, string> = {
   "/counting.js": workerAfter("/count-buffers.js"),
   "/little-memory.js": LITTLE_MEMORY,
   "/with-little-memory.js": workerAfter("/little-memory.js"),
+  "/spoilt-kernels.js": SPOILT_KERNELS,
+  "/with-spoilt-kernels.js": workerAfter("/spoilt-kernels.js"),
   "/small-bindings.js": SMALL_BINDINGS,
   "/with-small-bindings.js": workerAfter("/small-bindings.js"),
   "/hide-store.js": NO_STORE,

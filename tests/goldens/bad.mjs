@@ -17,7 +17,7 @@ const ENDINGS = {
   accept: ({ load, chat, logits }) => load.load_error === undefined && (chat.error === undefined || chat.error.code === "template") && logits.error === undefined,
   reject: ({ load }) => load.load_error !== undefined && load.load_error.code !== "internal",
   "template-error": ({ load, chat }) => load.load_error === undefined && chat.error?.code === "template",
-  "load-then-error": ({ load, logits }) => (load.load_error ?? logits.error)?.code === "non_finite",
+  "load-then-error": ({ load, logits }) => load.load_error?.code === "non_finite_weights" || logits.error?.code === "non_finite",
 };
 const either = (case_) => ENDINGS.accept(case_) || ENDINGS.reject(case_);
 const ending = (expect) => ENDINGS[expect] ?? either;

@@ -257,7 +257,7 @@ pub struct Place<'a> {
 
 /// Uploads tensors as if they stood one after the other in a file that is cut every `chunk_blocks` blocks: the end of one
 /// and the beginning of the next share a chunk, and slices begin at bytes of every alignment.
-pub fn upload(bench: &Bench, matrix: &GpuMatrix, places: &[Place<'_>], chunk_blocks: usize) {
+pub fn upload(bench: &Bench, matrix: &GpuMatrix, places: &[Place<'_>], chunk_blocks: usize) -> Uploader {
     let block_bytes = places[0].stored.format.block_bytes() as usize;
     let uploader = Uploader::new(&bench.gpu, (chunk_blocks * block_bytes + 4 * places.len()) as u64);
     let blocks_of = |place: &Place<'_>| place.stored.bytes.len() / block_bytes;
@@ -270,7 +270,7 @@ pub fn upload(bench: &Bench, matrix: &GpuMatrix, places: &[Place<'_>], chunk_blo
         let mut chunk = Vec::new();
         let mut slices = Vec::new();
         let mut place_begin = 0;
-        for place in places {
+        for (tensor, place) in (0..).zip(places) {
             let blocks = blocks_of(place);
             let first = begin.clamp(place_begin, place_begin + blocks) - place_begin;
             let end = (begin + chunk_blocks).clamp(place_begin, place_begin + blocks) - place_begin;
@@ -283,12 +283,13 @@ pub fn upload(bench: &Bench, matrix: &GpuMatrix, places: &[Place<'_>], chunk_blo
             let chunk_byte = chunk.len() as u64;
             chunk.extend_from_slice(&place.stored.bytes[first * block_bytes..end * block_bytes]);
             let Place { row_offset, take, stored } = *place;
-            let slice =
-                Slice { chunk_byte, first: first as u64, end: end as u64, row_offset, take, stored: stored.format };
+            let (first, end, stored) = (first as u64, end as u64, stored.format);
+            let slice = Slice { chunk_byte, first, end, row_offset, take, stored, tensor };
             slices.push((matrix.clone(), slice));
         }
         uploader.upload(&bench.gpu, &VecBytes::from(chunk), &slices).expect("uploads");
     }
+    uploader
 }
 
 impl CpuMatrix for Stored {

@@ -54,6 +54,7 @@ tests![
     linear::weights_are_laid_out_as_gpus_have_them,
     repack::groups_and_columns,
     repack::pieces_and_interleaved_heads,
+    repack::what_is_no_number_is_found,
     roles::a_wrong_variant_of_any_role_is_refused,
     roles::each_role_is_checked_and_timed,
     roles::variants_are_forced_by_name,

@@ -101,6 +101,45 @@ pub async fn groups_and_columns() {
     }
 }
 
+/// NaN and infinity in one block of one tensor of several are found, in every float that a format has, and nothing is found of what is
+/// there otherwise, be it as large as it may.
+pub async fn what_is_no_number_is_found() {
+    let bench = Bench::with(GpuOptions { max_binding_bytes: Some(2048), ..GpuOptions::default() }).await;
+    for format in Format::ALL {
+        let mut random = Random(format.block_bytes());
+        let (rows, cols) = (37usize, 96usize.next_multiple_of(format.block_weights() as usize));
+        let mut tensors = [0; 3].map(|_| Stored::random(format, rows, cols, &mut random));
+        let (bad, largest): (&[&[u8]], &[u8]) = match format {
+            Format::F32 => (&[&[0, 0, 0xc0, 0x7f], &[0, 0, 0x80, 0xff]], &[0xff, 0xff, 0x7f, 0x7f]),
+            Format::BF16 => (&[&[0xc0, 0x7f], &[0x80, 0xff]], &[0x7f, 0xff]),
+            Format::MXFP4 => (&[&[0xff]], &[0xfe]),
+            _ => (&[&[0, 0x7e], &[0, 0xfc]], &[0xff, 0x7b]),
+        };
+        let at = if format.spec().halves_at.is_empty() { &[0] } else { format.spec().halves_at };
+        let block_bytes = format.block_bytes() as usize;
+        let last = tensors[0].bytes.len() / block_bytes - 1;
+        let matrix = GpuMatrix::new(&bench.gpu, "weight", format, 3 * 64, cols as u32, &bench.nothing);
+        let chunk_blocks = if format.is_float() { 1001 } else { 41 };
+        for (in_tensor, block) in [(0, 0), (1, last), (2, last / 2)] {
+            for at in at {
+                let byte = block * block_bytes + at;
+                let before = tensors[in_tensor].bytes.clone();
+                for (value, wanted) in bad.iter().map(|bad| (*bad, Some(in_tensor as u32))).chain([(largest, None)]) {
+                    tensors[in_tensor].bytes[byte..byte + value.len()].copy_from_slice(value);
+                    let is_finite = tensors.iter().all(|tensor| format.is_finite(&tensor.bytes));
+                    assert_eq!(is_finite, wanted.is_none(), "{format:?}: {value:?} at {at} of block {block}");
+                    let take = RowTake::all(rows as u32);
+                    let places = (0u32..).zip(&tensors).map(|(i, stored)| Place { stored, row_offset: 64 * i, take });
+                    let places: Vec<_> = places.collect();
+                    let found = upload(&bench, &matrix, &places, chunk_blocks).check(&bench.gpu).await;
+                    assert_eq!(found, Ok(wanted), "{format:?}: {value:?} at {at} of block {block}");
+                }
+                tensors[in_tensor].bytes = before;
+            }
+        }
+    }
+}
+
 /// Uploads a tensor into a matrix of its own, and reads that back through the embedding kernel.
 async fn check(
     bench: &Bench,

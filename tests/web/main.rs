@@ -69,6 +69,7 @@ tests![
     linear::weights_are_laid_out_as_gpus_have_them,
     repack::groups_and_columns,
     repack::pieces_and_interleaved_heads,
+    repack::what_is_no_number_is_found,
     rows::elementwise,
     rows::norm,
     rows::rms_norm,

@@ -1,7 +1,10 @@
 //! Looking after what is stored.
 
+use std::cell::Cell;
+
 use doran::weights::manifest::ChunkEntry;
 use doran::weights::{Manifest, check_model, evict_oldest};
+use futures_util::FutureExt;
 
 use super::*;
 
@@ -48,6 +51,14 @@ fn a_check_of_nothing_and_an_aborted_one_are_errors() {
     let cancel = Cancel::new();
     cancel.cancel();
     assert_eq!(check(&cancel), ErrorKind::Aborted);
+    // In the middle as well.
+    let (cancel, checked) = (Cancel::new(), Cell::new(0));
+    let progress = |_| {
+        checked.set(checked.get() + 1);
+        cancel.cancel();
+    };
+    let error = block_on(check_model(&store, MODEL, &progress, &cancel)).expect_err("is aborted");
+    assert_eq!((error.kind(), checked.get()), (ErrorKind::Aborted, 1));
 }
 
 #[test]
@@ -61,7 +72,11 @@ fn what_was_not_used_for_the_longest_goes_first_and_never_what_is_locked() {
         }
         block_on(store.put_manifest(&manifest)).expect("writes");
     }
-    let evict = || block_on(evict_oldest(&store, "mine", &Cancel::new())).expect("works");
+    let evict = || {
+        // Nobody waits for a lock that another has.
+        let evicted = evict_oldest(&store, "mine", &Cancel::new()).now_or_never();
+        evicted.expect("does not wait").expect("works")
+    };
     let guard = block_on(store.lock("old")).expect("free");
     assert_eq!(evict().as_deref(), Some("middle"));
     drop(guard);

@@ -367,7 +367,7 @@ impl ChunkStore for FaultyStore {
     }
 
     async fn list(&self) -> Result<Vec<Manifest>> {
-        self.inner.list().await
+        self.operation(self.inner.list()).await
     }
 
     async fn delete(&self, model: &str) -> Result<()> {

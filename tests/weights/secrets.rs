@@ -116,7 +116,7 @@ fn no_secret_is_stored_told_or_printed() {
         let error = looked_through(&format!("status {status}"), &server, &Store::default(), unstated());
         assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::Network), "{status}");
     }
-    let wrong = LoadOptions { sha256: vec![Some([7; 32])], chunk_bytes: CHUNK_BYTES };
+    let wrong = LoadOptions { sha256: vec![Some([7; 32])], chunk_bytes: CHUNK_BYTES, ..LoadOptions::default() };
     let error = looked_through("another hash", &Server::new(files.clone()), &Store::default(), wrong);
     assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::BadHash));
     let (mut told, mut n) = (0, 1);

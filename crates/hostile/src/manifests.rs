@@ -5,8 +5,8 @@ use std::ops::Range;
 use doran::weights::manifest::ChunkEntry;
 use doran::weights::plan::cut;
 use doran::weights::{
-    Body, ByteSource, Cancel, ChunkStore, LoadOptions, Manifest, MemoryStore, ModelFiles, Reply, Sink, TensorSpan,
-    VecBytes, delete_model,
+    Body, ByteSource, Cancel, ChunkStore, Facts, LoadOptions, Manifest, MemoryStore, ModelFiles, Reply, Sink,
+    TensorSpan, VecBytes, delete_model,
 };
 use doran::{ErrorKind, Result};
 use pollster::block_on;

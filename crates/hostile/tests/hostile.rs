@@ -175,6 +175,8 @@ fn what_grows_ends() {
         for loops in [
             "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
             "{% if 6 in [5] * 1000000000000 %}{% endif %}",
+            // Nothing is made: only the steps are many.
+            "{% set l = [1] * 9999 %}{% for a in l %}{% for b in l %}{% endfor %}{% endfor %}",
         ] {
             assert_eq!(run(target("template"), loops.as_bytes(), loops).0, Reach::Inside, "{loops}");
         }

@@ -81,7 +81,7 @@ fn pairs(n_rows: u32) -> u32 {
 
 /// Query heads that an invocation of the kernels for CPU adapters serves, of `group` that share a KV head: up to four, and as
 /// many in each as in the others where that can be.
-pub(in crate::ops) fn heads_of_invocation(group: u32) -> u32 {
+pub fn heads_of_invocation(group: u32) -> u32 {
     group.div_ceil(group.div_ceil(4))
 }
 

@@ -1,0 +1,41 @@
+/** Kernels that the browser does not compile: others stand in for them, or the error names them. `tests/faults/kernels.rs` has more of it. */
+import { expect, test } from "./fixture.js";
+
+const MODEL = "/arch/llama/model-f32.gguf";
+
+test("where a kernel does not compile another is taken, at the first load and when it was remembered", async ({ doran }) => {
+  const seen = await doran.evaluate(async (model) => {
+    const answer = async (options: object) => {
+      const engine = await window.doran.Engine.load(model, options);
+      const { ids } = await window.read(engine.generate(Uint32Array.of(3, 7, 11), { temperature: 0, maxTokens: 8, ignoreEos: true }));
+      const { tuning } = await engine.stats();
+      await engine.unload();
+      return { ids, kernels: tuning?.kernels, tried: tuning?.tried };
+    };
+    const createWorker = (): Worker => new Worker("/with-spoilt-kernels.js?kernel=matvec_rows[", { type: "module" });
+    const spoilt = await answer({ createWorker });
+    // A worker whose kernels compile takes what was remembered; so does one for which they did and do not any more.
+    const remembered = await answer({});
+    const other = new Worker("/with-spoilt-kernels.js?kernel=matvec[", { type: "module" });
+    const again = await answer({ createWorker: () => other });
+    return { spoilt, remembered, again };
+  }, MODEL);
+  expect(seen.spoilt.kernels).not.toBe("rows");
+  expect(seen.spoilt.tried?.some(({ right }) => !right)).toBe(true);
+  expect(seen.remembered.kernels).toBe(seen.spoilt.kernels);
+  expect(seen.again.kernels).toBe("rows");
+  expect(seen.again.ids).toEqual(seen.spoilt.ids);
+  expect(seen.remembered.ids).toEqual(seen.spoilt.ids);
+});
+
+test("a kernel that does not compile and that nothing stands in for is named, and the next load works", async ({ doran }) => {
+  const seen = await doran.evaluate(async (model) => {
+    const createWorker = (): Worker => new Worker("/with-spoilt-kernels.js?kernel=sample_best", { type: "module" });
+    const error = await window.failure(window.doran.Engine.load(model, { createWorker }));
+    const { info } = await window.probe(model);
+    return { error, architecture: info.architecture };
+  }, MODEL);
+  expect(seen.error.code).toBe("gpu");
+  expect(seen.error.data["kernel"]).toContain("sample_best");
+  expect(seen.architecture).toBe("llama");
+});
