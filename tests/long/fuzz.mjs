@@ -4,9 +4,9 @@
  * fuzz/artifacts, and is a failure.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { Plain, ROOT } from "../../scripts/lib/util.mjs";
+import { filesUnder, Plain, ROOT } from "../../scripts/lib/util.mjs";
 
 export const title = "malformed input under libFuzzer, with its coverage";
 
@@ -67,7 +67,7 @@ export function run({ state, save, log }) {
     log(`${target}: ${JSON.stringify(state.targets[target])}`);
   }
   const all = Object.values(state.targets);
-  const crashes = existsSync(join(FUZZ, "artifacts")) ? readdirSync(join(FUZZ, "artifacts"), { recursive: true }).length : 0;
+  const crashes = filesUnder(join(FUZZ, "artifacts")).length;
   const isDone = ([name, { ok, executions }]) => ok && executions >= (WANTED[name] ?? WANTED_OF_OTHERS);
   const failed = Object.entries(state.targets).filter((target) => !isDone(target)).length;
   return { passed: all.length - failed, failed, artifacts: crashes, targets: state.targets };
