@@ -1,5 +1,7 @@
 //! Reads the headers of a model's files, fetching no more of them than that takes.
 
+use std::collections::HashMap;
+
 use crate::error::{Error, Result};
 use crate::format::adapter::{self, AdapterCheckpoint};
 use crate::format::gguf::adapter::{AdaptedModel, ParsedAdapter, parse_adapter};
@@ -23,7 +25,7 @@ enum Depth {
 }
 
 /// Reads a model's description. `paths` names the files, in the source's order: one GGUF file, all parts of one that is split, or
-/// the files of a Hugging Face folder, among them `config.json`, `tokenizer.json` (or BERT's `vocab.txt`) and safetensors files.
+/// the files of a Hugging Face folder, among them `config.json`, `tokenizer.json` (or what is read for want of it: `tokenizer.model`, `vocab.json` with `merges.txt`, `vocab.txt`) and safetensors files.
 ///
 /// # Errors
 /// `bad_file`, `unsupported`; whatever reading gives.
@@ -199,6 +201,8 @@ where
     S: ByteSource,
     T: ChunkStore<Bytes = S::Bytes>,
 {
+    let has = |name: &str| paths.iter().any(|path| path == name);
+    let mut vocabulary = HashMap::new();
     let mut folder = hf_config::Folder::default();
     let mut tensors = Vec::new();
     for (file, path) in paths.iter().enumerate() {
@@ -208,12 +212,13 @@ where
         }
         match path.as_str() {
             "config.json" => folder.config = read_text(files, file, path).await?,
-            "tokenizer.json" if depth == Depth::Headers => folder.tokenizer = Some(String::new()),
-            "vocab.txt" if depth == Depth::Headers => folder.vocab = Some(String::new()),
+            "tokenizer.json" if depth == Depth::Headers => {}
             "tokenizer.json" => folder.tokenizer = Some(read_text(files, file, path).await?),
-            // Many folders have both.
-            "vocab.txt" if !paths.iter().any(|path| path == "tokenizer.json") => {
-                folder.vocab = Some(read_text(files, file, path).await?);
+            // Many folders have several; the first of these has all that the others say.
+            "tokenizer.model" | "vocab.json" | "merges.txt" | "vocab.txt" | "added_tokens.json"
+                if depth == Depth::All && !has("tokenizer.json") =>
+            {
+                vocabulary.insert(path.as_str(), read_bytes(files, file, path).await?);
             }
             "generation_config.json" => folder.generation_config = Some(read_text(files, file, path).await?),
             "tokenizer_config.json" => folder.tokenizer_config = Some(read_text(files, file, path).await?),
@@ -222,10 +227,32 @@ where
             _ => {}
         }
     }
+    // A tokenizer that is not wanted is an empty one.
+    let names = ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"];
+    if depth == Depth::Headers && names.into_iter().any(has) {
+        folder.tokenizer = Some(String::new());
+    }
+    let mut text = |name: &str| vocabulary.remove(name).map(|bytes| utf8(name, bytes)).transpose();
+    folder.added_tokens = text("added_tokens.json")?;
+    folder.byte_level = text("vocab.json")?.zip(text("merges.txt")?);
+    folder.vocab = text("vocab.txt")?;
+    folder.sentence_piece = vocabulary.remove("tokenizer.model");
     hf_config::checkpoint(&folder, tensors)
 }
 
+fn utf8(path: &str, bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes).map_err(|_| Error::bad_file(format!("{path} is no UTF-8 text")))
+}
+
 async fn read_text<S, T>(files: &mut ModelFiles<S, T>, file: usize, path: &str) -> Result<String>
+where
+    S: ByteSource,
+    T: ChunkStore<Bytes = S::Bytes>,
+{
+    utf8(path, read_bytes(files, file, path).await?)
+}
+
+async fn read_bytes<S, T>(files: &mut ModelFiles<S, T>, file: usize, path: &str) -> Result<Vec<u8>>
 where
     S: ByteSource,
     T: ChunkStore<Bytes = S::Bytes>,
@@ -235,6 +262,5 @@ where
     if n_bytes > TEXT_BYTES_MAX {
         return Err(Error::bad_file(format!("{path} is {n_bytes} bytes long; {TEXT_BYTES_MAX} are the limit")));
     }
-    let bytes = files.prefix(file, n_bytes).await?;
-    String::from_utf8(bytes).map_err(|_| Error::bad_file(format!("{path} is no UTF-8 text")))
+    files.prefix(file, n_bytes).await
 }

@@ -7,8 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Files, by the start of their path, that may know that JavaScript exists.
-const WEB_FILES: [&str; 5] =
-    ["src/wasm", "src/weights/http.rs", "src/weights/indexed_db.rs", "src/gpu/compile.rs", "src/gpu/device.rs"];
+const WEB_FILES: [&str; 5] = [
+    "src/wasm",
+    "src/weights/http.rs",
+    "src/weights/indexed_db.rs",
+    "src/weights/web_store.rs",
+    "src/gpu/compile.rs",
+    "src/gpu/device.rs",
+];
 /// Native ends, which are empty on the web: they may name the target, and nothing else of it.
 const NATIVE_FILES: [&str; 2] = ["src/weights/file.rs", "src/weights/directory.rs"];
 /// Crates that exist on the web only.

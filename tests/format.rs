@@ -201,7 +201,7 @@ fn smollm2_is_read() {
     for id in [0, 2] {
         assert!(checkpoint.generation.eos_token_ids.contains(&id));
     }
-    assert!(matches!(checkpoint.tokenizer, TokenizerSource::Gguf(_)));
+    assert!(matches!(checkpoint.tokenizer, TokenizerSource::Vocabulary(_)));
     let golden = json("real/smollm2-135m-instruct-q4_1.json");
     assert_eq!(checkpoint.chat_template.as_deref(), golden["chat_template"].as_str());
 }

@@ -32,4 +32,5 @@ mod shaders;
 mod states;
 mod tokenizer;
 mod unsaid;
+mod vocabularies;
 mod weights;

@@ -2,7 +2,7 @@
 
 use crate::files::{bytes, json, parse_gguf, parse_gguf_model, text};
 use doran::ErrorKind;
-use doran::format::{GgufTokenizer, TokenizerSource};
+use doran::format::{TokenizerSource, Vocabulary};
 use doran::tokenizer::Tokenizer;
 use serde_json::Value;
 
@@ -81,7 +81,7 @@ fn gguf_gives_the_reference_ids() {
 fn a_vocab_txt_gives_the_reference_ids() {
     let source = |vocab: String, config: Value| {
         let config = config.as_object().cloned();
-        Tokenizer::new(&TokenizerSource::Vocab { vocab, config })
+        Tokenizer::new(&TokenizerSource::VocabTxt { vocab, config })
     };
     let vocab = text("arch/bert/vocab.txt");
     let tokenizer = source(vocab.clone(), json("arch/bert/tokenizer_config.json")).unwrap();
@@ -108,14 +108,13 @@ fn a_vocab_txt_gives_the_reference_ids() {
 /// SentencePiece's rules are checked by steps of their own: a rule of the real ones, and the same rules damaged.
 #[test]
 fn compiled_rules_normalise_and_damaged_ones_are_refused() {
-    let TokenizerSource::Gguf(source) = parse_gguf(&bytes("arch/t5/model-f32.gguf")).unwrap().tokenizer else {
+    let TokenizerSource::Vocabulary(source) = parse_gguf(&bytes("arch/t5/model-f32.gguf")).unwrap().tokenizer else {
         panic!("a GGUF file")
     };
     let build = |charsmap: Vec<u8>| {
-        let GgufTokenizer { model, tokens, scores, token_types, special_ids, .. } = (*source).clone();
-        let source =
-            GgufTokenizer { model, tokens, scores, token_types, special_ids, charsmap, ..GgufTokenizer::default() };
-        Tokenizer::new(&TokenizerSource::Gguf(Box::new(source)))
+        let Vocabulary { model, tokens, scores, token_types, special_ids, .. } = (*source).clone();
+        let source = Vocabulary { model, tokens, scores, token_types, special_ids, charsmap, ..Vocabulary::default() };
+        Tokenizer::new(&TokenizerSource::Vocabulary(Box::new(source)))
     };
     let (with, without) = (build(source.charsmap.clone()).unwrap(), build(Vec::new()).unwrap());
     // Full-width letters, a ligature, a combining accent, a control character.
@@ -287,32 +286,32 @@ fn models_that_contradict_themselves_are_refused() {
     assert_eq!(kind("t5", "/normalizer", charsmap(Value::Null)), refused);
 }
 
-fn tiny(tokens: &[&str], merges: &[&str], pre: &str) -> GgufTokenizer {
-    GgufTokenizer {
+fn tiny(tokens: &[&str], merges: &[&str], pre: &str) -> Vocabulary {
+    Vocabulary {
         model: "gpt2".into(),
         pre: Some(pre.into()),
         tokens: tokens.iter().map(|t| (*t).to_owned()).collect(),
         merges: merges.iter().map(|m| (*m).to_owned()).collect(),
-        ..GgufTokenizer::default()
+        ..Vocabulary::default()
     }
 }
 
 #[test]
 fn unknown_vocabularies_and_pre_tokenizers_are_named() {
-    let what = |source: GgufTokenizer| {
-        let error = Tokenizer::new(&TokenizerSource::Gguf(Box::new(source))).unwrap_err();
+    let what = |source: Vocabulary| {
+        let error = Tokenizer::new(&TokenizerSource::Vocabulary(Box::new(source))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         error.data()["what"].as_str().unwrap().to_owned()
     };
     assert_eq!(what(tiny(&["a"], &[], "esperanto")), "pre-tokenizer esperanto");
-    assert_eq!(what(GgufTokenizer { model: "telepathy".into(), ..tiny(&["a"], &[], "gpt-2") }), "tokenizer telepathy");
+    assert_eq!(what(Vocabulary { model: "telepathy".into(), ..tiny(&["a"], &[], "gpt-2") }), "tokenizer telepathy");
 }
 
 #[test]
 fn gguf_merges_must_be_made_of_tokens() {
     for merge in ["a", "a q", "a  b", "", "b a", "é"] {
         let source = tiny(&["a", "b", "ab"], &[merge], "gpt-2");
-        let error = Tokenizer::new(&TokenizerSource::Gguf(Box::new(source))).unwrap_err();
+        let error = Tokenizer::new(&TokenizerSource::Vocabulary(Box::new(source))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Tokenizer, "{merge:?}");
     }
 }
@@ -326,7 +325,7 @@ fn pre_tokenizers_cut_where_their_patterns_say() {
     let merges = ["1 2", "' S", "' s", "Ġ x", "! Ċ"];
     let tokens: Vec<&str> = alphabet.iter().map(String::as_str).chain(extra).collect();
     let pieces = |pre: &str, text: &str| -> Vec<String> {
-        let tokenizer = Tokenizer::new(&TokenizerSource::Gguf(Box::new(tiny(&tokens, &merges, pre)))).unwrap();
+        let tokenizer = Tokenizer::new(&TokenizerSource::Vocabulary(Box::new(tiny(&tokens, &merges, pre)))).unwrap();
         let ids = tokenizer.encode(text, false).unwrap();
         ids.iter().map(|id| String::from_utf8_lossy(tokenizer.token_bytes(*id)).into_owned()).collect()
     };

@@ -11,7 +11,7 @@ const HUB = "https://huggingface.co";
 
 /** What a folder needs beside its weights, where it has it. */
 const FOLDER = new Set([
-  "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt", "vocab.txt",
+  "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "added_tokens.json",
   "chat_template.jinja", "model.safetensors.index.json", "1_Pooling/config.json",
 ]);
 

@@ -157,7 +157,7 @@ fn checkpoint(parts: Vec<(Container<'_>, u64)>) -> Result<Checkpoint> {
         model_type: arch.model_type.to_owned(),
         config,
         tensors: infos,
-        tokenizer: TokenizerSource::Gguf(Box::new(tokenizer)),
+        tokenizer: TokenizerSource::Vocabulary(Box::new(tokenizer)),
         // Not worth refusing a model for: without a template it still completes text.
         chat_template: meta.str("tokenizer.chat_template").unwrap_or_default().map(str::to_owned),
         generation,

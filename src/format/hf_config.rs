@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
+use super::hf_vocab::{self, Beside};
 use super::{Checkpoint, GenerationConfig, TensorInfo, TokenizerSource};
 use crate::error::{Error, Result};
 
@@ -22,6 +23,12 @@ pub struct Folder {
     pub tokenizer: Option<String>,
     /// `vocab.txt`, for want of a `tokenizer.json`.
     pub vocab: Option<String>,
+    /// `tokenizer.model`, for want of a `tokenizer.json`.
+    pub sentence_piece: Option<Vec<u8>>,
+    /// `vocab.json` and `merges.txt`, for want of both.
+    pub byte_level: Option<(String, String)>,
+    /// `added_tokens.json`.
+    pub added_tokens: Option<String>,
     /// `generation_config.json`.
     pub generation_config: Option<String>,
     /// `tokenizer_config.json`.
@@ -67,14 +74,7 @@ pub fn checkpoint(folder: &Folder, mut tensors: Vec<TensorInfo>) -> Result<Check
     let tokenizer_config = optional("tokenizer_config.json", &folder.tokenizer_config)?;
     let pooling = optional("1_Pooling/config.json", &folder.pooling)?.map(|config| pooling(&config));
     let chat_template = folder.chat_template.clone().or_else(|| chat_template(tokenizer_config.as_ref()?));
-    let tokenizer = match (&folder.tokenizer, &folder.vocab) {
-        (Some(tokenizer), _) => TokenizerSource::Json { tokenizer: tokenizer.clone(), config: tokenizer_config },
-        (None, Some(vocab)) => TokenizerSource::Vocab { vocab: vocab.clone(), config: tokenizer_config },
-        (None, None) => {
-            let message = "the folder has no tokenizer.json and no vocab.txt";
-            return Err(Error::unsupported("a folder without tokenizer.json", message));
-        }
-    };
+    let tokenizer = tokenizer(folder, tokenizer_config, &model_type)?;
     Ok(Checkpoint {
         generation: generation_config(&config, generation.as_ref()),
         name: config.get("_name_or_path").and_then(Value::as_str).filter(|name| !name.is_empty()).map(str::to_owned),
@@ -86,6 +86,27 @@ pub fn checkpoint(folder: &Folder, mut tensors: Vec<TensorInfo>) -> Result<Check
         pooling,
         license: None,
     })
+}
+
+/// The tokenizer of a folder: `tokenizer.json`, or what says the same in older folders.
+fn tokenizer(folder: &Folder, config: Option<Map<String, Value>>, model_type: &str) -> Result<TokenizerSource> {
+    if let Some(tokenizer) = &folder.tokenizer {
+        return Ok(TokenizerSource::Json { tokenizer: tokenizer.clone(), config });
+    }
+    let added = folder.added_tokens.as_deref().map(|text| object("added_tokens.json", text)).transpose()?;
+    let beside = Beside { config: config.as_ref(), added: added.as_ref(), model_type };
+    if let Some(model) = &folder.sentence_piece {
+        return Ok(TokenizerSource::Vocabulary(Box::new(hf_vocab::sentence_piece(model, beside)?)));
+    }
+    if let Some((vocab, merges)) = &folder.byte_level {
+        let vocab = object("vocab.json", vocab)?;
+        return Ok(TokenizerSource::Vocabulary(Box::new(hf_vocab::byte_level(&vocab, merges, beside)?)));
+    }
+    if let Some(vocab) = &folder.vocab {
+        return Ok(TokenizerSource::VocabTxt { vocab: vocab.clone(), config });
+    }
+    let message = "the folder has no tokenizer.json, tokenizer.model, vocab.json with merges.txt, or vocab.txt";
+    Err(Error::unsupported("a folder without tokenizer.json", message))
 }
 
 /// Reads `config.json`: checks the hyperparameters that all decoders share and gives transformers 4's keys.

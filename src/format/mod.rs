@@ -11,6 +11,8 @@ use crate::quant::Format;
 pub mod adapter;
 pub mod gguf;
 pub mod hf_config;
+mod hf_vocab;
+mod protobuf;
 pub mod safetensors;
 
 /// A model as its files describe it: configuration, tensors, tokenizer, templates.
@@ -79,19 +81,19 @@ pub enum TokenizerSource {
         config: Option<Map<String, Value>>,
     },
     /// The text of a `vocab.txt`, and the `tokenizer_config.json` beside it where there is one.
-    Vocab {
+    VocabTxt {
         /// `vocab.txt`: one piece a line.
         vocab: String,
         /// `tokenizer_config.json`.
         config: Option<Map<String, Value>>,
     },
-    /// The `tokenizer.ggml.*` metadata of a GGUF file.
-    Gguf(Box<GgufTokenizer>),
+    /// The `tokenizer.ggml.*` metadata of a GGUF file, or what a folder's `tokenizer.model`, or `vocab.json` and `merges.txt`, say.
+    Vocabulary(Box<Vocabulary>),
 }
 
-/// GGUF's `tokenizer.ggml.*` keys, checked for lengths and ranges.
+/// A vocabulary in GGUF's words (`tokenizer.ggml.*`), checked for lengths and ranges.
 #[derive(Clone, Debug, Default)]
-pub struct GgufTokenizer {
+pub struct Vocabulary {
     /// `tokenizer.ggml.model`: `gpt2` (byte-level BPE), `llama` (SentencePiece BPE), `t5` (unigrams), `bert` (word pieces), …
     pub model: String,
     /// `tokenizer.ggml.pre`: the name of the pre-tokenizer.
@@ -112,6 +114,8 @@ pub struct GgufTokenizer {
     pub add_eos: Option<bool>,
     /// `add_space_prefix`, where stated.
     pub add_space_prefix: Option<bool>,
+    /// The space goes before the first words only, and not after each special token (transformers' `legacy: false`).
+    pub prefix_once: bool,
     /// `remove_extra_whitespaces`, where stated.
     pub remove_extra_whitespaces: Option<bool>,
     /// `normalizer.lowercase`, where stated.

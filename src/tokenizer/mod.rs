@@ -1,15 +1,15 @@
 //! Text to token ids and back.
 //!
 //! Encoding is done by the crate `tokenizers`, built from a `tokenizer.json` (`json.rs`), from the vocabulary of a GGUF
-//! file (`gguf.rs`), or from a `vocab.txt` (`word_piece.rs`). Decoding is a table of bytes by id (`pieces.rs`). Ids are those of Hugging Face's tokenizer for the model.
+//! file or of SentencePiece's (`vocabulary.rs`), or from a `vocab.txt` (`word_piece.rs`). Decoding is a table of bytes by id (`pieces.rs`). Ids are those of Hugging Face's tokenizer for the model.
 
 mod charsmap;
-mod gguf;
 mod json;
 mod models;
 mod pieces;
 mod pre;
 mod unigram;
+mod vocabulary;
 mod word_piece;
 
 use tokenizers::models::bpe::{BPE, BpeBuilder, Merges, Vocab};
@@ -53,8 +53,8 @@ impl Tokenizer {
     pub fn new(source: &TokenizerSource) -> Result<Self> {
         match source {
             TokenizerSource::Json { tokenizer, .. } => json::build(tokenizer),
-            TokenizerSource::Gguf(source) => gguf::build(source),
-            TokenizerSource::Vocab { vocab, config } => word_piece::from_vocab(vocab, config.as_ref()),
+            TokenizerSource::Vocabulary(source) => vocabulary::build(source),
+            TokenizerSource::VocabTxt { vocab, config } => word_piece::from_vocab(vocab, config.as_ref()),
         }
         .map_err(|e| e.during("building the tokenizer"))
     }

@@ -12,7 +12,7 @@ use super::models::Model;
 use super::pieces::{Pieces, Style};
 use super::{Inner, SPACE, Tokenizer, failed};
 use crate::error::{Error, Result};
-use crate::format::GgufTokenizer;
+use crate::format::Vocabulary;
 
 /// Longer words are unknown (transformers `tokenization_bert.py`, and `tokenizers`).
 const WORD_CHARS_MAX: usize = 100;
@@ -63,7 +63,7 @@ pub(super) fn from_vocab(vocab: &str, config: Option<&Map<String, Value>>) -> Re
 ///
 /// # Errors
 /// [`crate::ErrorKind::Tokenizer`] for a vocabulary without an unknown piece.
-pub(super) fn from_gguf(source: &GgufTokenizer) -> Result<Tokenizer> {
+pub(super) fn from_gguf(source: &Vocabulary) -> Result<Tokenizer> {
     let of = |stem: &str| source.special_ids.iter().find(|(have, _)| have == stem).map(|(_, id)| *id);
     let plain = |text: &str| (text.starts_with('[') && text.ends_with(']')) || text.is_empty();
     let spelt = |text: &String| match text.strip_prefix(SPACE) {

@@ -21,7 +21,7 @@ use crate::gpu::device::GpuOptions;
 use crate::quantize::{Quantize, QuantizedSource};
 use crate::turn::Turns;
 use crate::weights::http::WebSource;
-use crate::weights::indexed_db::WebStore;
+use crate::weights::web_store::WebStore;
 use crate::weights::{Cancel, LoadOptions, ModelFiles, Pause, Update, evict_oldest};
 
 /// Options as they came.

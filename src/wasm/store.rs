@@ -12,7 +12,8 @@ use super::js::{AbortLink, to_js};
 use super::progress::Speed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::quantize::Quantize;
-use crate::weights::indexed_db::{DATABASE, WebStore};
+use crate::weights::indexed_db::DATABASE;
+use crate::weights::web_store::WebStore;
 use crate::weights::{Cancel, ChunkStore, check_model, delete_model};
 
 /// The lasting store, opened once; or, where the browser gives none, one that lasts as long as a load.

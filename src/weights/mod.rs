@@ -37,6 +37,7 @@ mod tap;
 mod transfer;
 pub mod vec_bytes;
 pub mod verify;
+pub mod web_store;
 
 pub use cancel::Cancel;
 pub use check::{Checked, check_model, evict_oldest};

@@ -1,8 +1,9 @@
 //! IndexedDB, Web Locks and `fetch` in a real browser, in a worker, where doran runs.
 
 use doran::weights::http::{HttpSource, JsBytes, WebSource};
-use doran::weights::indexed_db::{IndexedDb, WebStore};
+use doran::weights::indexed_db::IndexedDb;
 use doran::weights::manifest::{ChunkEntry, hex};
+use doran::weights::web_store::WebStore;
 use doran::weights::{
     Bytes, Cancel, ChunkStore, Integrity, LoadOptions, LoadReport, Manifest, ModelFiles, Sink, TensorSpan,
 };

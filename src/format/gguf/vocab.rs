@@ -3,7 +3,7 @@
 use super::container::Array;
 use super::metadata::Metadata;
 use crate::error::{Error, Result};
-use crate::format::{GenerationConfig, GgufTokenizer};
+use crate::format::{GenerationConfig, Vocabulary};
 
 /// Most tokens of a vocabulary; the largest published ones have 262 144.
 const TOKENS_MAX: u64 = 1 << 20;
@@ -42,7 +42,7 @@ const SPECIAL: &[&str] = &["bos", "eos", "eot", "eom", "unknown", "seperator", "
 ///
 /// # Errors
 /// [`crate::ErrorKind::BadFile`] if it is missing, too large, or its arrays differ in length (data: `key`).
-pub(super) fn tokenizer(meta: &Metadata<'_>) -> Result<GgufTokenizer> {
+pub(super) fn tokenizer(meta: &Metadata<'_>) -> Result<Vocabulary> {
     let model_key = "tokenizer.ggml.model";
     let model = meta.str(model_key)?.ok_or_else(|| Metadata::missing(model_key))?.to_owned();
     let tokens_key = "tokenizer.ggml.tokens";
@@ -94,7 +94,7 @@ pub(super) fn tokenizer(meta: &Metadata<'_>) -> Result<GgufTokenizer> {
             }
         }
     }
-    Ok(GgufTokenizer {
+    Ok(Vocabulary {
         model,
         pre: meta.str("tokenizer.ggml.pre")?.map(str::to_owned),
         tokens: strings(tokens_key, tokens)?,
@@ -108,6 +108,7 @@ pub(super) fn tokenizer(meta: &Metadata<'_>) -> Result<GgufTokenizer> {
         remove_extra_whitespaces: meta.bool("tokenizer.ggml.remove_extra_whitespaces")?,
         lowercase: meta.bool("tokenizer.ggml.normalizer.lowercase")?,
         charsmap: charsmap.unwrap_or_default(),
+        prefix_once: false,
     })
 }
 
@@ -124,7 +125,7 @@ pub(super) fn pooling(kind: Option<u32>) -> Option<String> {
 }
 
 /// Which id starts a text and which end an answer.
-pub(super) fn generation(tokenizer: &GgufTokenizer) -> GenerationConfig {
+pub(super) fn generation(tokenizer: &Vocabulary) -> GenerationConfig {
     let special = |stem: &str| tokenizer.special_ids.iter().find(|(have, _)| have == stem).map(|(_, id)| *id);
     let mut eos_token_ids: Vec<u32> = ["eos", "eot", "eom"].iter().filter_map(|stem| special(stem)).collect();
     let mut found: Vec<(&str, u32)> = Vec::new();

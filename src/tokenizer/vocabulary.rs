@@ -1,4 +1,4 @@
-//! A tokenizer from GGUF's vocabulary arrays.
+//! A tokenizer from a vocabulary: GGUF's arrays, or what a folder says that has no `tokenizer.json`.
 //!
 //! `gpt2` vocabularies are byte-level BPE with merges by rank. `llama` vocabularies are SentencePiece BPE: scores rank the
 //! pieces, and the merges follow from them. `t5` vocabularies are SentencePiece unigrams, with rules for what goes before, and
@@ -20,7 +20,7 @@ use super::pieces::{Pieces, Style};
 use super::unigram::Unigram;
 use super::{Inner, SPACE, Tokenizer, charsmap, failed, pre, word_piece};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::GgufTokenizer;
+use crate::format::Vocabulary;
 
 /// `llama_token_type` (llama.cpp `llama.h`).
 const TYPE_NORMAL: i32 = 1;
@@ -41,7 +41,7 @@ const MERGES_MAX: usize = 4 << 20;
 /// # Errors
 /// [`ErrorKind::Unsupported`] for a vocabulary model or a pre-tokenizer that is not known (data: `what`);
 /// [`ErrorKind::Tokenizer`] for merges that the vocabulary does not have.
-pub(super) fn build(source: &GgufTokenizer) -> Result<Tokenizer> {
+pub(super) fn build(source: &Vocabulary) -> Result<Tokenizer> {
     match source.model.as_str() {
         "gpt2" => byte_level(source),
         "llama" => sentence_piece(source),
@@ -54,7 +54,7 @@ pub(super) fn build(source: &GgufTokenizer) -> Result<Tokenizer> {
     }
 }
 
-fn byte_level(source: &GgufTokenizer) -> Result<Tokenizer> {
+fn byte_level(source: &Vocabulary) -> Result<Tokenizer> {
     let name = source.pre.as_deref().unwrap_or("default");
     let pre = pre::find(name).ok_or_else(|| {
         Error::unsupported(format!("pre-tokenizer {name}"), format!("pre-tokenizer {name:?} is not known"))
@@ -85,7 +85,7 @@ fn byte_level(source: &GgufTokenizer) -> Result<Tokenizer> {
     finish(source, inner, Style::ByteLevel, pre.add_bos, n_merges)
 }
 
-fn sentence_piece(source: &GgufTokenizer) -> Result<Tokenizer> {
+fn sentence_piece(source: &Vocabulary) -> Result<Tokenizer> {
     if source.scores.len() != source.tokens.len() {
         return Err(Error::new(ErrorKind::Tokenizer, "a SentencePiece vocabulary without scores"));
     }
@@ -99,15 +99,19 @@ fn sentence_piece(source: &GgufTokenizer) -> Result<Tokenizer> {
     let mut inner = Inner::new(Model::Bpe(builder.build().map_err(failed)?));
     let add_space_prefix = source.add_space_prefix.unwrap_or(true);
     let mut steps: Vec<NormalizerWrapper> = Vec::new();
-    if add_space_prefix {
+    if add_space_prefix && !source.prefix_once {
         steps.push(Prepend::new(SPACE.to_owned()).into());
     }
-    steps.push(Replace::new(" ", SPACE).map_err(failed)?.into());
+    if add_space_prefix && source.prefix_once {
+        inner.with_pre_tokenizer(Some(Metaspace::new('\u{2581}', PrependScheme::First, false)));
+    } else {
+        steps.push(Replace::new(" ", SPACE).map_err(failed)?.into());
+    }
     inner.with_normalizer(Some(NormalizerSequence::new(steps))).map_err(failed)?;
     finish(source, inner, Style::SentencePiece { strip_first_space: add_space_prefix }, true, n_merges)
 }
 
-fn unigram(source: &GgufTokenizer) -> Result<Tokenizer> {
+fn unigram(source: &Vocabulary) -> Result<Tokenizer> {
     if source.scores.len() != source.tokens.len() {
         return Err(Error::new(ErrorKind::Tokenizer, "a SentencePiece vocabulary without scores"));
     }
@@ -133,7 +137,7 @@ fn unigram(source: &GgufTokenizer) -> Result<Tokenizer> {
 }
 
 /// Special tokens, raw bytes, and what stands around a text.
-fn finish(source: &GgufTokenizer, mut inner: Inner, style: Style, add_bos: bool, n_merges: usize) -> Result<Tokenizer> {
+fn finish(source: &Vocabulary, mut inner: Inner, style: Style, add_bos: bool, n_merges: usize) -> Result<Tokenizer> {
     // Merges start from characters that are pieces. Gemma has "\n\n" where "\n" may be none: SentencePiece takes such a piece
     // as it stands.
     let single = |text: &String| text.chars().next().filter(|c| c.len_utf8() == text.len());
@@ -171,7 +175,7 @@ fn finish(source: &GgufTokenizer, mut inner: Inner, style: Style, add_bos: bool,
 }
 
 /// Ids by text. Of two tokens with one text the later wins, as in llama.cpp.
-fn vocab(source: &GgufTokenizer) -> Vocab {
+fn vocab(source: &Vocabulary) -> Vocab {
     source.tokens.iter().zip(0u32..).map(|(text, id)| (text.clone(), id)).collect()
 }
 
@@ -179,7 +183,7 @@ fn vocab(source: &GgufTokenizer) -> Vocab {
 ///
 /// SentencePiece merges, of all adjacent pairs whose sum is a piece, the one with the best score (Kudo & Richardson 2018,
 /// `bpe_model.cc`); ranking the pairs by the score of their sum does the same.
-fn merges_of_scores(source: &GgufTokenizer, vocab: &Vocab) -> Result<Merges> {
+fn merges_of_scores(source: &Vocabulary, vocab: &Vocab) -> Result<Merges> {
     let merged = |id: usize| !matches!(source.token_types.get(id), Some(&(TYPE_UNKNOWN | TYPE_CONTROL | TYPE_BYTE)));
     let part = |text: &str| vocab.get(text).copied().filter(|id| merged(*id as usize));
     let mut pairs: Vec<(u32, u32, u32)> = Vec::new();
