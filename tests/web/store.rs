@@ -270,7 +270,12 @@ async fn a_full_disk_is_a_quota_error_and_keeps_what_is_there() {
         assert_eq!(error.kind(), ErrorKind::Quota, "{how}: {error}");
         let manifest = store.manifest("model").await.expect("reads").expect("is there");
         assert_eq!(error.data()["needed_bytes"].as_u64(), Some(FILE_BYTES - manifest.stored_bytes()));
-        assert_eq!(manifest.chunks().filter(|(_, _, chunk)| chunk.stored).count(), 5);
+        // Chunks come by two connections: which of them are here by then differs between browsers.
+        let stored: Vec<usize> = manifest.chunks().filter(|(.., chunk)| chunk.stored).map(|(_, i, _)| i).collect();
+        assert!(stored.len() >= 3 && !stored.contains(&5), "{how}: {stored:?}");
+        for index in stored {
+            assert!(store.chunk("model", 0, index).await.expect("reads").is_some(), "{how}: {index}");
+        }
         assert!(store.chunk("model", 0, 5).await.expect("reads").is_none(), "both or neither");
         let report = load(picked(&file), store, &file).await.expect("resumes");
         assert_eq!(report.from_store_bytes, manifest.stored_bytes());
