@@ -221,6 +221,7 @@ impl Tuning {
 pub fn likeliest(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Result<Tuning> {
     let exact = Wanted { precision: Precision::Exact, ..*wanted };
     let mut tuning = matvec::candidates(capabilities, &exact).into_iter().next().ok_or_else(no_subgroups)?;
+    // The first, of one row, is chosen already: the others go by it.
     for role in Role::ALL.into_iter().skip(1) {
         let candidates = of_role(role, capabilities, wanted, &tuning)?;
         let most = candidates.iter().position(|candidate| role == Role::Matmul && candidate.matmul == Tile::Int8);

@@ -76,6 +76,28 @@ fn a_tokenizer_model_gives_the_reference_ids() {
     }
 }
 
+/// With `legacy: false` the space goes before the first words only, as transformers writes it into a `tokenizer.json`.
+#[test]
+fn the_prefix_of_a_model_that_is_not_legacy_goes_before_the_first_words_only() {
+    let mut file = common::json("arch/llama/tokenizer.json");
+    file["normalizer"] = Value::Null;
+    file["pre_tokenizer"] =
+        json!({ "type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "first", "split": false });
+    let mut config = common::json("arch/llama/tokenizer_config.json");
+    let legacy = Folder { sentence_piece: Some(bytes("arch/llama/tokenizer.model")), ..folder("llama") };
+    config["legacy"] = json!(false);
+    let plain = Folder { tokenizer_config: Some(config.to_string()), ..legacy.clone() };
+    let wanted = Folder { tokenizer: Some(file.to_string()), ..plain.clone() };
+    let [plain, wanted, legacy] = [plain, wanted, legacy].map(|folder| build(&folder).expect("builds"));
+    let mut other = 0;
+    for text in ["hello world", "</s>hello", "a </s>hello  b", "안녕</s>안녕", " x</s> y", ""] {
+        let got = plain.encode(text, true).expect("encodes");
+        assert_eq!(got, wanted.encode(text, true).expect("encodes"), "{text:?}");
+        other += usize::from(got != legacy.encode(text, true).expect("encodes"));
+    }
+    assert!(other >= 2, "{other} texts differ from what the old way gives");
+}
+
 /// A message of Protocol Buffers, written apart from what reads it.
 #[derive(Default)]
 struct Message(Vec<u8>);

@@ -72,6 +72,7 @@ async fn tune_as(
         Ok(tuning) => tuning,
         Err(refused) => return Ok(Err(refused)),
     };
+    // The first, of one row, is chosen already: the others go by it.
     for role in Role::ALL.into_iter().skip(1) {
         let candidates = of_role(role, capabilities, wanted, &tuning)?;
         // What the caller forces has no other variant, and was tried by tests.

@@ -266,7 +266,7 @@ impl<'a, S: ByteSource> Reader<'a, S> {
             // What fails without a network says nothing of the server.
             self.meter.tell(Phase::Offline);
             self.source.network().await;
-            self.failures = 0;
+            (self.failures, self.unanswered) = (0, 0);
             return Ok(());
         }
         self.failures += 1;

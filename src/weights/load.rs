@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use super::cancel::Cancel;
 use super::download::{Open, Reader, Remote, is_changed};
 use super::manifest::Manifest;
+use super::open::beside;
 use super::pause::Pause;
 use super::plan::{self, DEFAULT_CHUNK_BYTES, TensorSpan};
 use super::progress::{Counts, LoadReport, Meter, Millis, Phase, Progress};
@@ -207,7 +208,7 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
             meter.tell(Phase::Verifying);
             self.finish(hashes).await
         };
-        self.beside(moving, self.watch_upstream(&is_outdated)).await?;
+        beside(moving, self.watch_upstream(&is_outdated)).await?;
         let mut warnings = self.warnings.clone();
         if is_outdated.get() {
             warnings.push("the model's files have changed at their addresses since they were stored: load with `update` to replace them".into());

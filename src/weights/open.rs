@@ -135,16 +135,16 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
             std::future::pending().await
         }
     }
+}
 
-    /// Does `work`; what goes on beside it is dropped when that has ended.
-    pub(super) async fn beside<R>(&self, work: impl Future<Output = R>, other: impl Future<Output = ()>) -> R {
-        let (mut work, mut other, mut is_over) = (pin!(work), pin!(other), false);
-        std::future::poll_fn(|context| {
-            is_over = is_over || other.as_mut().poll(context).is_ready();
-            work.as_mut().poll(context)
-        })
-        .await
-    }
+/// Does `work`; what goes on beside it is dropped when that has ended.
+pub(super) async fn beside<R>(work: impl Future<Output = R>, other: impl Future<Output = ()>) -> R {
+    let (mut work, mut other, mut is_over) = (pin!(work), pin!(other), false);
+    std::future::poll_fn(|context| {
+        is_over = is_over || other.as_mut().poll(context).is_ready();
+        work.as_mut().poll(context)
+    })
+    .await
 }
 
 /// Whether one of the files is known to be another than the stored one. Where nobody answers, none is.
