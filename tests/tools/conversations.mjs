@@ -52,7 +52,7 @@ export const CONVERSATIONS = {
     messages: [
       user("Book it."),
       calls(null, call("abcDEF123", "book-table", JSON.stringify({
-        dishes: ["비빔밥", "<b>김치</b> & 'more'", ""], guest: { name: "O'Neil \"Kim\"", phone: "C:\\1\n2" }, note: "{}[]</x>", outside: true, price: 12.5,
+        guest: { name: "O'Neil \"Kim\"", phone: "C:\\1\n2" }, dishes: ["비빔밥", "<b>김치</b> & 'more'", ""], price: 12.5, outside: true, note: "{}[]</x>",
       }))),
     ],
     tools: true,

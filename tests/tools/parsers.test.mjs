@@ -175,12 +175,12 @@ for (const [name, open, close, quote, response] of [
 
 test("qwen-xml: arguments have the types that the tools say", () => {
   const syntax = syntaxNamed("qwen-xml");
-  const properties = { s: { type: "string" }, n: { type: "integer" }, o: { type: "object" }, e: { enum: ["1", "2"] }, b: { type: "boolean" } };
+  const properties = { s: { type: "string" }, n: { type: "integer" }, o: { type: "object" }, e: { enum: ["1", "2"] }, b: { type: "boolean" }, z: { type: ["string", "null"] } };
   const tools = [{ type: "function", function: { name: "f", parameters: { type: "object", properties } } }];
   const parameter = ([key, value]) => `<parameter=${key}>\n${value}\n</parameter>\n`;
   const frame = (name, parameters) => `<tool_call>\n<function=${name}>\n${Object.entries(parameters).map(parameter).join("")}</function>\n</tool_call>`;
-  const given = { s: "12", n: "12", o: '{"a": ["서울"]}', e: "1", b: "True" };
-  check(syntax, frame("f", given), call(0, "f", { s: "12", n: 12, o: { a: ["서울"] }, e: "1", b: true }), tools);
+  const given = { s: "12", n: "12", o: '{"a": ["서울"]}', e: "1", b: "True", z: "None" };
+  check(syntax, frame("f", given), call(0, "f", { s: "12", n: 12, o: { a: ["서울"] }, e: "1", b: true, z: null }), tools);
   check(syntax, frame("g", { s: "12", t: "two\n\nlines ", u: '"q"' }), call(0, "g", { s: 12, t: "two\n\nlines ", u: "q" }), tools);
   check(syntax, `Hm.\n\n${frame("f", { s: '</function> "\\' })}\n${frame("now", {})}`, [text("Hm."), ...call(0, "f", { s: '</function> "\\' }), ...call(1, "now", {})], tools);
   // The outer tag is forgotten, and the last one.

@@ -74,9 +74,10 @@ function* until(tape: Tape, end: string): Script<string> {
 
 /** The JSON of an argument. A text is one where the schema says so, and where it is nothing else. */
 function jsonOf(text: string, schema: unknown): string {
-  if (!isText(schema)) {
+  const word = PYTHON[text] ?? text;
+  if (!isText(schema) || (word === "null" && isRecord(schema) && Array.isArray(schema["type"]) && schema["type"].includes("null"))) {
     try {
-      return JSON.stringify(JSON.parse(PYTHON[text] ?? text));
+      return JSON.stringify(JSON.parse(word));
     } catch {
       // It is a text, whatever the schema says.
     }
@@ -119,7 +120,8 @@ function grammar(tools: readonly Tool[], { parallel, special }: GrammarOptions):
 function valueOf(schema: unknown, root: Readonly<Record<string, unknown>>): string {
   const end = JSON.stringify(`\n${PARAMETER_END}\n`);
   if (!isRecord(schema)) return "text";
-  const { enum: choices } = schema;
+  const { enum: choices, type } = schema;
+  if (type === "boolean") return `("true" | "false" | "True" | "False") ${end}`;
   if (!isText(schema)) {
     const refers = JSON.stringify(schema).includes('"$ref"');
     return `${jsonTerm(refers ? { ...relocated(schema, "#/$defs/root"), $defs: { root: relocated(root, "#/$defs/root") } } : schema)} ${end}`;
