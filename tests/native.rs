@@ -32,6 +32,7 @@ mod sampler;
 mod shaders;
 mod states;
 mod tokenizer;
+mod tools;
 mod unsaid;
 mod vocabularies;
 mod weights;
