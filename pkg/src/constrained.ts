@@ -13,6 +13,6 @@ export interface Constrained {
 }
 
 /** The module at `url`. */
-export function loadConstrained(url: string, _integrity: string | undefined): Promise<Constrained> {
-  return Promise.reject(new DoranError("internal", `the module for formats is not part of this build: ${url}`));
+export function loadConstrained(url: string, integrity: string | undefined): Promise<Constrained> {
+  return Promise.reject(new DoranError("internal", `the module for formats is not part of this build: ${url} ${integrity ?? ""}`));
 }
