@@ -19,6 +19,7 @@ const CALL_ID = "[CALL_ID]";
 const ARGS = "[ARGS]";
 /** Templates refuse ids of any other length. */
 const ID_LENGTH = 9;
+const ID_SCHEMA = { type: "string", pattern: `^[a-zA-Z0-9]{${ID_LENGTH}}$` };
 const SHAPE: CallShape = { name: "name", arguments: ["arguments", "parameters"], beside: ["id", "type"] };
 
 const syntax = (name: string, matches: ToolSyntax["matches"], grammar: ToolSyntax["grammar"]): ToolSyntax => ({
@@ -33,7 +34,7 @@ export const mistral = syntax(
   "mistral",
   (template) => template.includes(OPEN),
   (tools, { parallel, special }) =>
-    `start: ${term(OPEN, special)} calls\ncalls: ${jsonTerm(callsSchema(tools, "name", "arguments", parallel))}`,
+    `start: ${term(OPEN, special)} calls\ncalls: ${jsonTerm(callsSchema(tools, parallel, { id: ID_SCHEMA }))}`,
 );
 
 export const mistralArgs = syntax(
