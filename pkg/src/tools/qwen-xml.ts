@@ -42,15 +42,14 @@ function* script(tape: Tape, tools: readonly Tool[]): Script<void> {
 
 function* call(tape: Tape, tools: readonly Tool[], tagged: boolean): Script<void> {
   if (tagged) yield* tape.expect(FUNCTION);
-  const name = (yield* until(tape, ">")).trim();
-  if (!/^[^\s<]+$/.test(name)) throw new Malformed();
+  const name = yield* label(tape);
   const properties = parametersOf(tools.find((tool) => tool.function.name === name) ?? NO_TOOL)["properties"];
   let brace = "{";
   for (;;) {
     yield* tape.skip();
     if (yield* tape.starts(FUNCTION_END)) break;
     if (!(yield* tape.starts(PARAMETER))) throw new Malformed();
-    const key = (yield* until(tape, ">")).trim();
+    const key = yield* label(tape);
     const text = (yield* until(tape, PARAMETER_END)).replace(/^\n/, "").replace(/\n$/, "");
     if (brace === "{") tape.begin(name);
     tape.piece(`${brace}${JSON.stringify(key)}:${jsonOf(text, isRecord(properties) ? properties[key] : undefined)}`);
@@ -64,6 +63,17 @@ function* call(tape: Tape, tools: readonly Tool[], tagged: boolean): Script<void
 }
 
 const NO_TOOL: Tool = { type: "function", function: { name: "" } };
+
+/** Reads the rest of an opening tag, and gives the name in it. */
+function* label(tape: Tape): Script<string> {
+  let text = "";
+  for (let character = yield* tape.next(); character !== ">"; character = yield* tape.next()) {
+    if (/^[\s<]$/.test(character)) throw new Malformed();
+    text += character;
+  }
+  if (text === "") throw new Malformed();
+  return text;
+}
 
 /** Reads up to a text, and that. */
 function* until(tape: Tape, end: string): Script<string> {
