@@ -23,7 +23,7 @@ const TREE = {
         on: { type: "boolean" },
         pick: { anyOf: [{ type: "integer" }, { const: null }] },
         root: { $ref: "#/$defs/node" },
-        scale: { type: "number" },
+        scale: { type: "number", format: "unheard-of" },
       },
       required: ["root"],
     },

@@ -44,6 +44,12 @@ for (const syntax of SYNTAXES) {
   });
 }
 
+test("what llguidance does not know is passed over, but not where a tool is strict", () => {
+  const grammar = (strict) => syntaxNamed("hermes").grammar([{ type: "function", function: { name: "f", strict } }], { parallel: false });
+  for (const strict of [undefined, null, false]) assert.match(grammar(strict), /"lenient":true/);
+  assert.match(grammar(true), /"lenient":false/);
+});
+
 test("special tokens are named where they can be, or said by id; all else is text", () => {
   const special = (ids) => (text) => ids[text];
   const first = (name, ids) => syntaxNamed(name).grammar(GRAMMAR_TOOLS, { parallel: false, special: special(ids) });

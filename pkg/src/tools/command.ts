@@ -30,7 +30,7 @@ export const command: ToolSyntax = {
       `call: "{\\"tool_call_id\\": \\"" /[0-9]{1,3}/ "\\", \\"tool_name\\": \\"" (${tools.map((_, index) => `call_${index}`).join(" | ")}) "}"`,
       ...tools.flatMap((tool, index) => [
         `call_${index}: ${JSON.stringify(`${JSON.stringify(tool.function.name).slice(1)}, "parameters": `)} args_${index}`,
-        `args_${index}: ${jsonTerm(parametersOf(tool))}`,
+        `args_${index}: ${jsonTerm(parametersOf(tool), [tool])}`,
       ]),
     ].join("\n"),
   toTemplate: (messages) => messages.map(plain),

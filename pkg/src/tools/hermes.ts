@@ -31,7 +31,7 @@ export const inTags = (name: string, gap: string, matches: ToolSyntax["matches"]
     return [
       `start: call${parallel ? ' ("\\n" call)*' : ""}`,
       `call: ${term(OPEN, special)}${space} object${space} ${term(CLOSE, special)}`,
-      `object: ${jsonTerm(callSchema(tools, "name", "arguments"))}`,
+      `object: ${jsonTerm(callSchema(tools, "name", "arguments"), tools)}`,
     ].join("\n");
   },
   toTemplate: (messages) => messages.map(plain),

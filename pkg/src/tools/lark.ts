@@ -11,9 +11,13 @@ export function term(text: string, special: GrammarOptions["special"]): string {
   return token === true && /^<[^<>\s[][^<>\s]*>$/.test(text) ? text : JSON.stringify(text);
 }
 
-/** A term for JSON by a schema. */
-export function jsonTerm(schema: JsonSchema): string {
-  return `%json ${JSON.stringify({ "x-guidance": SEPARATORS, ...schema })}`;
+/**
+ * A term for JSON by a schema that is made of these tools' schemas. Keywords and formats that llguidance does not know are passed over, unless
+ * a tool is `strict`: then the grammar does not compile.
+ */
+export function jsonTerm(schema: JsonSchema, tools: readonly Tool[]): string {
+  const lenient = !tools.some((tool) => tool.function.strict === true);
+  return `%json ${JSON.stringify({ "x-guidance": { ...SEPARATORS, lenient }, ...schema })}`;
 }
 
 /**

@@ -34,7 +34,7 @@ export const mistral = syntax(
   "mistral",
   (template) => template.includes(OPEN),
   (tools, { parallel, special }) =>
-    `start: ${term(OPEN, special)} calls\ncalls: ${jsonTerm(callsSchema(tools, parallel, { id: ID_SCHEMA }))}`,
+    `start: ${term(OPEN, special)} calls\ncalls: ${jsonTerm(callsSchema(tools, parallel, { id: ID_SCHEMA }), tools)}`,
 );
 
 export const mistralArgs = syntax(
@@ -55,7 +55,7 @@ function named(tools: readonly Tool[], { parallel, special }: GrammarOptions, id
     `call: ${tools.map((_, index) => `call_${index}`).join(" | ")}`,
     ...tools.flatMap((tool, index) => [
       `call_${index}: ${term(OPEN, special)} ${JSON.stringify(tool.function.name)}${id} ${term(ARGS, special)} args_${index}`,
-      `args_${index}: ${jsonTerm(parametersOf(tool))}`,
+      `args_${index}: ${jsonTerm(parametersOf(tool), [tool])}`,
     ]),
   ].join("\n");
 }

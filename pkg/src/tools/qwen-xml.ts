@@ -14,7 +14,7 @@
 import { isRecord, jsonTerm, parametersOf, relocated, term } from "./lark.js";
 import { plain } from "./messages.js";
 import { Malformed, ScriptParser, type Script, type Tape } from "./tape.js";
-import type { GrammarOptions, Tool, ToolSyntax } from "./types.js";
+import type { GrammarOptions, JsonSchema, Tool, ToolSyntax } from "./types.js";
 
 const OPEN = "<tool_call>";
 const CLOSE = "</tool_call>";
@@ -117,7 +117,7 @@ function grammar(tools: readonly Tool[], { parallel, special }: GrammarOptions):
     const { properties, required } = parameters;
     const needed: readonly unknown[] = Array.isArray(required) ? required : [];
     const items = Object.entries(isRecord(properties) ? properties : {}).map(([key, schema], at) => {
-      rules.push(`value_${index}_${at}: ${valueOf(schema, parameters)}`);
+      rules.push(`value_${index}_${at}: ${valueOf(schema, tool)}`);
       const item = `${JSON.stringify(`${PARAMETER}${key}>\n`)} value_${index}_${at}`;
       return needed.includes(key) ? item : `(${item})?`;
     });
@@ -127,14 +127,15 @@ function grammar(tools: readonly Tool[], { parallel, special }: GrammarOptions):
 }
 
 /** A value and its closing tag. */
-function valueOf(schema: unknown, root: Readonly<Record<string, unknown>>): string {
+function valueOf(schema: unknown, tool: Tool): string {
   const end = JSON.stringify(`\n${PARAMETER_END}\n`);
   if (!isRecord(schema)) return "text";
   const { enum: choices, type } = schema;
   if (type === "boolean") return `("true" | "false" | "True" | "False") ${end}`;
   if (!isText(schema)) {
     const refers = JSON.stringify(schema).includes('"$ref"');
-    return `${jsonTerm(refers ? { ...relocated(schema, "#/$defs/root"), $defs: { root: relocated(root, "#/$defs/root") } } : schema)} ${end}`;
+    const root = (): JsonSchema => ({ ...relocated(schema, "#/$defs/root"), $defs: { root: relocated(parametersOf(tool), "#/$defs/root") } });
+    return `${jsonTerm(refers ? root() : schema, [tool])} ${end}`;
   }
   return Array.isArray(choices) ? `(${choices.map((choice) => JSON.stringify(choice)).join(" | ")}) ${end}` : "text";
 }
