@@ -18,6 +18,7 @@ mod fit;
 mod footprint;
 mod format;
 mod graph;
+mod guides;
 mod kernels;
 mod loads;
 mod models;
