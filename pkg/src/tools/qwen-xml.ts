@@ -107,21 +107,21 @@ function isText(schema: unknown): boolean {
 
 function grammar(tools: readonly Tool[], { parallel, special }: GrammarOptions): string {
   const rules = [
-    `start: call${parallel ? ' ("\\n" call)*' : ""}`,
-    `call: ${term(OPEN, special)} "\\n" (${tools.map((_, index) => `call_${index}`).join(" | ")}) "\\n" ${term(CLOSE, special)}`,
+    `start: tool_call${parallel ? ' ("\\n" tool_call)*' : ""}`,
+    `tool_call: ${term(OPEN, special)} "\\n" (${tools.map((_, index) => `tool_${index}`).join(" | ")}) "\\n" ${term(CLOSE, special)}`,
     // The first closing tag ends a text.
-    `text[suffix=${JSON.stringify(`\n${PARAMETER_END}\n`)}]: /(?s:.*)/`,
+    `tool_text[suffix=${JSON.stringify(`\n${PARAMETER_END}\n`)}]: /(?s:.*)/`,
   ];
   tools.forEach((tool, index) => {
     const parameters = parametersOf(tool);
     const { properties, required } = parameters;
     const needed: readonly unknown[] = Array.isArray(required) ? required : [];
     const items = Object.entries(isRecord(properties) ? properties : {}).map(([key, schema], at) => {
-      rules.push(`value_${index}_${at}: ${valueOf(schema, tool)}`);
-      const item = `${JSON.stringify(`${PARAMETER}${key}>\n`)} value_${index}_${at}`;
+      rules.push(`tool_value_${index}_${at}: ${valueOf(schema, tool)}`);
+      const item = `${JSON.stringify(`${PARAMETER}${key}>\n`)} tool_value_${index}_${at}`;
       return needed.includes(key) ? item : `(${item})?`;
     });
-    rules.push(`call_${index}: ${JSON.stringify(`${FUNCTION}${tool.function.name}>\n`)} ${[...items, JSON.stringify(FUNCTION_END)].join(" ")}`);
+    rules.push(`tool_${index}: ${JSON.stringify(`${FUNCTION}${tool.function.name}>\n`)} ${[...items, JSON.stringify(FUNCTION_END)].join(" ")}`);
   });
   return rules.join("\n");
 }
@@ -129,7 +129,7 @@ function grammar(tools: readonly Tool[], { parallel, special }: GrammarOptions):
 /** A value and its closing tag. */
 function valueOf(schema: unknown, tool: Tool): string {
   const end = JSON.stringify(`\n${PARAMETER_END}\n`);
-  if (!isRecord(schema)) return "text";
+  if (!isRecord(schema)) return "tool_text";
   const { enum: choices, type } = schema;
   if (type === "boolean") return `("true" | "false" | "True" | "False") ${end}`;
   if (!isText(schema)) {
@@ -137,5 +137,5 @@ function valueOf(schema: unknown, tool: Tool): string {
     const root = (): JsonSchema => ({ ...relocated(schema, "#/$defs/root"), $defs: { root: relocated(parametersOf(tool), "#/$defs/root") } });
     return `${jsonTerm(refers ? root() : schema, [tool])} ${end}`;
   }
-  return Array.isArray(choices) ? `(${choices.map((choice) => JSON.stringify(choice)).join(" | ")}) ${end}` : "text";
+  return Array.isArray(choices) ? `(${choices.map((choice) => JSON.stringify(choice)).join(" | ")}) ${end}` : "tool_text";
 }
