@@ -1,7 +1,7 @@
 /** Makes the npm package of `pkg/src` and a WebAssembly module: `index.js`, `worker.js` (one file), `doran_bg.wasm`, their hashes, types. */
 import { createHash } from "node:crypto";
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ask, CACHE, filesUnder, hashOf, Plain, ROOT, run, step } from "./util.mjs";
 
 const SOURCE = join(ROOT, "pkg/src");
@@ -39,9 +39,9 @@ function pruneTypes(dist, roots) {
   const reached = new Set(roots);
   for (const file of reached) {
     const text = readFileSync(join(dist, file), "utf8");
-    for (const [, name] of text.matchAll(/(?:from|import\(?)\s*"\.\/([^"]+)\.js"/g)) reached.add(`${name}.d.ts`);
+    for (const [, name] of text.matchAll(/(?:from|import\(?)\s*"(\.\.?\/[^"]+)\.js"/g)) reached.add(`${join(dirname(file), name)}.d.ts`);
   }
-  for (const file of readdirSync(dist)) if (file.endsWith(".d.ts") && !reached.has(file)) rmSync(join(dist, file));
+  for (const file of readdirSync(dist, { recursive: true })) if (file.endsWith(".d.ts") && !reached.has(file)) rmSync(join(dist, file));
 }
 
 /** Builds the package with the module in `wasmDir` into the package folder `out` (made where it is not `pkg/`). */
