@@ -39,9 +39,8 @@ export function vocabularyOf(path) {
   const pairs = tokenizerPairs(readFileSync(path));
   const types = pairs["tokenizer.ggml.token_type"];
   const byCharacter = bytesByCharacter();
-  const encoder = new TextEncoder();
   const tokens = pairs["tokenizer.ggml.tokens"].map((text, id) =>
-    SPECIAL.has(types[id]) ? encoder.encode(text) : Uint8Array.from([...text].flatMap((c) => byCharacter.get(c) ?? [...encoder.encode(c)])));
+    SPECIAL.has(types[id]) ? Uint8Array.from(Buffer.from(text)) : Uint8Array.from([...text].flatMap((c) => byCharacter.get(c) ?? [...Buffer.from(c)])));
   const special = types.flatMap((type, id) => (SPECIAL.has(type) ? [id] : []));
   return { tokens, special, eos: [pairs["tokenizer.ggml.eos_token_id"]] };
 }

@@ -28,7 +28,7 @@ const SCALARS = {
 const INTEGERS = [
   { minimum: 0 }, { maximum: 0 }, { minimum: -5, maximum: 5 }, { minimum: 10, maximum: 99 }, { exclusiveMinimum: 0 }, { exclusiveMaximum: 100 },
   { exclusiveMinimum: -1, exclusiveMaximum: 1 }, { minimum: 1, maximum: 1 }, { multipleOf: 7 }, { multipleOf: 25, minimum: -100, maximum: 100 },
-  { minimum: 1.5, maximum: 9.5 }, { minimum: 1000000, maximum: 9007199254740991 }, { minimum: -9223372036854775808, maximum: 9223372036854775807 },
+  { minimum: 1.5, maximum: 9.5 }, { minimum: 1000000, maximum: 9007199254740991 }, { minimum: -(2 ** 63), maximum: 2 ** 63 },
   { minimum: 1990, maximum: 2030 }, { multipleOf: 3, exclusiveMinimum: 0 },
 ];
 const NUMBERS = [

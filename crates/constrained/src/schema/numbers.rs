@@ -13,6 +13,8 @@ use crate::error::Result;
 const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
 /// Digits after the point at most, in bounds: llguidance compares them as 64-bit numbers.
 const MAX_DIGITS: usize = 17;
+/// What is added to a bound to be beyond it, where doubles are closer together than that.
+const STEP: f64 = 1e-15;
 /// Digits after the point that a divisor may have.
 const MAX_DIVISOR_DIGITS: u32 = 6;
 
@@ -39,14 +41,11 @@ fn bound(schema: &mut Map<String, Value>, including: &str, excluding: &str, sign
     let number = |schema: &Map<String, Value>, name: &str| schema.get(name).and_then(Value::as_f64);
     let mut outer = number(schema, including);
     if let Some(excluded) = number(schema, excluding) {
-        let neighbour = if sign > 0.0 { excluded.next_down() } else { excluded.next_up() };
-        // What is next to 0 has hundreds of digits.
-        if digits(neighbour) <= MAX_DIGITS {
-            schema.remove(excluding);
-            outer = Some(outer.map_or(neighbour, |outer| if sign > 0.0 { outer.min(neighbour) } else { outer.max(neighbour) }));
-        }
+        let neighbour = neighbour(excluded, sign);
+        schema.remove(excluding);
+        outer = Some(outer.map_or(neighbour, |outer| if sign > 0.0 { outer.min(neighbour) } else { outer.max(neighbour) }));
     }
-    for value in [outer, number(schema, excluding)].into_iter().flatten() {
+    if let Some(value) = outer {
         if value * sign < -MAX_SAFE {
             return Err(bad(format!("{including} leaves only numbers that are too large for JavaScript: {value}")));
         }
@@ -57,6 +56,16 @@ fn bound(schema: &mut Map<String, Value>, including: &str, excluding: &str, sign
     let value = outer.map_or(MAX_SAFE * sign, |value| (value * sign).min(MAX_SAFE) * sign);
     schema.insert(including.to_owned(), value.into());
     Ok(())
+}
+
+/// The last number within a bound that is itself outside: the next double, or a number of fewer digits where that has hundreds.
+fn neighbour(excluded: f64, sign: f64) -> f64 {
+    let next = if sign > 0.0 { excluded.next_down() } else { excluded.next_up() };
+    if digits(next) <= MAX_DIGITS {
+        return next;
+    }
+    let near = format!("{:.*}", MAX_DIGITS - 2, excluded - sign * STEP);
+    near.parse().unwrap_or(next)
 }
 
 /// Digits after the point, as the number is written in full.

@@ -10,6 +10,9 @@ use doran_constrained::{Constraint, Vocabulary};
 /// Logits beyond the tokenizer's ids, as models have whose rows are a multiple of something.
 pub const SPARE_ROWS: usize = 100;
 
+/// What closes strings and brackets, and what patterns of the cases wait for: drawn more and more often, so that answers end.
+const CLOSING: [&str; 12] = ["\"", "}", "]", "\"}", "\"]", ")", ">", "x", "@", ":", ".", "com"];
+
 /// The repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -36,7 +39,7 @@ pub struct Model {
     pub vocabulary: Vocabulary,
     pub tokens: Vec<Vec<u8>>,
     pub eos: u32,
-    /// Tokens that close strings and brackets: drawn more and more often, so that answers end.
+    /// Which are of [`CLOSING`].
     closing: Vec<bool>,
 }
 
@@ -47,7 +50,7 @@ impl Model {
         let tokens: Vec<Vec<u8>> = ids.clone().map(|id| tokenizer.token_bytes(id).to_vec()).collect();
         let special: Vec<u32> = ids.filter(|id| tokenizer.is_special(*id)).collect();
         let eos = tokenizer.token_id("<|im_end|>").expect("an end token");
-        let closing = tokens.iter().map(|token| matches!(token.as_slice(), b"\"" | b"}" | b"]" | b"\"}" | b"\"]" | b")" | b"null")).collect();
+        let closing = tokens.iter().map(|token| CLOSING.iter().any(|text| text.as_bytes() == token.as_slice())).collect();
         let n_rows = tokens.len() + SPARE_ROWS;
         let tokenize = Box::new(move |bytes: &[u8]| {
             std::str::from_utf8(bytes).ok().and_then(|text| tokenizer.encode(text, false).ok()).unwrap_or_default()
