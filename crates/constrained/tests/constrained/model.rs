@@ -11,7 +11,8 @@ use doran_constrained::{Constraint, Vocabulary};
 pub const SPARE_ROWS: usize = 100;
 
 /// What closes strings and brackets, and what patterns of the cases wait for: drawn more and more often, so that answers end.
-const CLOSING: [&str; 18] = ["1", "S", "M", "H", "D", "Z", "\"", "}", "]", "\"}", "\"]", ")", ">", "x", "@", ":", ".", "com"];
+const CLOSING: [&str; 20] =
+    [",", ", ", "1", "S", "M", "H", "D", "Z", "\"", "}", "]", "\"}", "\"]", ")", ">", "x", "@", ":", ".", "com"];
 
 /// The repository.
 pub fn root() -> PathBuf {
