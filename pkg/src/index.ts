@@ -13,7 +13,7 @@ export type {
   Activations, AdapterInfo, AdapterOptions, AdapterUse, Backend, ChatTemplateOptions, ContextPolicy, Counters, EmbedOptions, EngineStats, Finish,
   FinishReason, Generation,
   GenerateInput, GenerateOptions, Kernels, KernelTime, KernelTrial, KvCache, LoadFacts, LoadOptions, LoadTimes, Logits, LogitsOptions, Message, ModelFile, ModelInfo, ModelKind,
-  ModelSource, NllOptions, Phase, Pooling, Precision,
+  ModelSource, NllOptions, OutputFormat, Phase, Pooling, Precision,
   PrefillProgress, Progress, Quantize, Role, StorageEstimate, StoredCheck, StoredModel, Support, Token, Tuning, Usage, Variants, VerifyOptions,
 } from "./types.js";
 export type { Adjustment, Candidate, FormatShare, GpuNeeds, Inspection, Verdict } from "./inspection.js";

@@ -366,6 +366,8 @@ export interface GenerateOptions {
   readonly allowedTokenIds?: readonly number[];
   /** The same seed gives the same text on the same machine; without one each answer draws anew. */
   readonly seed?: number;
+  /** What the answer must look like. */
+  readonly format?: OutputFormat;
   /** Texts that end the answer; they are not part of it. */
   readonly stop?: readonly string[];
   readonly maxTokens?: number;
@@ -385,6 +387,13 @@ export interface GenerateOptions {
   /** Ends the generation; the iterator rejects with `signal.reason`. */
   readonly signal?: AbortSignal;
 }
+
+/** What an answer must look like: any JSON, JSON that fits a schema, a text that matches a pattern, or what a grammar in Lark describes. */
+export type OutputFormat =
+  | { readonly type: "json_object" }
+  | { readonly type: "json_schema"; readonly schema: object | boolean }
+  | { readonly type: "regex"; readonly pattern: string }
+  | { readonly type: "lark"; readonly grammar: string };
 
 /**
  * What happens where the context has no more room. `"error"`: a prompt that leaves no room for an answer is refused with
