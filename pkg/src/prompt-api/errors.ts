@@ -34,7 +34,7 @@ export function toPage(thrown: unknown): unknown {
   if (!(thrown instanceof DoranError)) return thrown;
   const name = NAMES[thrown.code] ?? "OperationError";
   if (name !== "QuotaExceededError") return domException(name, thrown.message, thrown);
-  const { prompt_tokens: requested, context: quota } = thrown.data;
+  const { needed: requested, context: quota } = thrown.data;
   return quotaExceeded(thrown.message, { requested: count(requested), quota: count(quota), cause: thrown });
 }
 
