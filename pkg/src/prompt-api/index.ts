@@ -22,9 +22,11 @@ export type {
   LanguageModelPromptOptions, LanguageModelSamplingMode, LanguageModelSignalOptions, LanguageModelTool,
 } from "./types.js";
 
-/** The class that pages know as `LanguageModel`. It has no public constructor: `create` makes sessions. */
-export interface LanguageModelClass {
-  readonly prototype: LanguageModelSession;
+/** The class that pages know as `LanguageModel`. `new` throws: `create` makes sessions. */
+export type LanguageModelClass = (abstract new () => LanguageModelSession) & LanguageModelStatics;
+
+/** What is called on the class itself. */
+export interface LanguageModelStatics {
   /** Whether `create` would work, and whether it would have to download. */
   availability(options?: LanguageModelCreateCoreOptions): Promise<Availability>;
   /**

@@ -42,7 +42,7 @@ export class LanguageModelSession extends EventTarget {
   #tail: Promise<void> = Promise.resolve();
 
   /** Not for pages: throws a `TypeError` without parts that only this package makes. */
-  constructor(parts: SessionParts) {
+  constructor(parts?: SessionParts) {
     super();
     if (typeof parts?.context?.makeRoom !== "function") throw new TypeError("Illegal constructor: use LanguageModel.create()");
     this.#parts = parts;
