@@ -2,6 +2,7 @@
  * The Prompt API, as a table of behaviours: what is done with sessions of a tiny model, and what comes of it. Answers of such a model
  * mean nothing; they are held against what the engine says to the same conversation.
  */
+import type { Message } from "../../pkg/src/index.js";
 import { expect, test } from "./fixture.js";
 
 interface Behaviour {
@@ -140,20 +141,20 @@ const BEHAVIOURS: readonly Behaviour[] = [
       session.addEventListener("contextoverflow", ({ type }) => heard.push(type));
       session.addEventListener("quotaoverflow", ({ type }) => heard.push(type));
       const said = "x".repeat(60);
-      let turns = 0;
-      let kept: string[] = [];
-      while (heard.length === 0 && turns < 10) {
-        kept = [said, await session.prompt(said)];
-        turns += 1;
-      }
-      const within = session.contextUsage <= session.contextWindow;
-      // The last answer was made of what stayed: what it began with, and one turn at most before it.
-      const last = kept[1];
-      const alone = await window.direct([...initial, { role: "user", content: said }]);
-      const overflowed = turns > 1 && turns < 10;
-      return { heard: heard.sort(), overflowed, within, initialStays: last === alone };
+      const turns: Message[][] = [];
+      while (heard.length === 0 && turns.length < 10) turns.push([{ role: "user", content: said }, { role: "assistant", content: await session.prompt(said) }]);
+      // The last answer was made of what it began with and as many of the newest turns as leave an eighth of the window for it.
+      const last = turns.pop() ?? [];
+      const [prompt, answer] = [last.slice(0, 1), last[1]?.content];
+      const fits = async (kept: Message[][]): Promise<boolean> => await window.engine.countTokens([...initial, ...kept.flat(), ...prompt]) <= session.contextWindow * 7 / 8;
+      const kept = [...turns];
+      while (kept.length > 0 && !await fits(kept)) kept.shift();
+      return {
+        heard: heard.sort(), left: kept.length < turns.length, within: session.contextUsage <= session.contextWindow,
+        initialStays: answer === await window.direct([...initial, ...kept.flat(), ...prompt]) && answer !== await window.direct([...kept.flat(), ...prompt]),
+      };
     },
-    gives: { heard: ["contextoverflow", "oncontextoverflow", "onquotaoverflow", "quotaoverflow"], overflowed: true, within: true, initialStays: true },
+    gives: { heard: ["contextoverflow", "oncontextoverflow", "onquotaoverflow", "quotaoverflow"], left: true, within: true, initialStays: true },
   },
   {
     says: "what does not fit at all is a QuotaExceededError with both numbers, and nothing leaves",
@@ -286,7 +287,7 @@ const BEHAVIOURS: readonly Behaviour[] = [
         constraint: await prompt({ responseConstraint: "a" }), list: await prompt({ responseConstraint: [] }), flags: await prompt({ responseConstraint: /a/i }),
         omitted: await prompt({ omitResponseConstraintInput: true }),
         down: session.topK === params.maxTopK && session.temperature === params.maxTemperature,
-        illegal: await window.misuse({ make: (): object => Object(Reflect.construct(window.LM, [])) }, "make"),
+        illegal: await window.misuse({ make: () => { Reflect.construct(window.LM, []); } }, "make"),
       };
     },
     gives: {
