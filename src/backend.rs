@@ -104,6 +104,13 @@ impl Backend {
         }
     }
 
+    /// Sets which tokens the next draw may take, where [`SamplerOptions::masked`] says that there is a mask.
+    pub fn allow(&mut self, mask: &[u32]) {
+        if let Self::Gpu(model) = self {
+            model.allow(mask);
+        }
+    }
+
     /// Runs rows whose logits nobody wants.
     ///
     /// # Errors

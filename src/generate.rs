@@ -1,17 +1,20 @@
 //! One answer: prompt in, tokens out, one at a time. The only place that waits for the GPU while decoding.
 
+mod guides;
 mod window;
 
+use std::collections::VecDeque;
+
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::detokenize::Detokenizer;
 use crate::error::{Error, Result};
-use crate::sampler::{SamplerOptions, sample};
+use crate::sampler::{SamplerOptions, likeliest, mask_of, mask_words, sample_masked};
 use crate::session::{AdapterUse, Next, Session};
 use crate::stop::StopStrings;
-use crate::text::Text;
+use crate::text::{Chat, ChatEnd, Text};
 use crate::weights::Cancel;
+pub use guides::{Constraint, Guides, LogitsHook};
 pub use window::ContextPolicy;
 use window::{Droppable, overflow, prompt_ids};
 
@@ -21,8 +24,8 @@ const DEFAULT_MAX_TOKENS: usize = 1024;
 /// What a caller passes as the prompt.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// Messages for the chat template.
-    Messages(Vec<Value>),
+    /// A conversation, for the chat template.
+    Chat(Chat),
     /// Text to be continued.
     Text(String),
     /// Token ids, taken as they are.
@@ -42,6 +45,10 @@ pub struct GenerateOptions {
     pub ignore_eos: bool,
     /// Tell each token's log-probability.
     pub logprobs: bool,
+    /// Tell the log-probabilities of so many of the likeliest tokens at each place.
+    pub top_logprobs: usize,
+    /// Show special tokens in the answer's text; end tokens are never shown.
+    pub special_tokens: bool,
     /// What becomes of an answer for which the context has no room.
     pub context_policy: ContextPolicy,
     /// What the model runs with besides its own weights.
@@ -95,6 +102,8 @@ pub enum Item {
         text: String,
         /// Natural logarithm of its probability, if asked for.
         logprob: Option<f32>,
+        /// The likeliest tokens and their log-probabilities, if asked for.
+        top: Vec<(u32, f32)>,
     },
     /// The end.
     End {
@@ -105,6 +114,13 @@ pub enum Item {
         /// Counts.
         usage: Usage,
     },
+}
+
+/// A token that comes next, and what was asked for of it.
+struct Drawn {
+    id: u32,
+    logprob: Option<f32>,
+    top: Vec<(u32, f32)>,
 }
 
 /// An answer in the making. It starts at the first [`Generation::next`].
@@ -122,6 +138,9 @@ pub struct Generation {
     dropped_tokens: usize,
     max_tokens: usize,
     options: GenerateOptions,
+    guides: Guides,
+    /// Tokens that must come, and were not given yet.
+    forced: VecDeque<u32>,
     detokenizer: Detokenizer,
     stop: StopStrings,
     /// When it first began.
@@ -139,9 +158,24 @@ impl Generation {
     /// `template`, `tokenizer`, `bad_argument`; `context_overflow` if the prompt leaves no room, and nothing of it may be dropped;
     /// `unsupported` for dropping where an encoder reads the input.
     pub fn new(text: &Text, capacity: usize, input: &Input, options: GenerateOptions) -> Result<Self> {
+        Self::guided(text, capacity, input, options, Guides::default())
+    }
+
+    /// As [`Generation::new`], with others that have a say in the answer.
+    ///
+    /// # Errors
+    /// As [`Generation::new`].
+    pub fn guided(
+        text: &Text,
+        capacity: usize,
+        input: &Input,
+        mut options: GenerateOptions,
+        guides: Guides,
+    ) -> Result<Self> {
+        options.sampler.masked = guides.constraint.is_some();
         options.sampler.validate()?;
         let ids = match input {
-            Input::Messages(messages) => prompt_ids(text, messages, options.now_secs)?,
+            Input::Chat(chat) => prompt_ids(text, chat, options.now_secs)?,
             Input::Text(prompt) => text.tokenizer().encode(prompt, true)?,
             Input::Ids(ids) => ids.clone(),
         };
@@ -155,7 +189,7 @@ impl Generation {
                 let message = "this model reads a text as a whole before it answers: nothing of it can slide away";
                 return Err(Error::unsupported("contextPolicy slide of an encoder's text", message));
             }
-            (ContextPolicy::Slide, Input::Messages(messages)) => Droppable::Turns(messages.clone(), options.now_secs),
+            (ContextPolicy::Slide, Input::Chat(chat)) => Droppable::Turns(chat.clone(), options.now_secs),
             (ContextPolicy::Slide, _) => Droppable::Tokens,
         };
         // An encoder's text may fill its context; what a decoder goes on with must leave room.
@@ -171,8 +205,10 @@ impl Generation {
             Some(start) => (ids, vec![start]),
             None => (Vec::new(), ids),
         };
-        let goes_on = source.is_empty() && !matches!(input, Input::Messages(_));
-        let detokenizer = if goes_on { Detokenizer::continuing(true) } else { Detokenizer::new(true) };
+        let goes_on = source.is_empty() && !matches!(input, Input::Chat(chat) if chat.end == ChatEnd::Answer);
+        let skip_special = !options.special_tokens;
+        let detokenizer =
+            if goes_on { Detokenizer::continuing(skip_special) } else { Detokenizer::new(skip_special) };
         Ok(Self {
             given: ids.len(),
             answered: 0,
@@ -183,6 +219,8 @@ impl Generation {
             stop: StopStrings::new(options.stop.clone())?,
             ids,
             options,
+            guides,
+            forced: VecDeque::new(),
             detokenizer,
             cached_tokens: None,
             begun: false,
@@ -207,6 +245,9 @@ impl Generation {
         if self.ended {
             return Ok(None);
         }
+        if self.finished.is_none() && self.forced.is_empty() && self.is_whole()? {
+            self.finished = Some(FinishReason::Stop);
+        }
         if self.finished.is_none() && (self.answered >= self.max_tokens || !self.has_room(text, session)?) {
             self.finished = Some(FinishReason::Length);
         }
@@ -229,22 +270,81 @@ impl Generation {
             let done = session.feed(&self.ids, cancel).await?;
             return Ok(Some(Item::Prefill { done, total: self.ids.len() }));
         }
-        let ahead = self.max_tokens - self.answered - 1;
-        let (id, logprob) = match session.next(&self.ids, ahead, cancel).await? {
-            Next::Token(id) => (id, None),
-            Next::Logits(mut logits) => {
-                let drawn = sample(&mut logits, &self.options.sampler, &self.ids, self.ids.len() as u32)?;
-                (drawn.id, self.options.logprobs.then_some(drawn.logprob))
-            }
+        let drawn = match self.next_forced()? {
+            Some(id) => Drawn { id, logprob: None, top: Vec::new() },
+            None => match self.draw(session, cancel).await? {
+                Some(drawn) => drawn,
+                None => return Ok(Some(self.end(FinishReason::Stop))),
+            },
         };
-        self.ids.push(id);
+        if let Some(constraint) = &mut self.guides.constraint {
+            constraint.take(drawn.id)?;
+        }
+        self.ids.push(drawn.id);
         self.answered += 1;
-        Ok(Some(self.take(text, id, logprob)?))
+        Ok(Some(self.take(text, drawn)?))
+    }
+
+    /// Whether the answer is all that the constraint lets it be.
+    fn is_whole(&mut self) -> Result<bool> {
+        self.guides.constraint.as_mut().map_or(Ok(false), |constraint| constraint.is_over())
+    }
+
+    /// A token that must come. It costs no step of its own: the next one that is drawn runs it too.
+    fn next_forced(&mut self) -> Result<Option<u32>> {
+        // Who wants to see or change probabilities is shown every token's.
+        if self.options.logprobs || self.guides.hook.is_some() {
+            return Ok(None);
+        }
+        if self.forced.is_empty()
+            && let Some(constraint) = &mut self.guides.constraint
+        {
+            self.forced.extend(constraint.forced()?);
+        }
+        Ok(self.forced.pop_front())
+    }
+
+    /// Draws a token; `None` if the constraint lets none through.
+    async fn draw(&mut self, session: &mut Session, cancel: &Cancel) -> Result<Option<Drawn>> {
+        let mask = self.mask(session.vocab_size())?;
+        if let Some(mask) = &mask {
+            if mask.iter().all(|word| *word == 0) {
+                return Ok(None);
+            }
+            session.allow(mask);
+        }
+        let ahead = if self.guides.are_none() { self.max_tokens - self.answered - 1 } else { 0 };
+        Ok(Some(match session.next(&self.ids, ahead, cancel).await? {
+            Next::Token(id) => Drawn { id, logprob: None, top: Vec::new() },
+            Next::Logits(mut logits) => {
+                if let Some(hook) = &mut self.guides.hook {
+                    hook.change(&mut logits, &self.ids)?;
+                }
+                let top = likeliest(&logits, self.options.top_logprobs);
+                let position = self.ids.len() as u32;
+                let drawn =
+                    sample_masked(&mut logits, &self.options.sampler, mask.as_deref(), &self.ids, position)?;
+                Drawn { id: drawn.id, logprob: self.options.logprobs.then_some(drawn.logprob), top }
+            }
+        }))
+    }
+
+    /// What the constraint lets through, of the tokens that options allow.
+    fn mask(&mut self, vocab_size: usize) -> Result<Option<Vec<u32>>> {
+        let Some(constraint) = &mut self.guides.constraint else { return Ok(None) };
+        let mut mask = constraint.mask()?;
+        mask.resize(mask_words(vocab_size), 0);
+        let allowed = &self.options.sampler.allowed_token_ids;
+        if !allowed.is_empty() {
+            mask.iter_mut().zip(mask_of(allowed, vocab_size)).for_each(|(word, allowed)| *word &= allowed);
+        }
+        Ok(Some(mask))
     }
 
     /// How the backend draws, if it does.
     fn draws(&self) -> Option<&SamplerOptions> {
-        (!self.options.logprobs).then_some(&self.options.sampler)
+        let is_seen = self.options.logprobs || self.options.top_logprobs > 0 || self.guides.hook.is_some();
+        (!is_seen).then_some(&self.options.sampler)
     }
 
     /// Whether the context has room for another token; makes room where it may.
@@ -263,11 +363,11 @@ impl Generation {
     }
 
     /// A new token: what text it brings, and whether the answer is over.
-    fn take(&mut self, text: &Text, id: u32, logprob: Option<f32>) -> Result<Item> {
+    fn take(&mut self, text: &Text, Drawn { id, logprob, top }: Drawn) -> Result<Item> {
         let is_end = text.generation_config().eos_token_ids.contains(&id) && !self.options.ignore_eos;
         if is_end {
             self.finished = Some(FinishReason::Stop);
-            return Ok(Item::Token { id, text: String::new(), logprob });
+            return Ok(Item::Token { id, text: String::new(), logprob, top });
         }
         // A model may have more rows than its tokenizer has tokens; the rest has no text.
         let known = (id as usize) < text.tokenizer().vocab_size();
@@ -276,7 +376,7 @@ impl Generation {
         if emit.stopped {
             self.finished = Some(FinishReason::Stop);
         }
-        Ok(Item::Token { id, text: emit.text, logprob })
+        Ok(Item::Token { id, text: emit.text, logprob, top })
     }
 
     fn end(&mut self, finish_reason: FinishReason) -> Item {

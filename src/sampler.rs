@@ -27,6 +27,8 @@ pub struct SamplerOptions {
     pub logit_bias: Vec<(u32, f32)>,
     /// Only these may be drawn; none means all.
     pub allowed_token_ids: Vec<u32>,
+    /// Each draw has a mask of its own beside that (see [`sample_masked`]).
+    pub masked: bool,
     /// Chooses the sequence of random numbers.
     pub seed: u64,
 }
@@ -44,6 +46,7 @@ impl Default for SamplerOptions {
             presence_penalty: 0.0,
             logit_bias: Vec::new(),
             allowed_token_ids: Vec::new(),
+            masked: false,
             seed: 0,
         }
     }
@@ -95,6 +98,18 @@ impl SamplerOptions {
     }
 }
 
+/// Words of a mask over a vocabulary: a bit a token, the lowest first.
+pub fn mask_words(vocab_size: usize) -> usize {
+    vocab_size.div_ceil(32)
+}
+
+/// The mask that lets these tokens through: `[mask_words]`. Ids are within the vocabulary.
+pub fn mask_of(ids: &[u32], vocab_size: usize) -> Vec<u32> {
+    let mut mask = vec![0u32; mask_words(vocab_size)];
+    ids.iter().for_each(|id| mask[*id as usize / 32] |= 1 << (id % 32));
+    mask
+}
+
 /// A drawn token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampled {
@@ -112,18 +127,56 @@ pub struct Sampled {
 /// [`ErrorKind::BadArgument`] for options out of range or ids outside the vocabulary; [`ErrorKind::NonFinite`] if a logit
 /// is NaN or +∞, or none is left to draw.
 pub fn sample(logits: &mut [f32], options: &SamplerOptions, history: &[u32], position: u32) -> Result<Sampled> {
+    sample_masked(logits, options, None, history, position)
+}
+
+/// As [`sample`], from the tokens only whose bits in `mask: [mask_words]` are set.
+///
+/// # Errors
+/// As [`sample`]; [`ErrorKind::BadArgument`] for a mask of another length.
+pub fn sample_masked(
+    logits: &mut [f32],
+    options: &SamplerOptions,
+    mask: Option<&[u32]>,
+    history: &[u32],
+    position: u32,
+) -> Result<Sampled> {
     options.validate()?;
     if logits.iter().any(|logit| logit.is_nan() || *logit == f32::INFINITY) {
         return Err(Error::new(ErrorKind::NonFinite, "the model's logits hold NaN or infinity"));
     }
     let normaliser = log_sum_exp(logits);
-    let raw = options.changes_logits().then(|| logits.to_vec());
+    let raw = (options.changes_logits() || mask.is_some()).then(|| logits.to_vec());
+    if let Some(mask) = mask {
+        if mask.len() != mask_words(logits.len()) {
+            return Err(Error::bad_argument("mask", "a mask has a bit for each token"));
+        }
+        let forbidden = |(id, _): &(usize, &mut f32)| mask[id / 32] >> (id % 32) & 1 == 0;
+        logits.iter_mut().enumerate().filter(forbidden).for_each(|(_, logit)| *logit = f32::NEG_INFINITY);
+    }
     penalise(logits, options, history)?;
     let (best, best_logit) = argmax(logits)
         .ok_or_else(|| Error::new(ErrorKind::NonFinite, "no token can be drawn: every logit is minus infinity"))?;
     let id = if options.temperature == 0.0 { best } else { draw(logits, best_logit, options, position) };
     let logit = raw.as_deref().unwrap_or(logits)[id as usize];
     Ok(Sampled { id, logprob: (f64::from(logit) - normaliser) as f32 })
+}
+
+/// The `n` likeliest tokens of `logits` and their log-probabilities, likeliest first.
+pub fn likeliest(logits: &[f32], n: usize) -> Vec<(u32, f32)> {
+    if n == 0 {
+        return Vec::new();
+    }
+    let normaliser = log_sum_exp(logits);
+    let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
+    let order = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
+    let n = n.min(ids.len());
+    if n < ids.len() {
+        ids.select_nth_unstable_by(n, order);
+        ids.truncate(n);
+    }
+    ids.sort_unstable_by(order);
+    ids.into_iter().map(|id| (id, (f64::from(logits[id as usize]) - normaliser) as f32)).collect()
 }
 
 /// Applies bias and penalties.

@@ -205,6 +205,16 @@ impl Session {
         Ok(self.cached.len())
     }
 
+    /// Entries of the vocabulary that logits are over.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// Sets which tokens [`Session::next`] may draw, where the options say that draws are masked: `[mask_words]`.
+    pub fn allow(&mut self, mask: &[u32]) {
+        self.backend.allow(mask);
+    }
+
     /// Runs some of `ids` that the cache does not hold yet, but never the last. Gives how many it holds then; once no more
     /// than a step is left it runs nothing, and [`Session::next`] is due.
     ///

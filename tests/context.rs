@@ -9,6 +9,7 @@ use doran::generate::{ContextPolicy, FinishReason, GenerateOptions, Generation, 
 use doran::gpu::Gpu;
 use doran::gpu::device::GpuOptions;
 use doran::sampler::SamplerOptions;
+use doran::text::Chat;
 use doran::weights::Cancel;
 use pollster::block_on;
 use serde_json::{Value, json};
@@ -82,7 +83,7 @@ fn check(fresh_engine: &mut Engine, window: &[u32], drawn: (u32, f32), what: &st
 }
 
 fn ids_of(engine: &Engine, messages: &[Value]) -> Vec<u32> {
-    let prompt = engine.text.apply_chat_template(messages, true, None).expect("renders");
+    let prompt = engine.text.apply_chat_template(&Chat::new(messages.to_vec()), None).expect("renders");
     engine.text.tokenizer().encode(&prompt, false).expect("encodes")
 }
 
@@ -134,7 +135,7 @@ fn whole_turns_slide_away_and_what_stays_is_as_if_read_afresh() {
         let prompts: Vec<Vec<u32>> = stages.iter().map(|messages| ids_of(&probe, messages)).collect();
         let capacity = prompts[0].len() + 3;
         let mut engine = engine(arch, gpu(), capacity as u32);
-        let input = Input::Messages(stages[0].clone());
+        let input = Input::Chat(Chat::new(stages[0].clone()));
         let (tokens, finish_reason, usage) =
             answer(&mut engine, &input, options(ContextPolicy::Slide, 1000)).expect("answers");
         let (mut stage, mut ids) = (0, Vec::new());

@@ -17,6 +17,10 @@ export interface AssetOptions {
    * anything of it runs.
    */
   readonly wasmIntegrity?: string;
+  /** Where `doran_constrained_bg.wasm` is, which is fetched when an answer first has a `format`; the default is beside `index.js`. */
+  readonly constrainedUrl?: string | URL;
+  /** The hash that it must have. */
+  readonly constrainedIntegrity?: string;
   /** Where `worker.js` is; it must be of the page's origin. */
   readonly workerUrl?: string | URL;
   /** Makes the module worker, for pages whose policy needs more than a URL (Trusted Types, another origin). */
@@ -67,8 +71,12 @@ export class Connection {
     });
     this.#worker.addEventListener("error", (event) => this.#onError(event));
     this.#worker.addEventListener("messageerror", () => this.close(new DoranError("internal", "a message of the worker could not be read")));
-    const { wasmIntegrity } = assets;
-    this.#post({ type: "init", wasmUrl, ...(wasmIntegrity === undefined ? {} : { wasmIntegrity }) });
+    const constrainedUrl = absolute(assets.constrainedUrl ?? new URL("./doran_constrained_bg.wasm", import.meta.url));
+    const { wasmIntegrity, constrainedIntegrity } = assets;
+    this.#post({
+      type: "init", wasmUrl, constrainedUrl,
+      ...(wasmIntegrity === undefined ? {} : { wasmIntegrity }), ...(constrainedIntegrity === undefined ? {} : { constrainedIntegrity }),
+    });
   }
 
   /** Makes a call; `message` builds it from its id. Rejects with a `DoranError`. */

@@ -1,12 +1,14 @@
 /** The engine as a page sees it: a thin client of one worker. */
 import { toAdapter, wireAdapters, type Adapter } from "./adapter.js";
-import { absolute, Connection, requireWorkers, type CallEvents } from "./client.js";
+import type { Connection } from "./client.js";
 import { DoranError } from "./errors.js";
 import { checkInput, TokenStream } from "./generation.js";
 import type { Inspection } from "./inspection.js";
-import { checkLicense, entrySource, isEntry } from "./license.js";
-import type { Args, WireAdapterOptions, WireAdapterUse, WireHeaders, WireLoadOptions, WireSource } from "./protocol.js";
+import { checkLicense } from "./license.js";
+import type { WireAdapterUse } from "./protocol.js";
 import { follow } from "./pause.js";
+import { openAi, type ChatNamespace, type CompletionsNamespace, type EmbeddingsNamespace } from "./openai/surface.js";
+import { adapterOptions, hinted, open, wireSource } from "./sources.js";
 import { storage } from "./storage.js";
 import { support } from "./support.js";
 import type {
@@ -35,9 +37,17 @@ export class Engine implements AsyncDisposable {
   readonly info: ModelInfo;
   readonly #connection: Connection;
 
+  /** `engine.chat.completions.create`, as the OpenAI API has it. */
+  readonly chat: ChatNamespace;
+  /** `engine.completions.create`, as the OpenAI API has it. */
+  readonly completions: CompletionsNamespace;
+  /** `engine.embeddings.create`, as the OpenAI API has it. */
+  readonly embeddings: EmbeddingsNamespace;
+
   private constructor(connection: Connection, info: ModelInfo) {
     this.#connection = connection;
     this.info = info;
+    ({ chat: this.chat, completions: this.completions, embeddings: this.embeddings } = openAi(this));
   }
 
   /**
@@ -154,23 +164,22 @@ export class Engine implements AsyncDisposable {
     return this.#connection.call("tokenize", (id) => ({ type: "call", id, kind: "tokenize", args: { text, addSpecialTokens } })).result;
   }
 
-  /** The text of token ids. */
-  detokenize(ids: Uint32Array | readonly number[]): Promise<string> {
-    return this.#connection.call("detokenize", (id) => ({ type: "call", id, kind: "detokenize", args: { ids: toIds(ids) } })).result;
+  /** The text of token ids, special tokens as the vocabulary spells them or, with `skipSpecialTokens`, left out. */
+  detokenize(ids: Uint32Array | readonly number[], { skipSpecialTokens = false }: { readonly skipSpecialTokens?: boolean } = {}): Promise<string> {
+    const args = { ids: toIds(ids), skipSpecialTokens };
+    return this.#connection.call("detokenize", (id) => ({ type: "call", id, kind: "detokenize", args })).result;
   }
 
   /** How many tokens a text, or a conversation by its chat template, takes. */
-  async countTokens(input: string | readonly Message[]): Promise<number> {
+  async countTokens(input: string | readonly Message[], options: ChatTemplateOptions = {}): Promise<number> {
     if (typeof input === "string") return (await this.tokenize(input)).length;
-    const text = await this.applyChatTemplate(input);
+    const text = await this.applyChatTemplate(input, options);
     return (await this.tokenize(text, { addSpecialTokens: false })).length;
   }
 
   /** The text that the chat template makes of a conversation. */
-  applyChatTemplate(messages: readonly Message[], { addGenerationPrompt = true }: ChatTemplateOptions = {}): Promise<string> {
-    return this.#connection.call("applyChatTemplate", (id) => (
-      { type: "call", id, kind: "applyChatTemplate", args: { messages, addGenerationPrompt } }
-    )).result;
+  applyChatTemplate(messages: readonly Message[], options: ChatTemplateOptions = {}): Promise<string> {
+    return this.#connection.call("applyChatTemplate", (id) => ({ type: "call", id, kind: "applyChatTemplate", args: { messages, options } })).result;
   }
 
   /**
@@ -249,79 +258,6 @@ function checkTexts(texts: unknown): void {
   throw new DoranError("bad_argument", "embed takes a list of strings or of Uint32Arrays of token ids", { argument: "texts" });
 }
 
-/** Absolute URLs, and relative ones that cannot be names. */
-function isUrl(text: string): boolean {
-  return /^(https?|blob|data):/i.test(text) || /^\.{0,2}\//.test(text);
-}
-
-/** What a load or an inspection sends, and the worker of its own that it is sent to. */
-function open(source: ModelSource, options: LoadOptions): { args: Args<"load">; connection: Connection; events: CallEvents } {
-  requireWorkers();
-  options.signal?.throwIfAborted();
-  const args = { source: wireSource(source, options), options: wireOptions(options) };
-  return { args, connection: new Connection(options), events: { onProgress: options.onProgress, fetch: options.fetch } };
-}
-
-function wireSource(source: ModelSource, options: LoadOptions): WireSource {
-  const headers: WireHeaders = [...new Headers(options.headers)];
-  const proxyFetch = options.fetch !== undefined;
-  if (typeof source === "string" && source.startsWith("hf:")) {
-    return { kind: "hub", address: source, ...(options.hub === undefined ? {} : { hub: absolute(options.hub) }), headers, proxyFetch };
-  }
-  if (typeof source === "string") {
-    return isUrl(source) ? { kind: "url", url: absolute(source), headers, proxyFetch } : { kind: "stored", name: source };
-  }
-  if (source instanceof URL) return { kind: "url", url: source.href, headers, proxyFetch };
-  if (source instanceof Blob) return { kind: "file", file: source, name: source instanceof File ? source.name : undefined };
-  if (isEntry(source)) return wireSource(entrySource(source), options);
-  if (typeof source === "object" && source !== null && "stored" in source) return { kind: "stored", name: source.stored };
-  if (typeof source === "object" && source !== null && "files" in source) {
-    const files = source.files.map(({ path, url, file }) => ({
-      path,
-      ...(url === undefined ? {} : { url: absolute(url) }),
-      ...(file === undefined ? {} : { file }),
-    }));
-    return { kind: "files", files, headers, proxyFetch };
-  }
-  throw new DoranError("bad_argument", "a model is a URL, a File or Blob, the name of a stored model, { stored } or { files }", { argument: "source" });
-}
-
-function wireOptions(
-  { name, sha256, context, chatTemplate, backend, kvCache, store, runAhead, kernels, variants, precision, fit, evict, update, quantize }: LoadOptions,
-): WireLoadOptions {
-  return {
-    ...(name === undefined ? {} : { name }),
-    ...(sha256 === undefined ? {} : { sha256 }),
-    ...(context === undefined ? {} : { context }),
-    ...(chatTemplate === undefined ? {} : { chatTemplate }),
-    ...(backend === undefined ? {} : { backend }),
-    ...(kvCache === undefined ? {} : { kvCache }),
-    ...(store === undefined ? {} : { store }),
-    ...(runAhead === undefined ? {} : { runAhead }),
-    ...(kernels === undefined ? {} : { kernels }),
-    ...(variants === undefined ? {} : { variants }),
-    ...(precision === undefined ? {} : { precision }),
-    ...(evict === undefined ? {} : { evict }),
-    ...(update === undefined ? {} : { update }),
-    ...(fit === undefined ? {} : { fit }),
-    ...(quantize === undefined ? {} : { quantize }),
-  };
-}
-
-function adapterOptions({ name, sha256, store }: AdapterOptions): WireAdapterOptions {
-  return {
-    ...(name === undefined ? {} : { name }),
-    ...(sha256 === undefined ? {} : { sha256 }),
-    ...(store === undefined ? {} : { store }),
-  };
-}
-
 function toIds(ids: Uint32Array | readonly number[]): Uint32Array {
   return ids instanceof Uint32Array ? ids : Uint32Array.from(ids);
-}
-
-/** A string that was taken for a name may have been meant as a URL. */
-function hinted(thrown: unknown, source: ModelSource): unknown {
-  if (!(thrown instanceof DoranError) || thrown.code !== "not_found" || typeof source !== "string") return thrown;
-  return new DoranError("not_found", `${thrown.message} (a relative URL begins with ./ or /: "./${source}")`, thrown.data);
 }

@@ -7,7 +7,8 @@
 export type ErrorCode =
   | "webgpu_missing" | "adapter_missing" | "device_lost" | "out_of_memory" | "bad_file" | "bad_chunk" | "bad_hash" | "quota"
   | "storage" | "network" | "aborted" | "context_overflow" | "unsupported" | "bad_argument" | "template" | "tokenizer"
-  | "lora_mismatch" | "non_finite" | "non_finite_weights" | "not_found" | "unloaded" | "gpu" | "internal" | "license_not_accepted";
+  | "lora_mismatch" | "non_finite" | "non_finite_weights" | "not_found" | "unloaded" | "gpu" | "internal" | "license_not_accepted"
+  | "unsupported_parameter" | "unsupported_remote" | "tools_unsupported" | "schema_unsatisfiable";
 
 /** What each code means: the message where there is no better one. */
 const MEANINGS: Readonly<Record<ErrorCode, string>> = {
@@ -35,6 +36,10 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   gpu: "a shader does not compile or a GPU call was refused",
   internal: "a fault of doran itself",
   license_not_accepted: "the model's licence must be accepted first",
+  unsupported_parameter: "a field of a request is not supported, or not with this value",
+  unsupported_remote: "a server cannot do this; it takes a model on this device",
+  tools_unsupported: "the model's chat template writes tools in no way that is known",
+  schema_unsatisfiable: "nothing has the form that was asked for",
 };
 
 /** Facts that belong to an error: `url`, `status`, `needed_bytes`, `available_bytes`, `context`, `what`, … */

@@ -1,6 +1,6 @@
 /** A running answer as an async iterator: starts at the first `next()`, may be left at any time, rejects when aborted. */
 import { wireAdapters } from "./adapter.js";
-import type { Connection } from "./client.js";
+import { absolute, type Connection } from "./client.js";
 import { DoranError } from "./errors.js";
 import type { WireGenerateOptions } from "./protocol.js";
 import type { Finish, Generation, GenerateInput, GenerateOptions, Token } from "./types.js";
@@ -73,16 +73,25 @@ export class TokenStream implements Generation {
   }
 
   #start(): void {
-    const { signal, onPrefill, adapters: given, ...rest } = this.#options;
+    const { signal, onPrefill, onToken, adapters: given, logitsHook, tools, templateArgs, continueFinalMessage, ...rest } = this.#options;
     if (signal?.aborted === true) {
       this.#fail(signal.reason);
       return;
     }
-    const options: WireGenerateOptions = { ...rest, ...(given === undefined ? {} : { adapters: wireAdapters(this.#connection, given) }) };
+    const chat = {
+      ...(tools === undefined ? {} : { tools }),
+      ...(templateArgs === undefined ? {} : { templateArgs }),
+      ...(continueFinalMessage === undefined ? {} : { continueFinalMessage }),
+    };
+    const options: WireGenerateOptions = {
+      ...rest, chat,
+      ...(logitsHook === undefined ? {} : { logitsHook: absolute(logitsHook) }),
+      ...(given === undefined ? {} : { adapters: wireAdapters(this.#connection, given) }),
+    };
     const { id, result } = this.#connection.call(
       "generate",
       (callId) => ({ type: "call", id: callId, kind: "generate", args: { input: this.#input, options } }),
-      { onToken: (item) => this.#push(item), ...(onPrefill === undefined ? {} : { onPrefill }) },
+      { onToken: (item) => this.#push(item, onToken), ...(onPrefill === undefined ? {} : { onPrefill }) },
     );
     const onAbort = (): void => {
       this.#connection.cancel(id);
@@ -96,8 +105,9 @@ export class TokenStream implements Generation {
     this.#call = { id, ended };
   }
 
-  #push(item: Item): void {
+  #push(item: Item, onToken: GenerateOptions["onToken"]): void {
     if (this.#over) return;
+    if (item.finishReason === undefined) onToken?.(item);
     const waiter = this.#waiters.shift();
     if (waiter === undefined) {
       this.#items.push(item);

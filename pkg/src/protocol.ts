@@ -10,7 +10,7 @@ import type { Adapter } from "./adapter.js";
 import { isRecord, type WireError } from "./errors.js";
 import type { Inspection } from "./inspection.js";
 import type {
-  Backend, ContextPolicy, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, Pooling, Precision, PrefillProgress, Progress, Quantize,
+  Backend, ContextPolicy, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, OutputFormat, Pooling, Precision, PrefillProgress, Progress, Quantize,
   StorageEstimate, StoredCheck, StoredModel, Token, Variants,
 } from "./types.js";
 
@@ -18,7 +18,7 @@ import type {
 export const UNREAD_LIMIT = 32;
 
 /** Changes with every message that changes. Page and worker of different builds refuse each other. */
-export const PROTOCOL_VERSION = 6;
+export const PROTOCOL_VERSION = 7;
 
 /** Request or response headers. */
 export type WireHeaders = readonly (readonly [string, string])[];
@@ -79,6 +79,14 @@ export interface WireAdapterUse {
   readonly scale: number;
 }
 
+/** What a chat template gets beside messages. */
+export interface WireChatOptions {
+  readonly addGenerationPrompt?: boolean;
+  readonly tools?: readonly Readonly<Record<string, unknown>>[];
+  readonly templateArgs?: Readonly<Record<string, unknown>>;
+  readonly continueFinalMessage?: boolean;
+}
+
 /** What of `GenerateOptions` the engine itself reads. */
 export interface WireGenerateOptions {
   readonly temperature?: number;
@@ -95,6 +103,12 @@ export interface WireGenerateOptions {
   readonly maxTokens?: number;
   readonly ignoreEos?: boolean;
   readonly logprobs?: boolean;
+  readonly topLogprobs?: number;
+  readonly specialTokens?: boolean;
+  readonly chat?: WireChatOptions;
+  readonly format?: OutputFormat;
+  /** The address of its module. */
+  readonly logitsHook?: string;
   readonly contextPolicy?: ContextPolicy;
   readonly adapters?: readonly WireAdapterUse[];
 }
@@ -112,8 +126,8 @@ export interface Calls {
   generate: { args: { input: readonly Message[] | string | Uint32Array; options: WireGenerateOptions }; result: null };
   embed: { args: { texts: readonly (string | Uint32Array)[]; options: WireEmbedOptions }; result: readonly Float32Array[] };
   tokenize: { args: { text: string; addSpecialTokens: boolean }; result: Uint32Array };
-  detokenize: { args: { ids: Uint32Array }; result: string };
-  applyChatTemplate: { args: { messages: readonly Message[]; addGenerationPrompt: boolean }; result: string };
+  detokenize: { args: { ids: Uint32Array; skipSpecialTokens: boolean }; result: string };
+  applyChatTemplate: { args: { messages: readonly Message[]; options: WireChatOptions }; result: string };
   logits: { args: { ids: Uint32Array; answer?: Uint32Array; adapters?: readonly WireAdapterUse[] }; result: Logits };
   nll: { args: { ids: Uint32Array; adapters?: readonly WireAdapterUse[] }; result: Float32Array };
   loadAdapter: { args: { source: WireSource; options: WireAdapterOptions }; result: WireAdapter };
@@ -155,7 +169,7 @@ export type AnyReply = { [K in CallKind]: ReplyMessage<K> }[CallKind];
 
 /** From the page to the worker. */
 export type ToWorker =
-  | { readonly type: "init"; readonly wasmUrl: string; readonly wasmIntegrity?: string }
+  | { readonly type: "init"; readonly wasmUrl: string; readonly wasmIntegrity?: string; readonly constrainedUrl: string; readonly constrainedIntegrity?: string }
   | AnyCall
   /** Stop the call; it ends by its own reply. */
   | { readonly type: "cancel"; readonly id: number }

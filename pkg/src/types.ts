@@ -190,6 +190,8 @@ export interface ModelInfo {
   readonly vocabSize: number;
   /** `verified` when a hash was known and matched, else `unverified`. */
   readonly integrity: string;
+  /** The chat template, in Jinja; `null` where there is none. */
+  readonly chatTemplate: string | null;
   /** The licence as the files name it. */
   readonly license?: string | null | undefined;
   readonly adapter: AdapterInfo;
@@ -341,10 +343,12 @@ export interface KernelTrial {
   readonly micros?: number | null | undefined;
 }
 
-/** One turn of a conversation. */
+/** One turn of a conversation, as the model's chat template takes it. */
 export interface Message {
   readonly role: "system" | "user" | "assistant" | "tool" | (string & {});
   readonly content: string;
+  /** What else the template knows, such as `tool_calls`. */
+  readonly [field: string]: unknown;
 }
 
 /** What `generate` continues: a conversation (by the chat template), a text as it is, or token ids as they are. */
@@ -366,8 +370,6 @@ export interface GenerateOptions {
   readonly allowedTokenIds?: readonly number[];
   /** The same seed gives the same text on the same machine; without one each answer draws anew. */
   readonly seed?: number;
-  /** What the answer must look like. */
-  readonly format?: OutputFormat;
   /** Texts that end the answer; they are not part of it. */
   readonly stop?: readonly string[];
   readonly maxTokens?: number;
@@ -375,6 +377,29 @@ export interface GenerateOptions {
   readonly ignoreEos?: boolean;
   /** Give each token's log probability. */
   readonly logprobs?: boolean;
+  /** Give those of so many of the likeliest tokens at each place too, 20 at most. */
+  readonly topLogprobs?: number;
+  /** Show special tokens in the text, such as those that begin a tool call; end tokens are never shown. */
+  readonly specialTokens?: boolean;
+  /**
+   * What the answer must look like. Tokens that would break it cannot be drawn; the answer ends where it is whole, or at `maxTokens`.
+   * The first use fetches a module of its own. Rejects with `schema_unsatisfiable` if nothing is of that form, and with `bad_argument`
+   * for a schema, pattern or grammar that is malformed, too large, or asks for what is not supported.
+   */
+  readonly format?: OutputFormat;
+  /**
+   * A module whose default export changes the logits before each token ({@link LogitsHook}). It is imported and runs in the worker, so
+   * it must be of the page's origin, or allowed by its Content-Security-Policy. Answers with a hook are slower: all logits are read back.
+   */
+  readonly logitsHook?: string | URL;
+  /** Functions that the chat template tells the model of, as it takes them. */
+  readonly tools?: readonly Readonly<Record<string, unknown>>[];
+  /** More variables for the chat template, such as `enable_thinking`. */
+  readonly templateArgs?: Readonly<Record<string, unknown>>;
+  /** The answer goes on with the last message, as the assistant had begun it. */
+  readonly continueFinalMessage?: boolean;
+  /** Called with each token as it comes, before it is read. */
+  readonly onToken?: (token: Token) => void;
   /** What happens where the context has no more room; the default is `"error"`. */
   readonly contextPolicy?: ContextPolicy;
   /**
@@ -388,13 +413,6 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What an answer must look like: any JSON, JSON that fits a schema, a text that matches a pattern, or what a grammar in Lark describes. */
-export type OutputFormat =
-  | { readonly type: "json_object" }
-  | { readonly type: "json_schema"; readonly schema: object | boolean }
-  | { readonly type: "regex"; readonly pattern: string }
-  | { readonly type: "lark"; readonly grammar: string };
-
 /**
  * What happens where the context has no more room. `"error"`: a prompt that leaves no room for an answer is refused with
  * `context_overflow`, and an answer that reaches the end of the context ends there (`finishReason: "length"`).
@@ -406,6 +424,19 @@ export type OutputFormat =
  * left. Not for models that read a text apart from their answer (T5, Blenderbot).
  */
 export type ContextPolicy = "error" | "slide";
+
+/**
+ * What an answer must look like: JSON of any kind or of a JSON Schema, a text that a regular expression matches as a whole, or one of a
+ * Lark grammar (in llguidance's dialect).
+ */
+export type OutputFormat =
+  | { readonly type: "json_object" }
+  | { readonly type: "json_schema"; readonly schema: Readonly<Record<string, unknown>> | boolean }
+  | { readonly type: "regex"; readonly pattern: string }
+  | { readonly type: "lark"; readonly grammar: string };
+
+/** Changes `logits` of the token after `ids` (prompt and answer so far) in place. −Infinity forbids a token. */
+export type LogitsHook = (logits: Float32Array, ids: Uint32Array) => void;
 
 /** How far a prompt is read. */
 export interface PrefillProgress {
@@ -421,8 +452,19 @@ export interface Token {
   readonly text: string;
   /** Natural logarithm of the token's probability, where asked for. */
   readonly logprob?: number | undefined;
+  /** With `logprobs`: the bytes that the token adds to a text, often no whole character. */
+  readonly bytes?: Uint8Array | undefined;
+  /** With `topLogprobs`: the likeliest tokens at this place, likeliest first. */
+  readonly topLogprobs?: readonly LikelyToken[] | undefined;
   readonly finishReason?: undefined;
   readonly usage?: undefined;
+}
+
+/** A token that could have come. */
+export interface LikelyToken {
+  readonly id: number;
+  readonly bytes: Uint8Array;
+  readonly logprob: number;
 }
 
 /** The last item of an answer. `text` is what was still held back, and may be empty. */
@@ -464,6 +506,12 @@ export interface Generation extends AsyncIterableIterator<Token | Finish, undefi
 export interface ChatTemplateOptions {
   /** End with the words that begin an answer; the default is `true`. */
   readonly addGenerationPrompt?: boolean;
+  /** Functions that the template tells the model of. */
+  readonly tools?: readonly Readonly<Record<string, unknown>>[];
+  /** More variables for the template. */
+  readonly templateArgs?: Readonly<Record<string, unknown>>;
+  /** End in the last message, which an answer would go on with. */
+  readonly continueFinalMessage?: boolean;
 }
 
 /** Which row stands for a text: the mean of all its tokens' rows, or the row of the first, which is BERT's `[CLS]`. */

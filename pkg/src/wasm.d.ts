@@ -1,7 +1,7 @@
 /** What the WebAssembly module exports (`src/wasm.rs`), as the worker sees it. Errors it throws are `{ code, message, data }`. */
-import type { EngineStats, Finish, KernelTime, Logits, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredCheck, StoredModel, Token } from "./types.js";
+import type { EngineStats, Finish, KernelTime, Logits, LogitsHook, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredCheck, StoredModel, Token } from "./types.js";
 import type { Inspected } from "./fit.js";
-import type { WireAdapter, WireAdapterOptions, WireAdapterUse, WireEmbedOptions, WireGenerateOptions, WireLoadOptions } from "./protocol.js";
+import type { WireAdapter, WireAdapterOptions, WireAdapterUse, WireChatOptions, WireEmbedOptions, WireGenerateOptions, WireLoadOptions } from "./protocol.js";
 
 export default function init(options: { module_or_path: WebAssembly.Module }): Promise<{ readonly memory: WebAssembly.Memory }>;
 
@@ -28,12 +28,16 @@ export class WasmEngine {
   info(): ModelInfo;
   stats(): EngineStats;
   tokenize(text: string, addSpecialTokens: boolean): Uint32Array;
-  detokenize(ids: Uint32Array): string;
-  applyChatTemplate(messages: readonly Message[], options: { addGenerationPrompt: boolean }): string;
+  detokenize(ids: Uint32Array, skipSpecialTokens: boolean): string;
+  applyChatTemplate(messages: readonly Message[], options: WireChatOptions): string;
+  vocabulary(): WasmVocabularyBytes;
+  tokenizeBytes(bytes: Uint8Array): Uint32Array;
   generate(
     input: readonly Message[] | string | Uint32Array,
     options: WireGenerateOptions,
     signal: AbortSignal | undefined,
+    constraint: Constraint | undefined,
+    hook: LogitsHook | undefined,
   ): WasmGeneration;
   embed(
     texts: readonly (string | Uint32Array)[],
@@ -51,6 +55,23 @@ export class WasmEngine {
   unloadAdapter(id: number): Promise<void>;
   profile(context: number): Promise<readonly KernelTime[]>;
   unload(): Promise<void>;
+}
+
+/** A vocabulary: the bytes of all tokens one after the other, where each ends, which are special, which end texts. */
+export interface WasmVocabularyBytes {
+  readonly bytes: Uint8Array;
+  readonly ends: Uint32Array;
+  readonly special: Uint32Array;
+  readonly eos: Uint32Array;
+}
+
+/** What an answer may say, token by token (`src/generate/guides.rs`). */
+export interface Constraint {
+  isOver(): boolean;
+  mask(): Uint32Array;
+  forced(): Uint32Array;
+  commit(id: number): void;
+  free(): void;
 }
 
 /** Pauses a load's download, and resumes it. */

@@ -5,6 +5,7 @@
 import init, { deleteModel, inspectModel, listModels, storageEstimate, verifyModel, WasmEngine, WasmPause, type WasmGeneration, type WasmSource } from "./wasm.js";
 import { DoranError, toWire } from "./errors.js";
 import { compile } from "./wasm-compile.js";
+import { Constraints, importHook } from "./guides.js";
 import { FetchProxy } from "./fetch-proxy.js";
 import { isTrap, lastError } from "./trap.js";
 import { inspectOffers, loadOffers, type LookAt } from "./loading.js";
@@ -54,13 +55,20 @@ const started = new Promise<WebAssembly.Memory>((resolve, reject) => {
 started.catch(() => undefined);
 let heap: WebAssembly.Memory | undefined;
 let engine: WasmEngine | undefined;
+let constraints: Constraints | undefined;
 
 function theEngine(): WasmEngine {
   if (engine === undefined) throw new DoranError("unloaded", "this worker has no model loaded");
   return engine;
 }
 
-async function start({ wasmUrl, wasmIntegrity }: Extract<ToWorker, { type: "init" }>): Promise<void> {
+function theConstraints(): Constraints {
+  if (constraints === undefined) throw new DoranError("internal", "the page has not said where the module for formats is");
+  return constraints;
+}
+
+async function start({ wasmUrl, wasmIntegrity, constrainedUrl, constrainedIntegrity }: Extract<ToWorker, { type: "init" }>): Promise<void> {
+  constraints = new Constraints(constrainedUrl, constrainedIntegrity);
   try {
     const { memory } = await init({ module_or_path: await compile(wasmUrl, wasmIntegrity) });
     heap = memory;
@@ -162,8 +170,11 @@ async function abortable<T>(id: number, run: (signal: AbortSignal) => Promise<T>
 }
 
 /** Sends a generation token by token, waiting while the page has `UNREAD_LIMIT` unread. */
-async function generate(id: number, args: Args<"generate">): Promise<null> {
-  const stream: Stream = { generation: theEngine().generate(args.input, args.options, undefined), unread: 0, wake: undefined };
+async function generate(id: number, { input, options: { format, logitsHook, ...options } }: Args<"generate">): Promise<null> {
+  const target = theEngine();
+  const constraint = format === undefined ? undefined : await theConstraints().of(target, format);
+  const hook = logitsHook === undefined ? undefined : await importHook(logitsHook);
+  const stream: Stream = { generation: target.generate(input, options, undefined, constraint, hook), unread: 0, wake: undefined };
   streams.set(id, stream);
   if (cancelled.delete(id)) stream.generation.cancel();
   try {
@@ -180,6 +191,7 @@ async function generate(id: number, args: Args<"generate">): Promise<null> {
     }
   } finally {
     streams.delete(id);
+    constraint?.free();
   }
 }
 
@@ -207,8 +219,8 @@ const handlers: { readonly [K in CallKind]: (id: number, args: Args<K>) => Resul
   unload,
   embed: (id, { texts, options }) => abortable(id, (signal) => theEngine().embed(texts, options, signal)),
   tokenize: (_, { text, addSpecialTokens }) => theEngine().tokenize(text, addSpecialTokens),
-  detokenize: (_, { ids }) => theEngine().detokenize(ids),
-  applyChatTemplate: (_, { messages, addGenerationPrompt }) => theEngine().applyChatTemplate(messages, { addGenerationPrompt }),
+  detokenize: (_, { ids, skipSpecialTokens }) => theEngine().detokenize(ids, skipSpecialTokens),
+  applyChatTemplate: (_, { messages, options }) => theEngine().applyChatTemplate(messages, options),
   logits: (_, { ids, answer: given, adapters }) => theEngine().logits(ids, given, adapters),
   nll: (_, { ids, adapters }) => theEngine().nll(ids, adapters),
   loadAdapter,

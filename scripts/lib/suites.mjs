@@ -9,6 +9,8 @@ const node = (...args) => ["node", args];
 
 const hasRustWebTests = () => existsSync(join(ROOT, "tests/web")) && readdirSync(join(ROOT, "tests/web")).some((file) => file.endsWith(".rs"));
 
+const toolTests = () => readdirSync(join(ROOT, "tests/tools")).filter((file) => file.endsWith(".test.mjs")).map((file) => `tests/tools/${file}`);
+
 const hasCargoDeny = () => ask("cargo-deny", ["--version"]) !== undefined;
 
 /** `quick`: part of `npm run test:quick`. `env`: beside the usual. `only`: left out, and said so, where it is false. */
@@ -21,6 +23,7 @@ export const SUITES = [
     commands: [cargo("clippy", "--workspace", "--lib", ...WASM, "--", "-D", "warnings")],
   },
   { name: "catalogue", quick: true, commands: [node("tests/catalogue.mjs")] },
+  { name: "tools", quick: true, commands: [node("--test", ...toolTests())] },
   { name: "models page", quick: true, commands: [node("scripts/models-page.mjs", "--check")] },
   { name: "protocol", quick: true, commands: [["playwright", ["test", "--project=protocol"]]] },
   { name: "packaging of the stand-in", quick: true, commands: [node("tests/packaging/run.mjs", "--fake")] },

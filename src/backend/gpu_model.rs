@@ -209,6 +209,10 @@ impl GpuModel {
         self.draw != Draw::Nothing
     }
 
+    pub(super) fn allow(&self, mask: &[u32]) {
+        self.sampling.allow(&self.gpu, mask);
+    }
+
     pub(super) async fn feed(&mut self, rows: &[StepRow], cancel: &Cancel) -> Result<()> {
         self.forget_pending().await?;
         let shape = self.write_rows(rows, 0, Draw::Nothing)?;

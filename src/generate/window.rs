@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::text::Text;
+use crate::text::{Chat, Text};
 
 /// What becomes of an answer for which the context has no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,8 +39,8 @@ impl ContextPolicy {
 pub(super) enum Droppable {
     /// Nothing.
     Nothing,
-    /// Turns of these messages; local time for their template.
-    Turns(Vec<Value>, Option<i64>),
+    /// Turns of this conversation; local time for its template.
+    Turns(Chat, Option<i64>),
     /// Tokens.
     Tokens,
 }
@@ -60,11 +60,11 @@ impl Droppable {
     ) -> Result<Option<Vec<u32>>> {
         match self {
             Self::Nothing => Ok(None),
-            Self::Turns(messages, now_secs) => {
+            Self::Turns(chat, now_secs) => {
                 let answer = &ids[ids.len() - answered..];
-                while let Some(fewer) = without_oldest_turn(messages) {
-                    *messages = fewer;
-                    let mut prompt = prompt_ids(text, messages, *now_secs)?;
+                while let Some(fewer) = without_oldest_turn(&chat.messages) {
+                    chat.messages = fewer;
+                    let mut prompt = prompt_ids(text, chat, *now_secs)?;
                     prompt.extend_from_slice(answer);
                     if prompt.len() < capacity {
                         return Ok(Some(prompt));
@@ -86,8 +86,8 @@ fn newest(text: &Text, capacity: usize, ids: &[u32]) -> Option<Vec<u32>> {
 }
 
 /// The tokens of a chat, up to where its answer begins.
-pub(super) fn prompt_ids(text: &Text, messages: &[Value], now_secs: Option<i64>) -> Result<Vec<u32>> {
-    let prompt = text.apply_chat_template(messages, true, now_secs)?;
+pub(super) fn prompt_ids(text: &Text, chat: &Chat, now_secs: Option<i64>) -> Result<Vec<u32>> {
+    let prompt = text.apply_chat_template(chat, now_secs)?;
     text.tokenizer().encode(&prompt, false)
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Operand, dispatch};
 use crate::gpu::params::params;
 use crate::gpu::{DispatchSpec, Draw, Gpu, GpuBuffer, KernelSpec, Usage};
-use crate::sampler::SamplerOptions;
+use crate::sampler::{SamplerOptions, mask_of, mask_words};
 
 /// Slices that a row is scanned in.
 const SLICES: u32 = 512;
@@ -67,7 +67,7 @@ impl Sampling {
     /// Bytes of the buffers for a vocabulary.
     pub fn bytes(vocab_size: u32) -> u64 {
         u64::from(vocab_size) * 8
-            + mask_words(vocab_size) * 4
+            + mask_bytes(vocab_size)
             + u64::from(SLICES + RING) * RESULT_BYTES
             + u64::from(CANDIDATES + MOST) * 8
             + size_of::<Options>() as u64
@@ -79,7 +79,7 @@ impl Sampling {
         Self {
             vocab_size,
             options: buffer("sampling.options", size_of::<Options>() as u64),
-            bias: buffer("sampling.bias", (u64::from(vocab_size) + mask_words(vocab_size)) * 4),
+            bias: buffer("sampling.bias", u64::from(vocab_size) * 4 + mask_bytes(vocab_size)),
             counts: buffer("sampling.counts", u64::from(vocab_size) * 4),
             slices: buffer("sampling.slices", u64::from(SLICES) * RESULT_BYTES),
             list: buffer("sampling.list", u64::from(CANDIDATES + MOST) * 8),
@@ -95,7 +95,7 @@ impl Sampling {
         let words = Options {
             flags: flag(penalties, PENALTIES)
                 | flag(!options.logit_bias.is_empty(), BIAS)
-                | flag(!options.allowed_token_ids.is_empty(), MASK)
+                | flag(options.masked || !options.allowed_token_ids.is_empty(), MASK)
                 | flag(options.temperature > 0.0 && !filtered, NOISE)
                 | flag(filtered && options.top_k == 0 && options.top_p < 1.0, NORMALISER),
             top_k: options.top_k,
@@ -123,11 +123,14 @@ impl Sampling {
             }
             gpu.write(&self.bias, 0, bytemuck::cast_slice(&bias));
         }
-        if !options.allowed_token_ids.is_empty() {
-            let mut mask = vec![0u32; mask_words(self.vocab_size) as usize];
-            options.allowed_token_ids.iter().for_each(|id| mask[*id as usize / 32] |= 1 << (id % 32));
-            gpu.write(&self.bias, u64::from(self.vocab_size) * 4, bytemuck::cast_slice(&mask));
+        if !options.allowed_token_ids.is_empty() && !options.masked {
+            self.allow(gpu, &mask_of(&options.allowed_token_ids, vocab_size));
         }
+    }
+
+    /// Sets which tokens may be drawn next, where the options say that draws are masked: `[mask_words]`.
+    pub fn allow(&self, gpu: &Gpu, mask: &[u32]) {
+        gpu.write(&self.bias, u64::from(self.vocab_size) * 4, bytemuck::cast_slice(mask));
     }
 
     /// The dispatches that draw from the last row of `logits` and put the token into `step` and the ring.
@@ -162,8 +165,8 @@ impl Sampling {
     }
 }
 
-fn mask_words(vocab_size: u32) -> u64 {
-    u64::from(vocab_size.div_ceil(32))
+fn mask_bytes(vocab_size: u32) -> u64 {
+    mask_words(vocab_size as usize) as u64 * 4
 }
 
 /// Which kernels draw with these options: [`Draw::Nothing`] where only the CPU can.

@@ -80,6 +80,19 @@ impl Answer {
         result
     }
 
+    /// What a token adds to a text.
+    fn bytes_of(&self, id: u32) -> js_sys::Uint8Array {
+        self.inner.text.tokenizer().token_bytes(id).into()
+    }
+
+    fn likely_token(&self, id: u32, logprob: f32) -> Result<JsValue> {
+        let token = Object::new();
+        for (key, value) in [("id", id.into()), ("bytes", self.bytes_of(id).into()), ("logprob", logprob.into())] {
+            Reflect::set(&token, &key.into(), &value).map_err(|_| Error::internal("a token cannot be built"))?;
+        }
+        Ok(token.into())
+    }
+
     fn to_item(&self, item: Option<Item>) -> Result<JsValue> {
         let object = Object::new();
         let put = |key: &str, value: JsValue| {
@@ -91,11 +104,15 @@ impl Answer {
                 put("promptTokensDone", done.into())?;
                 put("promptTokens", total.into())?;
             }
-            Some(Item::Token { id, text, logprob }) => {
+            Some(Item::Token { id, text, logprob, top }) => {
                 put("id", id.into())?;
                 put("text", text.into())?;
                 if let Some(logprob) = logprob {
                     put("logprob", logprob.into())?;
+                    put("bytes", self.bytes_of(id).into())?;
+                    let top: Result<js_sys::Array> =
+                        top.into_iter().map(|(id, logprob)| self.likely_token(id, logprob)).collect();
+                    put("topLogprobs", top?.into())?;
                 }
             }
             Some(Item::End { text, finish_reason, usage }) => {

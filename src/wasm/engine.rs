@@ -12,8 +12,9 @@ use web_sys::AbortSignal;
 use super::adapters::{Adapters, wire_uses};
 use super::answer::{Answer, WasmGeneration};
 use super::js::{AbortLink, field, from_js, local_secs, to_js};
+use super::guides::{JsConstraint, guides};
 use super::load::load;
-use super::options::{Surroundings, WireEmbedOptions, WireGenerateOptions};
+use super::options::{Surroundings, WireChatOptions, WireEmbedOptions, WireGenerateOptions};
 use super::progress::Speed;
 use super::recovery::{Losses, Origin};
 use crate::embed::{Source, embed};
@@ -34,6 +35,8 @@ pub(super) struct WireInfo<'a> {
     #[serde(flatten)]
     model: &'a ModelInfo,
     name: &'a str,
+    /// In Jinja.
+    chat_template: Option<&'a str>,
     /// The CPU references name themselves.
     adapter: Capabilities,
 }
@@ -137,7 +140,8 @@ impl WasmEngine {
             ..Capabilities::default()
         };
         let adapter = inner.info.adapter.clone().unwrap_or_else(reference);
-        let info = to_js(&WireInfo { model: &inner.info, name: &inner.name, adapter })?;
+        let chat_template = inner.text.chat_template();
+        let info = to_js(&WireInfo { model: &inner.info, name: &inner.name, chat_template, adapter })?;
         if let Some(load) = field(&info, "load") {
             Reflect::set(&load, &"ms".into(), &inner.load_ms.into())?;
         }
@@ -162,39 +166,69 @@ impl WasmEngine {
         Ok(Uint32Array::from(self.0.text.tokenizer().encode(text, add_special_tokens)?.as_slice()))
     }
 
-    /// Ids → text, special tokens as the vocabulary spells them.
-    pub fn detokenize(&self, ids: &[u32]) -> Result<String, JsValue> {
-        Ok(self.0.text.tokenizer().decode(ids, false)?)
+    /// Ids → text, special tokens as the vocabulary spells them, or left out.
+    pub fn detokenize(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String, JsValue> {
+        Ok(self.0.text.tokenizer().decode(ids, skip_special_tokens)?)
+    }
+
+    /// The vocabulary, for constraints: the bytes of all tokens, where each ends, which are special and which end texts.
+    pub fn vocabulary(&self) -> Result<JsValue, JsValue> {
+        let tokenizer = self.0.text.tokenizer();
+        let (mut bytes, mut ends, mut special) = (Vec::new(), Vec::new(), Vec::new());
+        for id in 0..tokenizer.vocab_size() as u32 {
+            bytes.extend_from_slice(tokenizer.token_bytes(id));
+            ends.push(bytes.len() as u32);
+            special.extend(Some(id).filter(|id| tokenizer.is_special(*id)));
+        }
+        let vocabulary = Object::new();
+        let put = |key: &str, value: &JsValue| Reflect::set(&vocabulary, &key.into(), value);
+        put("bytes", &js_sys::Uint8Array::from(bytes.as_slice()))?;
+        put("ends", &Uint32Array::from(ends.as_slice()))?;
+        put("special", &Uint32Array::from(special.as_slice()))?;
+        let eos = &self.0.text.generation_config().eos_token_ids;
+        put("eos", &Uint32Array::from(eos.as_slice()))?;
+        Ok(vocabulary.into())
+    }
+
+    /// Bytes → ids; none where the bytes are no text.
+    #[wasm_bindgen(js_name = tokenizeBytes)]
+    pub fn tokenize_bytes(&self, bytes: &[u8]) -> Result<Uint32Array, JsValue> {
+        let Ok(text) = std::str::from_utf8(bytes) else { return Ok(Uint32Array::new_with_length(0)) };
+        self.tokenize(text, false)
     }
 
     /// Messages → text, by the model's chat template.
     #[wasm_bindgen(js_name = applyChatTemplate)]
     pub fn apply_chat_template(&self, messages: JsValue, options: JsValue) -> Result<String, JsValue> {
         let messages: Vec<serde_json::Value> = from_js("messages", messages)?;
-        let prompt = field(&options, "addGenerationPrompt").is_none_or(|value| value.is_truthy());
-        Ok(self.0.text.apply_chat_template(&messages, prompt, Some(local_secs()))?)
+        let options: WireChatOptions =
+            if options.is_undefined() { WireChatOptions::default() } else { from_js("options", options)? };
+        Ok(self.0.text.apply_chat_template(&options.chat(messages), Some(local_secs()))?)
     }
 
-    /// An answer; it starts at the first `next()`.
+    /// An answer; it starts at the first `next()`. `constraint` and `hook` have a say in it.
     pub fn generate(
         &self,
         input: JsValue,
         options: JsValue,
         signal: Option<AbortSignal>,
+        constraint: Option<JsConstraint>,
+        hook: Option<Function>,
     ) -> Result<WasmGeneration, JsValue> {
+        let mut options =
+            if options.is_undefined() { WireGenerateOptions::default() } else { from_js("options", options)? };
         let input = if let Some(text) = input.as_string() {
             Input::Text(text)
         } else if let Some(ids) = input.dyn_ref::<Uint32Array>() {
             Input::Ids(ids.to_vec())
         } else {
-            Input::Messages(from_js("input", input)?)
+            Input::Chat(std::mem::take(&mut options.chat).chat(from_js("input", input)?))
         };
-        let mut options =
-            if options.is_undefined() { WireGenerateOptions::default() } else { from_js("options", options)? };
         let uses = std::mem::take(&mut options.adapters);
         let adapters = self.0.adapters.named(&uses)?;
-        let generation =
-            Generation::new(&self.0.text, self.0.capacity, &input, options.read(adapters, Surroundings::now())?)?;
+        let options = options.read(adapters, Surroundings::now())?;
+        let guides = guides(constraint, hook);
+        let generation = Generation::guided(&self.0.text, self.0.capacity, &input, options, guides)?;
         let cancel = Cancel::new();
         let answer = Rc::new(Answer {
             inner: Rc::clone(&self.0),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::embed::{EmbedOptions, Pooling};
 use crate::engine::EngineOptions;
@@ -12,10 +13,14 @@ use crate::ops::KvFormat;
 use crate::quantize::Quantize;
 use crate::sampler::SamplerOptions;
 use crate::session::AdapterUse;
+use crate::text::{Chat, ChatEnd};
 use crate::tune::{Kernels, Precision, Role};
 use crate::weights::Update;
 use crate::weights::manifest::unhex;
 use crate::weights::plan::DEFAULT_CHUNK_BYTES;
+
+/// Likeliest tokens that are told at each place, at most; the OpenAI API has the same limit.
+const MAX_TOP_LOGPROBS: u64 = 20;
 
 /// What answers need of the page's surroundings.
 #[derive(Clone, Copy, Debug)]
@@ -164,6 +169,28 @@ pub struct WireAdapterUse {
     pub scale: Option<f32>,
 }
 
+/// What a chat template gets beside messages.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WireChatOptions {
+    tools: Option<Vec<Value>>,
+    template_args: Map<String, Value>,
+    add_generation_prompt: Option<bool>,
+    continue_final_message: bool,
+}
+
+impl WireChatOptions {
+    /// The conversation of these messages.
+    pub fn chat(self, messages: Vec<Value>) -> Chat {
+        let end = match (self.continue_final_message, self.add_generation_prompt) {
+            (true, _) => ChatEnd::InMessage,
+            (false, Some(false)) => ChatEnd::Message,
+            (false, _) => ChatEnd::Answer,
+        };
+        Chat { messages, tools: self.tools, template_args: self.template_args, end }
+    }
+}
+
 /// How to answer.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
@@ -182,6 +209,10 @@ pub struct WireGenerateOptions {
     max_tokens: Option<f64>,
     ignore_eos: bool,
     logprobs: bool,
+    top_logprobs: f64,
+    special_tokens: bool,
+    /// What a chat template gets.
+    pub chat: WireChatOptions,
     context_policy: Option<String>,
     /// Adapters, by number.
     pub adapters: Vec<WireAdapterUse>,
@@ -236,6 +267,7 @@ impl WireGenerateOptions {
             presence_penalty: self.presence_penalty.unwrap_or(plain.presence_penalty),
             logit_bias: self.logit_bias.iter().map(bias).collect::<Result<_>>()?,
             allowed_token_ids: self.allowed_token_ids,
+            masked: plain.masked,
             seed: whole("seed", seed)?,
         };
         Ok(GenerateOptions {
@@ -247,7 +279,15 @@ impl WireGenerateOptions {
                 .transpose()?
                 .map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             ignore_eos: self.ignore_eos,
-            logprobs: self.logprobs,
+            logprobs: self.logprobs || self.top_logprobs > 0.0,
+            top_logprobs: match whole("topLogprobs", self.top_logprobs)? {
+                n if n <= MAX_TOP_LOGPROBS => n as usize,
+                n => {
+                    let message = format!("topLogprobs is {n}, but must be at most {MAX_TOP_LOGPROBS}");
+                    return Err(Error::bad_argument("topLogprobs", message));
+                }
+            },
+            special_tokens: self.special_tokens,
             context_policy: self.context_policy.as_deref().map_or(Ok(ContextPolicy::Error), ContextPolicy::named)?,
             adapters,
             now_secs: Some(surroundings.local_secs),

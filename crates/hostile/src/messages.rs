@@ -70,7 +70,8 @@ fn answer(text: &Text, calls: Calls) -> Result<()> {
     if let Some(ids) = calls.detokenize {
         text.tokenizer().decode(&ids, false)?;
     }
-    let options = calls.generate.unwrap_or_default();
+    let mut options = calls.generate.unwrap_or_default();
+    let chat = std::mem::take(&mut options.chat);
     let options = options.read(Vec::new(), Surroundings { local_secs: 1_767_359_045, seed: 1.0 })?;
     let input = match calls.input {
         None => Input::Text("hi".to_owned()),
@@ -78,10 +79,10 @@ fn answer(text: &Text, calls: Calls) -> Result<()> {
         Some(Value::Array(list)) if !list.is_empty() && list.iter().all(Value::is_u64) => {
             Input::Ids(list.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect())
         }
-        Some(value) => Input::Messages(match value {
+        Some(value) => Input::Chat(chat.chat(match value {
             Value::Array(list) => list,
             other => vec![other],
-        }),
+        })),
     };
     let sampler = options.sampler.clone();
     Generation::new(text, CAPACITY, &input, options)?;

@@ -9,7 +9,7 @@ use doran::graph::weights::spans;
 use doran::models;
 use doran::ops::KvFormat;
 use doran::ops::elementwise::Function;
-use doran::text::Text;
+use doran::text::{Chat, Text};
 use doran::tokenizer::Tokenizer;
 use doran::tune::{Wanted, likeliest};
 use doran::weights::plan::{DEFAULT_CHUNK_BYTES, cut};
@@ -102,6 +102,6 @@ fn whole(checkpoint: &Checkpoint, file_bytes: u64, reads_texts: bool) -> Reach {
     texts::use_tokenizer(&tokenizer);
     let text = Text::new(tokenizer, checkpoint.chat_template.clone(), checkpoint.generation.clone());
     let answers =
-        checkpoint.chat_template.is_none() || text.apply_chat_template(&texts::messages(), true, Some(0)).is_ok();
+        checkpoint.chat_template.is_none() || text.apply_chat_template(&Chat::new(texts::messages()), Some(0)).is_ok();
     if answers { taken } else { Reach::Inside }
 }

@@ -1,6 +1,6 @@
 /** An answer's events as the parts that the AI SDK streams. */
 import type { LanguageModelV4Content, LanguageModelV4FinishReason, LanguageModelV4StreamPart, LanguageModelV4Usage } from "@ai-sdk/provider";
-import type { ChatEvent } from "../chat/events.js";
+import type { ChatEvent, ChatFinish } from "../chat/events.js";
 import type { Usage } from "../types.js";
 
 /** Text and reasoning come as blocks, which begin and end. */
@@ -48,7 +48,7 @@ export async function* toParts(events: AsyncIterable<ChatEvent>): AsyncGenerator
         break;
       }
       case "finish":
-        yield { type: "finish", finishReason: toReason(event.reason), usage: toUsage(event.usage), providerMetadata: { doran: timesOf(event.usage) } };
+        yield { type: "finish", finishReason: toReason(event.reason), usage: toUsage(event.usage, event.reasoningTokens), providerMetadata: { doran: timesOf(event.usage) } };
     }
   }
 }
@@ -75,15 +75,19 @@ export const NO_USAGE: LanguageModelV4Usage = {
   outputTokens: { total: undefined, text: undefined, reasoning: undefined },
 };
 
-function toReason(raw: "stop" | "length" | "tool_calls"): LanguageModelV4FinishReason {
-  return { unified: raw === "tool_calls" ? "tool-calls" : raw, raw };
+function toReason(raw: ChatFinish): LanguageModelV4FinishReason {
+  switch (raw) {
+    case "stop": return { unified: "stop", raw };
+    case "length": return { unified: "length", raw };
+    case "tool_calls": return { unified: "tool-calls", raw };
+    default: return { unified: "other", raw };
+  }
 }
 
-/** Which of an answer's tokens were reasoning, is not counted. */
-function toUsage({ promptTokens, cachedTokens, completionTokens }: Usage): LanguageModelV4Usage {
+function toUsage({ promptTokens, cachedTokens, completionTokens }: Usage, reasoning: number): LanguageModelV4Usage {
   return {
     inputTokens: { total: promptTokens, noCache: promptTokens - cachedTokens, cacheRead: cachedTokens, cacheWrite: undefined },
-    outputTokens: { total: completionTokens, text: undefined, reasoning: undefined },
+    outputTokens: { total: completionTokens, text: completionTokens - reasoning, reasoning },
   };
 }
 

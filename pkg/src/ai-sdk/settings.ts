@@ -66,7 +66,7 @@ function toFormat(given: LanguageModelV4CallOptions["responseFormat"]): { readon
   if (given?.type !== "json") return {};
   const { schema, description } = given;
   if (schema === undefined) return { format: { type: "json_object" }, hint: "Answer with a JSON object." };
-  return { format: { type: "json_schema", schema }, hint: [description, schemaHint(schema)].filter((line) => line !== undefined).join("\n") };
+  return { format: { type: "json_schema", schema: { ...schema } }, hint: [description, schemaHint(schema)].filter((line) => line !== undefined).join("\n") };
 }
 
 function toTools(tools: NonNullable<LanguageModelV4CallOptions["tools"]>, unsupported: (feature: string, details: string) => void): readonly Tool[] {

@@ -2,8 +2,9 @@
 import { chat, type ChatMessage, type ChatRequest, type Tool, type ToolCall } from "../chat/events.js";
 import type { Engine } from "../engine.js";
 import { isRecord } from "../errors.js";
+import type { Frame } from "./context.js";
 import { domException } from "./errors.js";
-import type { LanguageModelTool } from "./types.js";
+import type { LanguageModelConfig, LanguageModelTool } from "./types.js";
 
 /** How often a model may call tools before it has to answer: one that goes in circles ends. */
 const MAX_ROUNDS = 8;
@@ -15,8 +16,12 @@ export interface Question {
   readonly onText: (delta: string) => void;
 }
 
-/** Tools as a chat has them. */
-export function chatTools(tools: readonly LanguageModelTool[]): readonly Tool[] {
+/** What every request of a session has beside its messages: tools, as a chat has them, and variables of the template. */
+export function frameOf(tools: readonly LanguageModelTool[], { templateArgs }: LanguageModelConfig): Frame {
+  return { ...(tools.length === 0 ? {} : { tools: chatTools(tools) }), ...(templateArgs === undefined ? {} : { templateArgs }) };
+}
+
+function chatTools(tools: readonly LanguageModelTool[]): readonly Tool[] {
   return tools.map(({ name, description, inputSchema }) => ({ type: "function", function: { name, description, parameters: { ...inputSchema } } }));
 }
 
@@ -33,7 +38,7 @@ export async function answer(engine: Engine, { request, tools, onText }: Questio
       messages: [...request.messages, ...more],
       // Only the first answer goes on with what was given.
       ...(round > 0 ? { continueFinalMessage: false } : {}),
-      ...(tools.length === 0 ? {} : { tools: chatTools(tools), toolChoice: mayCall ? "auto" : "none" }),
+      ...(tools.length === 0 ? {} : { toolChoice: mayCall ? "auto" : "none" }),
     }, onText);
     if (calls.length === 0) {
       if (reason === "length" && request.options?.format !== undefined) {

@@ -1,10 +1,13 @@
 /** What a session remembers: what it began with, and turns, of which the oldest leave when the context is full. */
-import type { ChatMessage, Tool } from "../chat/events.js";
+import type { ChatMessage, ChatRequest } from "../chat/events.js";
+import { prepare } from "../chat/prompt.js";
 import { textOf } from "../chat/text.js";
 import type { Engine } from "../engine.js";
 import { DoranError } from "../errors.js";
-import type { Message } from "../types.js";
 import { quotaExceeded } from "./errors.js";
+
+/** What every request of a session has beside its messages. */
+export type Frame = Pick<ChatRequest, "tools" | "templateArgs">;
 
 /** A prompt with its answer, and what was appended before it. */
 interface Turn {
@@ -20,31 +23,30 @@ const ANSWER_TOKENS = 256;
 export class Context {
   readonly #engine: Engine;
   readonly #initial: readonly ChatMessage[];
-  /** What the descriptions of tools take. */
-  readonly #toolTokens: number;
+  /** What every prompt of the conversation has beside its messages. */
+  readonly #frame: Frame;
   #turns: readonly Turn[];
   #usage: number;
 
-  private constructor(engine: Engine, begun: { initial: readonly ChatMessage[]; toolTokens: number; turns: readonly Turn[]; usage: number }) {
+  private constructor(engine: Engine, begun: { initial: readonly ChatMessage[]; frame: Frame; turns: readonly Turn[]; usage: number }) {
     this.#engine = engine;
     this.#initial = begun.initial;
-    this.#toolTokens = begun.toolTokens;
+    this.#frame = begun.frame;
     this.#turns = begun.turns;
     this.#usage = begun.usage;
   }
 
   /** A new conversation. Throws `QuotaExceededError` if what it begins with leaves no room. */
-  static async begin(engine: Engine, initial: readonly ChatMessage[], tools: readonly Tool[]): Promise<Context> {
-    const toolTokens = tools.length === 0 ? 0 : (await engine.tokenize(JSON.stringify(tools), { addSpecialTokens: false })).length;
-    const usage = toolTokens + await tokensOf(engine, initial);
+  static async begin(engine: Engine, initial: readonly ChatMessage[], frame: Frame): Promise<Context> {
+    const usage = await tokensOf(engine, initial, frame);
     const { context } = engine.info;
     if (usage >= context) throw quotaExceeded("initialPrompts leave no room for a prompt", { requested: usage, quota: context });
-    return new Context(engine, { initial, toolTokens, turns: [], usage });
+    return new Context(engine, { initial, frame, turns: [], usage });
   }
 
   /** The same conversation, from here on apart. */
   clone(): Context {
-    return new Context(this.#engine, { initial: this.#initial, toolTokens: this.#toolTokens, turns: this.#turns, usage: this.#usage });
+    return new Context(this.#engine, { initial: this.#initial, frame: this.#frame, turns: this.#turns, usage: this.#usage });
   }
 
   /** Tokens of the conversation so far. */
@@ -99,8 +101,8 @@ export class Context {
     this.#turns = turns;
   }
 
-  async #count(more: readonly ChatMessage[]): Promise<number> {
-    return this.#toolTokens + await tokensOf(this.#engine, this.with(more));
+  #count(more: readonly ChatMessage[]): Promise<number> {
+    return tokensOf(this.#engine, this.with(more), this.#frame);
   }
 }
 
@@ -116,20 +118,18 @@ function joined(messages: readonly ChatMessage[]): readonly ChatMessage[] {
   return all;
 }
 
-/** How many tokens a conversation takes by the chat template. What calls of tools take is near, not exact: templates write them in many ways. */
-async function tokensOf(engine: Engine, messages: readonly ChatMessage[]): Promise<number> {
-  if (messages.length === 0) return 0;
+/**
+ * How many tokens a conversation takes by the chat template. Throws what the answer to it would: without messages there is nothing to
+ * throw, and nothing to count.
+ */
+async function tokensOf(engine: Engine, conversation: readonly ChatMessage[], frame: Frame): Promise<number> {
+  if (conversation.length === 0) return 0;
+  const { messages, generate: { tools, templateArgs } } = await prepare(engine, { messages: conversation, ...frame });
   try {
-    return await engine.countTokens(messages.map((message): Message => ({ role: message.role, content: wholeText(message) })));
+    return await engine.countTokens(messages, { ...(tools === undefined ? {} : { tools }), ...(templateArgs === undefined ? {} : { templateArgs }) });
   } catch (thrown) {
     // Some templates refuse some orders of roles. What is to be answered will say so; here a sum of the texts will do.
     if (!(thrown instanceof DoranError && thrown.code === "template")) throw thrown;
-    return engine.countTokens(messages.map(wholeText).join("\n\n"));
+    return engine.countTokens(conversation.map(textOf).join("\n\n"));
   }
-}
-
-/** All that a message takes room for. */
-function wholeText(message: ChatMessage): string {
-  const { tool_calls: calls = [] } = message;
-  return [textOf(message), ...calls.map((call) => JSON.stringify(call.function))].filter((part) => part !== "").join("\n");
 }

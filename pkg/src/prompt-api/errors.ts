@@ -10,6 +10,9 @@ const NAMES: Readonly<Partial<Record<ErrorCode, string>>> = {
   adapter_missing: "NotSupportedError",
   out_of_memory: "NotSupportedError",
   unsupported: "NotSupportedError",
+  tools_unsupported: "NotSupportedError",
+  // The specification's word for an answer that cannot have its form.
+  schema_unsatisfiable: "SyntaxError",
   unloaded: "InvalidStateError",
   license_not_accepted: "NotAllowedError",
   not_found: "NotFoundError",
@@ -32,10 +35,15 @@ export function quotaExceeded(message: string, { requested, quota, cause }: { re
 /** What a page gets for what was thrown. An error that is not doran's own passes as it is: `signal.reason`, what a tool threw. */
 export function toPage(thrown: unknown): unknown {
   if (!(thrown instanceof DoranError)) return thrown;
-  const name = NAMES[thrown.code] ?? "OperationError";
+  const name = isOfForm(thrown) ? "NotSupportedError" : NAMES[thrown.code] ?? "OperationError";
   if (name !== "QuotaExceededError") return domException(name, thrown.message, thrown);
   const { needed: requested, context: quota } = thrown.data;
   return quotaExceeded(thrown.message, { requested: count(requested), quota: count(quota), cause: thrown });
+}
+
+/** A schema or pattern that is malformed, or asks for what is not supported. */
+function isOfForm({ code, data }: DoranError): boolean {
+  return code === "bad_argument" && (data["argument"] === "format" || data["argument"] === "response_format");
 }
 
 function caused(exception: DOMException, cause: unknown): DOMException {

@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { chatTools } from "./answer.js";
+import { frameOf } from "./answer.js";
 import { Context } from "./context.js";
 import { domException, toPage } from "./errors.js";
 import { readInitialPrompts } from "./input.js";
@@ -76,7 +76,7 @@ export function createLanguageModel(config: LanguageModelConfig): LanguageModelC
         const engine = await shared.acquire({ signal, onProgress: (progress) => downloads.step(progress) });
         downloads.done();
         const session = await begin(async () => new LanguageModel({
-          engine, shared, sampling, tools, config, context: await Context.begin(engine, initial, chatTools(tools)),
+          engine, shared, sampling, tools, config, context: await Context.begin(engine, initial, frameOf(tools, config)),
         }));
         signal?.addEventListener("abort", () => session.destroyBecause(signal.reason), { once: true });
         return session;

@@ -2,7 +2,7 @@
 import type { ChatMessage } from "../chat/events.js";
 import { textOf, withHint } from "../chat/text.js";
 import type { Engine } from "../engine.js";
-import { answer } from "./answer.js";
+import { answer, frameOf } from "./answer.js";
 import type { Context } from "./context.js";
 import { domException, toPage } from "./errors.js";
 import { readPrompt, type Prompt } from "./input.js";
@@ -160,7 +160,7 @@ export class LanguageModelSession extends EventTarget {
       return { prompt, constraint, messages: hinted(prompt, constraint) };
     };
     await this.#inTurn([options.signal, cancelled], check, async ({ prompt, constraint, messages }, signal) => {
-      const { context, engine, sampling, tools, config: { generate, templateArgs } } = this.#parts;
+      const { context, engine, sampling, tools, config } = this.#parts;
       await this.#makeRoom(messages, { answer: true });
       signal.throwIfAborted();
       const more = await answer(engine, {
@@ -169,8 +169,8 @@ export class LanguageModelSession extends EventTarget {
         request: {
           messages: context.with(messages),
           continueFinalMessage: prompt.prefix,
-          ...(templateArgs === undefined ? {} : { templateArgs }),
-          options: { ...generate, ...sampling, signal, ...(constraint === undefined ? {} : { format: constraint.format }) },
+          ...frameOf(tools, config),
+          options: { ...config.generate, ...sampling, signal, ...(constraint === undefined ? {} : { format: constraint.format }) },
         },
       });
       signal.throwIfAborted();

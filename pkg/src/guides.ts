@@ -1,0 +1,59 @@
+/** What has a say in an answer beside the model: constraints, whose module is fetched at first use, and hooks, which are the caller's modules. */
+import { loadConstrained } from "./constrained.js";
+import { DoranError } from "./errors.js";
+import type { LogitsHook, OutputFormat } from "./types.js";
+import type { Constraint, WasmEngine } from "./wasm.js";
+
+/** What makes constraints over a model's vocabulary. */
+type Vocabulary = Awaited<ReturnType<typeof loadConstrained>> extends { vocabulary(...args: never[]): infer V } ? V : never;
+
+/** Constraints over one model's vocabulary. */
+export class Constraints {
+  readonly #url: string;
+  readonly #integrity: string | undefined;
+  #vocabulary: Promise<Vocabulary> | undefined;
+
+  constructor(url: string, integrity: string | undefined) {
+    this.#url = url;
+    this.#integrity = integrity;
+  }
+
+  /** A constraint for one answer. The caller frees it. */
+  async of(engine: WasmEngine, format: OutputFormat): Promise<Constraint> {
+    // A fetch that failed may succeed later.
+    this.#vocabulary ??= this.#load(engine).catch((thrown: unknown) => {
+      this.#vocabulary = undefined;
+      throw thrown;
+    });
+    return (await this.#vocabulary).constraint(...written(format));
+  }
+
+  async #load(engine: WasmEngine): Promise<Vocabulary> {
+    const module = await loadConstrained(this.#url, this.#integrity);
+    return module.vocabulary(engine.vocabulary(), (bytes) => engine.tokenizeBytes(bytes));
+  }
+}
+
+/** A format's kind and text. */
+function written(format: OutputFormat): [kind: OutputFormat["type"], text: string] {
+  switch (format.type) {
+    case "json_object": return ["json_object", ""];
+    case "json_schema": return ["json_schema", JSON.stringify(format.schema)];
+    case "regex": return ["regex", format.pattern];
+    case "lark": return ["lark", format.grammar];
+    default: throw new DoranError("bad_argument", `there is no format ${JSON.stringify((format as { type: unknown }).type)}`, { argument: "format" });
+  }
+}
+
+/** The hook that a module exports. */
+export async function importHook(url: string): Promise<LogitsHook> {
+  let module: { readonly default?: unknown };
+  try {
+    module = await import(/* webpackIgnore: true */ /* @vite-ignore */ url) as typeof module;
+  } catch (thrown) {
+    const because = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new DoranError("bad_argument", `the module of logitsHook could not be imported (${because}): ${url}`, { argument: "logitsHook", url });
+  }
+  if (typeof module.default === "function") return module.default as LogitsHook;
+  throw new DoranError("bad_argument", `the module of logitsHook has no function as its default export: ${url}`, { argument: "logitsHook", url });
+}

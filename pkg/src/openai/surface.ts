@@ -1,0 +1,48 @@
+/** The OpenAI API's names on an engine. What is behind them is fetched by the first call. */
+import type { Engine } from "../engine.js";
+import type { CompletionStream } from "./answers.js";
+import type {
+  ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Completion, CompletionRequest, EmbeddingRequest, EmbeddingResponse, RequestOptions,
+} from "./types.js";
+
+/** Chat completions. */
+export interface ChatNamespace {
+  readonly completions: {
+    /**
+     * Answers a conversation, whole or, with `stream: true`, in pieces.
+     *
+     * Rejects with `unsupported_parameter` (data: `parameter`) for a field that is not supported: none is ignored. Otherwise as
+     * {@link Engine.generate}; `tools_unsupported` and `schema_unsatisfiable` where tools or `response_format` ask for what cannot be.
+     */
+    create(request: ChatCompletionRequest & { readonly stream: true }, options?: RequestOptions): Promise<CompletionStream<ChatCompletionChunk>>;
+    create(request: ChatCompletionRequest & { readonly stream?: false | null }, options?: RequestOptions): Promise<ChatCompletion>;
+    create(request: ChatCompletionRequest, options?: RequestOptions): Promise<ChatCompletion | CompletionStream<ChatCompletionChunk>>;
+  };
+}
+
+/** Completions of texts. */
+export interface CompletionsNamespace {
+  /** Goes on with a text, as it is; whole or, with `stream: true`, in pieces. Rejects as chat completions do. */
+  create(request: CompletionRequest & { readonly stream: true }, options?: RequestOptions): Promise<CompletionStream<Completion>>;
+  create(request: CompletionRequest & { readonly stream?: false | null }, options?: RequestOptions): Promise<Completion>;
+  create(request: CompletionRequest, options?: RequestOptions): Promise<Completion | CompletionStream<Completion>>;
+}
+
+/** Embeddings. */
+export interface EmbeddingsNamespace {
+  /** The vectors of texts, by an encoder. Rejects as {@link Engine.embed} does. */
+  create(request: EmbeddingRequest, options?: RequestOptions): Promise<EmbeddingResponse>;
+}
+
+/** The names, for an engine. */
+export function openAi(engine: Engine): { readonly chat: ChatNamespace; readonly completions: CompletionsNamespace; readonly embeddings: EmbeddingsNamespace } {
+  const surface = (): Promise<typeof import("./index.js")> => import("./index.js");
+  // One function stands for the overloads of each: what it gives depends on the request.
+  const chat = async (request: ChatCompletionRequest, options?: RequestOptions): Promise<unknown> => (await surface()).createChatCompletion(engine, request, options);
+  const text = async (request: CompletionRequest, options?: RequestOptions): Promise<unknown> => (await surface()).createCompletion(engine, request, options);
+  return {
+    chat: { completions: { create: chat as ChatNamespace["completions"]["create"] } },
+    completions: { create: text as CompletionsNamespace["create"] },
+    embeddings: { create: async (request, options) => (await surface()).createEmbeddings(engine, request, options) },
+  };
+}

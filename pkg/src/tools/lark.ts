@@ -1,0 +1,61 @@
+/** Grammars in llguidance's dialect of Lark. */
+import type { GrammarOptions, JsonSchema, Tool } from "./types.js";
+
+/** Separators as `json.dumps` and the filter `tojson` write them: models have seen calls in no other form. */
+const SEPARATORS = { item_separator: ", ", key_separator: ": ", whitespace_flexible: false };
+
+/** A rule's term for a text, which may be a special token. */
+export function term(text: string, special: GrammarOptions["special"]): string {
+  const token = special?.(text);
+  if (typeof token === "number") return `<[${token}]>`;
+  return token === true && /^<[^<>\s[][^<>\s]*>$/.test(text) ? text : JSON.stringify(text);
+}
+
+/** A term for JSON by a schema. */
+export function jsonTerm(schema: JsonSchema): string {
+  return `%json ${JSON.stringify({ "x-guidance": SEPARATORS, ...schema })}`;
+}
+
+/** A schema of a call of one of the tools, as an object with these keys. `under` is where it stands in the whole schema. */
+export function callSchema(tools: readonly Tool[], name: string, args: string, under = "#"): JsonSchema {
+  return {
+    anyOf: tools.map((tool, index) => ({
+      type: "object",
+      properties: {
+        [name]: { const: tool.function.name },
+        [args]: relocated(parametersOf(tool), `${under}/anyOf/${index}/properties/${args}`),
+      },
+      required: [name, args],
+      additionalProperties: false,
+    })),
+  };
+}
+
+/** A schema of an array of calls. */
+export function callsSchema(tools: readonly Tool[], name: string, args: string, parallel: boolean): JsonSchema {
+  return { type: "array", items: callSchema(tools, name, args, "#/items"), minItems: 1, ...(parallel ? {} : { maxItems: 1 }) };
+}
+
+/** The schema of a tool's arguments, which are always an object. */
+export function parametersOf(tool: Tool): JsonSchema {
+  const { parameters } = tool.function;
+  if (parameters === undefined || Object.keys(parameters).length === 0) return { type: "object", properties: {}, additionalProperties: false };
+  return "type" in parameters ? parameters : { type: "object", ...parameters };
+}
+
+/** A schema whose references hold where it stands inside another one. */
+export function relocated(schema: JsonSchema, under: string): JsonSchema {
+  return Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, moved(key, value, under)]));
+}
+
+function moved(key: string, value: unknown, under: string): unknown {
+  if (key === "$ref" && typeof value === "string" && value.startsWith("#")) return under + value.slice(1);
+  if (Array.isArray(value)) return value.map((item: unknown) => moved("", item, under));
+  if (!isRecord(value)) return value;
+  return relocated(value, under);
+}
+
+/** Whether a value is an object with keys. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
