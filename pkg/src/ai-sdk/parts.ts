@@ -80,7 +80,7 @@ function toReason(raw: ChatFinish): LanguageModelV4FinishReason {
     case "stop": return { unified: "stop", raw };
     case "length": return { unified: "length", raw };
     case "tool_calls": return { unified: "tool-calls", raw };
-    default: return { unified: "other", raw };
+    case "aborted": default: return { unified: "other", raw };
   }
 }
 
