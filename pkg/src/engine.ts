@@ -33,6 +33,8 @@ export class Engine implements AsyncDisposable {
   /** The models in this origin's storage. */
   static readonly storage: typeof storage = storage;
 
+  /** Where answers come from: a {@link RemoteEngine} says `"remote"`. */
+  readonly where = "local";
   /** What was loaded, and how. */
   readonly info: ModelInfo;
   readonly #connection: Connection;

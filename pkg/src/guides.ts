@@ -1,11 +1,8 @@
 /** What has a say in an answer beside the model: constraints, whose module is fetched at first use, and hooks, which are the caller's modules. */
-import { loadConstrained } from "./constrained.js";
-import { DoranError } from "./errors.js";
+import { loadConstrained, type Vocabulary } from "./constrained.js";
+import { DoranError, isRecord } from "./errors.js";
 import type { LogitsHook, OutputFormat } from "./types.js";
 import type { Constraint, WasmEngine } from "./wasm.js";
-
-/** What makes constraints over a model's vocabulary. */
-type Vocabulary = Awaited<ReturnType<typeof loadConstrained>> extends { vocabulary(...args: never[]): infer V } ? V : never;
 
 /** Constraints over one model's vocabulary. */
 export class Constraints {
@@ -41,19 +38,27 @@ function written(format: OutputFormat): [kind: OutputFormat["type"], text: strin
     case "json_schema": return ["json_schema", JSON.stringify(format.schema)];
     case "regex": return ["regex", format.pattern];
     case "lark": return ["lark", format.grammar];
-    default: throw new DoranError("bad_argument", `there is no format ${JSON.stringify((format as { type: unknown }).type)}`, { argument: "format" });
+    default: {
+      const other: { readonly type: unknown } = format;
+      throw new DoranError("bad_argument", `there is no format ${JSON.stringify(other.type)}`, { argument: "format" });
+    }
   }
 }
 
 /** The hook that a module exports. */
 export async function importHook(url: string): Promise<LogitsHook> {
-  let module: { readonly default?: unknown };
+  let module: unknown;
   try {
-    module = await import(/* webpackIgnore: true */ /* @vite-ignore */ url) as typeof module;
+    module = await import(/* webpackIgnore: true */ /* @vite-ignore */ url);
   } catch (thrown) {
     const because = thrown instanceof Error ? thrown.message : String(thrown);
     throw new DoranError("bad_argument", `the module of logitsHook could not be imported (${because}): ${url}`, { argument: "logitsHook", url });
   }
-  if (typeof module.default === "function") return module.default as LogitsHook;
+  const hook = isRecord(module) ? module["default"] : undefined;
+  if (isHook(hook)) return hook;
   throw new DoranError("bad_argument", `the module of logitsHook has no function as its default export: ${url}`, { argument: "logitsHook", url });
+}
+
+function isHook(value: unknown): value is LogitsHook {
+  return typeof value === "function";
 }

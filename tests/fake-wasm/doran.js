@@ -173,7 +173,7 @@ export class WasmEngine {
     return {
       name: this.name, architecture: "fake", kind: this.kind, context: this.context, vocabSize: 0x110000, integrity: "unverified",
       adapter: { vendor: "fake", architecture: "", device: "", description: "no adapter", isFallback: true, features: [], limits: {} },
-      load: this.load, outdated: false, warnings: [], adjustments: this.adjustments,
+      load: this.load, chatTemplate: null, outdated: false, warnings: [], adjustments: this.adjustments,
     };
   }
 
@@ -194,7 +194,7 @@ export class WasmEngine {
     return String.fromCodePoint(...ids);
   }
 
-  applyChatTemplate(messages, { addGenerationPrompt }) {
+  applyChatTemplate(messages, { addGenerationPrompt = true }) {
     return messages.map((m) => `<${m.role}>${m.content}`).join("") + (addGenerationPrompt ? "<assistant>" : "");
   }
 

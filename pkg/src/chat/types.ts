@@ -1,5 +1,8 @@
 /** A conversation with tools, and an answer to it as events: what the surfaces of the package have in common. */
+import type { Tool, ToolCall } from "../tools/index.js";
 import type { GenerateOptions, Token, Usage } from "../types.js";
+
+export type { Tool, ToolCall } from "../tools/index.js";
 
 /** One turn, as the OpenAI API writes it. */
 export interface ChatMessage {
@@ -18,24 +21,6 @@ export interface ChatMessage {
 export interface TextPart {
   readonly type: "text";
   readonly text: string;
-}
-
-/** A call that the assistant made. `arguments` is JSON. */
-export interface ToolCall {
-  readonly id: string;
-  readonly type: "function";
-  readonly function: { readonly name: string; readonly arguments: string };
-}
-
-/** A function that the model may call. `parameters` is a JSON Schema. */
-export interface Tool {
-  readonly type: "function";
-  readonly function: {
-    readonly name: string;
-    readonly description?: string;
-    readonly parameters?: Readonly<Record<string, unknown>>;
-    readonly strict?: boolean | null;
-  };
 }
 
 /** Whether tools are called: never, as the model likes, always, or this one. */

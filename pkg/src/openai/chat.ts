@@ -24,9 +24,14 @@ export function createChatCompletion(
   return Promise.resolve(new CompletionStream((stopped) => pieces(engine, withSignal(asked, stopped), n, wantsUsage), signal));
 }
 
+/** Refuses fields that are not supported. */
+export function checkChatRequest(body: unknown): asserts body is ChatCompletionRequest {
+  checkFields(body, FIELDS);
+}
+
 /** What a request asks of the model. Throws for what is not supported. */
 export function readRequest(engine: Engine, request: ChatCompletionRequest): ChatRequest {
-  checkFields(request, FIELDS);
+  checkChatRequest(request);
   const { messages, max_completion_tokens: limit, max_tokens: oldLimit, logprobs, top_logprobs: top, response_format: format } = request;
   const { tools, tool_choice: choice, parallel_tool_calls: parallel, continue_final_message: goesOn } = request;
   for (const [i, tool] of (tools ?? []).entries()) {
@@ -47,7 +52,7 @@ export function readRequest(engine: Engine, request: ChatCompletionRequest): Cha
 function choiceOf(choice: ChatCompletionRequest["tool_choice"]): ToolChoice | undefined {
   if (choice === undefined || choice === null) return undefined;
   if (choice === "none" || choice === "auto" || choice === "required") return choice;
-  const name: unknown = isRecord(choice) && isRecord(choice.function) ? choice.function["name"] : undefined;
+  const name: unknown = isRecord(choice) && isRecord(choice.function) ? choice.function.name : undefined;
   if (typeof name !== "string") throw unsupportedParameter("tool_choice", `cannot be ${JSON.stringify(choice)}`);
   return { name };
 }
@@ -72,7 +77,8 @@ function answer(engine: Engine, asked: ChatRequest, index: number): AsyncGenerat
 
 /** A finish reason that the API has. */
 export function finishOf(reason: ChatFinish): OpenAiFinish {
-  return reason === "length" || reason === "tool_calls" ? reason : "stop";
+  if (reason === "length") return "length";
+  return reason === "tool_calls" ? "tool_calls" : "stop";
 }
 
 async function whole(engine: Engine, asked: ChatRequest, n: number, signal: AbortSignal | undefined): Promise<ChatCompletion> {

@@ -3,13 +3,18 @@ import type { Engine } from "../engine.js";
 import { badField, checkFields, unsupportedParameter } from "./fields.js";
 import type { EmbeddingRequest, EmbeddingResponse, RequestOptions } from "./types.js";
 
+/** Refuses fields that are not supported: sampling's too, which texts are not embedded with. */
+export function checkEmbeddingRequest(body: unknown): asserts body is EmbeddingRequest {
+  for (const [name, value] of Object.entries(checkFields(body, ["input", "encoding_format"]))) {
+    if (!["input", "model", "encoding_format"].includes(name) && value !== null && value !== undefined) throw unsupportedParameter(name);
+  }
+}
+
 /** The vectors of texts. */
 export async function createEmbeddings(engine: Engine, request: EmbeddingRequest, { signal }: RequestOptions = {}): Promise<EmbeddingResponse> {
-  checkFields(request, ["input", "encoding_format"]);
+  checkEmbeddingRequest(request);
   const { encoding_format: format } = request;
   if (format !== undefined && format !== null && format !== "float" && format !== "base64") throw unsupportedParameter("encoding_format", `cannot be ${JSON.stringify(format)}`);
-  // Sampling is nothing that texts are embedded with.
-  for (const [name, value] of Object.entries(request)) if (!["input", "model", "encoding_format"].includes(name) && value !== null && value !== undefined) throw unsupportedParameter(name);
   const texts = inputsOf(request.input);
   const rows = await engine.embed(texts, signal === undefined || signal === null ? {} : { signal });
   let tokens = 0;

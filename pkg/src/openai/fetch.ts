@@ -2,10 +2,9 @@
 import type { Engine } from "../engine.js";
 import { DoranError, isRecord, toWire, type ErrorCode } from "../errors.js";
 import { CompletionStream } from "./answers.js";
-import { createChatCompletion } from "./chat.js";
-import { createEmbeddings } from "./embeddings.js";
-import { createCompletion } from "./text.js";
-import type { ChatCompletionRequest, CompletionRequest, EmbeddingRequest } from "./types.js";
+import { checkChatRequest, createChatCompletion } from "./chat.js";
+import { checkEmbeddingRequest, createEmbeddings } from "./embeddings.js";
+import { checkTextRequest, createCompletion } from "./text.js";
 
 /**
  * A `fetch` that answers requests of the OpenAI API by `engine`: give it to the `openai` client as its `fetch`. Nothing leaves the page.
@@ -25,7 +24,7 @@ import type { ChatCompletionRequest, CompletionRequest, EmbeddingRequest } from 
 export function createFetch(engine: Engine | Promise<Engine> | (() => Engine | Promise<Engine>)): typeof fetch {
   return async (input, init) => {
     const request = input instanceof Request ? input : undefined;
-    const url = new URL(request?.url ?? String(input), globalThis.location?.href);
+    const url = new URL(input instanceof Request ? input.url : input, globalThis.location?.href);
     const method = (init?.method ?? request?.method ?? "GET").toUpperCase();
     const signal = init?.signal ?? request?.signal;
     signal?.throwIfAborted();
@@ -42,9 +41,18 @@ export function createFetch(engine: Engine | Promise<Engine> | (() => Engine | P
 
 async function answer(engine: Engine, route: string, body: unknown, signal: AbortSignal | null | undefined): Promise<Response> {
   const options = signal === undefined ? {} : { signal };
-  if (route.startsWith("POST ") && route.endsWith("/chat/completions")) return respond(await createChatCompletion(engine, body as ChatCompletionRequest, options));
-  if (route.startsWith("POST ") && route.endsWith("/completions")) return respond(await createCompletion(engine, body as CompletionRequest, options));
-  if (route.startsWith("POST ") && route.endsWith("/embeddings")) return respond(await createEmbeddings(engine, body as EmbeddingRequest, options));
+  if (route.startsWith("POST ") && route.endsWith("/chat/completions")) {
+    checkChatRequest(body);
+    return respond(await createChatCompletion(engine, body, options));
+  }
+  if (route.startsWith("POST ") && route.endsWith("/completions")) {
+    checkTextRequest(body);
+    return respond(await createCompletion(engine, body, options));
+  }
+  if (route.startsWith("POST ") && route.endsWith("/embeddings")) {
+    checkEmbeddingRequest(body);
+    return respond(await createEmbeddings(engine, body, options));
+  }
   const model = { id: engine.info.name, object: "model", created: 0, owned_by: "doran" };
   if (route.startsWith("GET ") && route.endsWith("/models")) return respond({ object: "list", data: [model] });
   if (route.startsWith("GET ") && route.includes("/models/")) return respond(model);
@@ -59,9 +67,9 @@ function parsed(text: string): unknown {
   }
 }
 
-async function respond(result: object): Promise<Response> {
+async function respond(result: object | CompletionStream<object>): Promise<Response> {
   if (!(result instanceof CompletionStream)) return Response.json(result);
-  const pieces = (result as CompletionStream<object>)[Symbol.asyncIterator]();
+  const pieces = result[Symbol.asyncIterator]();
   // What fails before anything was said is an answer with an error's status.
   let next: Promise<IteratorResult<object, undefined>> | undefined = Promise.resolve(await pieces.next());
   const encoder = new TextEncoder();

@@ -70,7 +70,10 @@ export function formatOf(format: ResponseFormat | null | undefined): OutputForma
     }
     case "regex": return { type: "regex", pattern: format.regex };
     case "grammar": return { type: "lark", grammar: format.grammar };
-    default: throw unsupportedParameter("response_format.type", `cannot be ${JSON.stringify((format as { type: unknown }).type)}`);
+    default: {
+      const other: { readonly type: unknown } = format;
+      throw unsupportedParameter("response_format.type", `cannot be ${JSON.stringify(other.type)}`);
+    }
   }
 }
 

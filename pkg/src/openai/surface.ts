@@ -37,12 +37,21 @@ export interface EmbeddingsNamespace {
 /** The names, for an engine. */
 export function openAi(engine: Engine): { readonly chat: ChatNamespace; readonly completions: CompletionsNamespace; readonly embeddings: EmbeddingsNamespace } {
   const surface = (): Promise<typeof import("./index.js")> => import("./index.js");
-  // One function stands for the overloads of each: what it gives depends on the request.
-  const chat = async (request: ChatCompletionRequest, options?: RequestOptions): Promise<unknown> => (await surface()).createChatCompletion(engine, request, options);
-  const text = async (request: CompletionRequest, options?: RequestOptions): Promise<unknown> => (await surface()).createCompletion(engine, request, options);
+  function chat(request: ChatCompletionRequest & { readonly stream: true }, options?: RequestOptions): Promise<CompletionStream<ChatCompletionChunk>>;
+  function chat(request: ChatCompletionRequest & { readonly stream?: false | null }, options?: RequestOptions): Promise<ChatCompletion>;
+  function chat(request: ChatCompletionRequest, options?: RequestOptions): Promise<ChatCompletion | CompletionStream<ChatCompletionChunk>>;
+  async function chat(request: ChatCompletionRequest, options?: RequestOptions): Promise<ChatCompletion | CompletionStream<ChatCompletionChunk>> {
+    return (await surface()).createChatCompletion(engine, request, options);
+  }
+  function text(request: CompletionRequest & { readonly stream: true }, options?: RequestOptions): Promise<CompletionStream<Completion>>;
+  function text(request: CompletionRequest & { readonly stream?: false | null }, options?: RequestOptions): Promise<Completion>;
+  function text(request: CompletionRequest, options?: RequestOptions): Promise<Completion | CompletionStream<Completion>>;
+  async function text(request: CompletionRequest, options?: RequestOptions): Promise<Completion | CompletionStream<Completion>> {
+    return (await surface()).createCompletion(engine, request, options);
+  }
   return {
-    chat: { completions: { create: chat as ChatNamespace["completions"]["create"] } },
-    completions: { create: text as CompletionsNamespace["create"] },
+    chat: { completions: { create: chat } },
+    completions: { create: text },
     embeddings: { create: async (request, options) => (await surface()).createEmbeddings(engine, request, options) },
   };
 }

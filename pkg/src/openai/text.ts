@@ -9,9 +9,14 @@ import type { Completion, CompletionRequest, OpenAiFinish, RequestOptions } from
 /** Tokens of an answer where the caller does not say, as the API has it. */
 const DEFAULT_MAX_TOKENS = 16;
 
+/** Refuses fields that are not supported. */
+export function checkTextRequest(body: unknown): asserts body is CompletionRequest {
+  checkFields(body, ["prompt", "logprobs"]);
+}
+
 /** A completion, whole or in pieces. */
 export function createCompletion(engine: Engine, request: CompletionRequest, { signal }: RequestOptions = {}): Promise<Completion | CompletionStream<Completion>> {
-  checkFields(request, ["prompt", "logprobs"]);
+  checkTextRequest(request);
   const prompts = promptsOf(request.prompt);
   const n = countOf(request.n);
   const top = request.logprobs ?? undefined;

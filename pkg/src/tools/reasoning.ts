@@ -55,6 +55,11 @@ export class ReasoningSplitter {
     this.#fresh = this.#state === "reasoning";
   }
 
+  /** Whether what comes now is reasoning. */
+  get isInside(): boolean {
+    return this.#state === "reasoning";
+  }
+
   /** Takes a piece of the answer, with special tokens spelled out. */
   push(text: string): ReasoningPiece {
     return this.#advance(text, false);

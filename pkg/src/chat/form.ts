@@ -1,0 +1,87 @@
+/** The form that an answer must have: what was asked for, calls that must come, and thoughts before either. */
+import type { Engine } from "../engine.js";
+import { DoranError } from "../errors.js";
+import type { Reasoning, Tool, ToolSyntax } from "../tools/index.js";
+import type { OutputFormat } from "../types.js";
+import type { ChatRequest } from "./types.js";
+
+/** How a model thinks, and whether its prompt has opened the block. */
+export interface Thinking extends Reasoning {
+  readonly isOpen: boolean;
+}
+
+/** The form of an answer; `undefined` where it is free. */
+export async function formOf(
+  engine: Engine, request: ChatRequest, syntax: ToolSyntax | undefined, thinking: Thinking | undefined,
+): Promise<OutputFormat | undefined> {
+  const form = await answerForm(engine, request, syntax);
+  if (form === undefined || thinking === undefined) return form;
+  return { type: "lark", grammar: behindThoughts(body(form), thinking, await idsOf(engine, [thinking.open, thinking.close])) };
+}
+
+async function answerForm(engine: Engine, request: ChatRequest, syntax: ToolSyntax | undefined): Promise<OutputFormat | undefined> {
+  const { tools = [], toolChoice = "auto", parallelToolCalls = true, options: { format } = {} } = request;
+  const mustCall = typeof toolChoice === "object" || toolChoice === "required";
+  if (syntax === undefined || tools.length === 0) {
+    if (mustCall) throw bad("tool_choice", "tool_choice asks for a call, and there are no tools");
+    return format;
+  }
+  const named = typeof toolChoice === "object" ? toolChoice.name : undefined;
+  const callable = named === undefined ? tools : tools.filter((tool) => tool.function.name === named);
+  if (callable.length === 0) throw bad("tool_choice", `tool_choice names ${named}, which is not among the tools`);
+  if (mustCall) return { type: "lark", grammar: await callGrammar(engine, syntax, callable, parallelToolCalls && named === undefined) };
+  if (format === undefined) return undefined;
+  const calls = await callGrammar(engine, syntax, callable, parallelToolCalls);
+  return { type: "lark", grammar: `start: calls | answer\n${renamed(calls, "calls")}\n${renamed(body(format), "answer")}` };
+}
+
+/** A form as a grammar whose first rule is `start`. */
+function body(format: OutputFormat): string {
+  switch (format.type) {
+    case "json_object": return `start: %json {"type":"object"}`;
+    case "json_schema": return `start: %json ${JSON.stringify(format.schema)}`;
+    case "regex": return `start: /${format.pattern.replaceAll(/(?<!\\)((?:\\\\)*)\//g, "$1\\/")}/`;
+    case "lark": return format.grammar;
+  }
+}
+
+/** A grammar whose `start` has another name. */
+function renamed(grammar: string, name: string): string {
+  return grammar.replace(/^start\b/m, name);
+}
+
+/** A grammar of thoughts, which may be left out unless the prompt has begun them, and then an answer. */
+function behindThoughts(grammar: string, { open, close, isOpen }: Thinking, ids: ReadonlyMap<string, number>): string {
+  const openId = ids.get(open);
+  const closeId = ids.get(close);
+  const opening = openId === undefined ? JSON.stringify(open) : `<[${openId}]>`;
+  // A special token is in no text, so text alone ends there; other markers end the shortest text that has them.
+  const thoughts = closeId === undefined
+    ? `thoughts[lazy]: /(.|\\n)*${close.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&").replaceAll("\n", "\\n")}/`
+    : `thoughts: /(.|\\n)*/ <[${closeId}]>`;
+  const begin = isOpen ? "thoughts SPACE answer" : `(${opening} thoughts SPACE)? answer`;
+  return `start: ${begin}\n${thoughts}\nSPACE: /[ \\n]{0,3}/\n${renamed(grammar, "answer")}`;
+}
+
+/** The grammar of calls. Which of its markers are special tokens is asked of the model's vocabulary. */
+async function callGrammar(engine: Engine, syntax: ToolSyntax, tools: readonly Tool[], parallel: boolean): Promise<string> {
+  const asked = new Set<string>();
+  syntax.grammar(tools, { parallel, special: (text) => void asked.add(text) });
+  const ids = await idsOf(engine, asked);
+  return syntax.grammar(tools, { parallel, special: (text) => ids.get(text) });
+}
+
+/** Those of some texts that are one special token each, by their ids. */
+async function idsOf(engine: Engine, texts: Iterable<string>): Promise<ReadonlyMap<string, number>> {
+  const ids = new Map<string, number>();
+  for (const text of texts) {
+    const [id, ...others] = await engine.tokenize(text, { addSpecialTokens: false });
+    if (id === undefined || others.length > 0) continue;
+    if (await engine.detokenize([id], { skipSpecialTokens: true }) === "") ids.set(text, id);
+  }
+  return ids;
+}
+
+function bad(argument: string, message: string): DoranError {
+  return new DoranError("bad_argument", message, { argument });
+}
