@@ -60,15 +60,30 @@ function oneOfEach() {
   };
 }
 
+/** What `index.js` imports when it is needed stays a script of its own, where it is an entry point. */
+function fetchedLater(entries) {
+  const scripts = new Map(entries.map(({ source, script }) => [join(SOURCE, source), script]));
+  return {
+    name: "fetched-later",
+    setup(build) {
+      build.onResolve({ filter: /^\.\.?\/.*\.js$/ }, ({ path, resolveDir, kind }) => {
+        const script = kind === "dynamic-import" ? scripts.get(join(resolveDir, path).replace(/\.js$/, ".ts")) : undefined;
+        return script === undefined ? undefined : { path: `./${script}`, external: true };
+      });
+    },
+  };
+}
+
 async function bundle(wasmDir, dist, manifest) {
   const { build } = await import("esbuild");
   const common = { bundle: true, format: "esm", platform: "browser", target: TARGET, charset: "utf8", legalComments: "none", logLevel: "warning" };
   const page = { ...common, minifyWhitespace: true, minifySyntax: true };
   const external = Object.keys(manifest.peerDependencies ?? {});
-  for (const { script, source } of entryPoints(manifest)) {
+  const entries = entryPoints(manifest);
+  for (const { script, source } of entries) {
     const files = { entryPoints: [join(SOURCE, source)], outfile: join(dist, script) };
     if (script === "worker.js") await build({ ...common, ...files, minify: true, plugins: [glue(wasmDir)] });
-    else await build({ ...page, ...files, external, plugins: script === "index.js" ? [] : [oneOfEach()] });
+    else await build({ ...page, ...files, external, plugins: [script === "index.js" ? fetchedLater(entries) : oneOfEach()] });
   }
 }
 

@@ -101,7 +101,7 @@ export const test = base.extend<{ app: Page }, { address: string; tiny: Page }>(
     });
     await use(server.address);
     await server.close();
-  }, { scope: "worker", timeout: 120_000 }],
+  }, { scope: "worker", timeout: 300_000 }],
 
   app: async ({ page, address }, use) => {
     await open(page, address);
@@ -125,7 +125,7 @@ export const test = base.extend<{ app: Page }, { address: string; tiny: Page }>(
     }, { model: TINY, chatTemplate: TEMPLATE });
     await use(page);
     await page.close();
-  }, { scope: "worker", timeout: 60_000 }],
+  }, { scope: "worker", timeout: 120_000 }],
 });
 
 export { expect } from "@playwright/test";

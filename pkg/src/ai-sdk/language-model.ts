@@ -39,18 +39,19 @@ export class DoranLanguageModel implements LanguageModelV4 {
   async doStream(options: LanguageModelV4CallOptions): Promise<LanguageModelV4StreamResult> {
     const { events, warnings } = await this.#begin(options);
     const parts = this.#parts(events, warnings, options);
+    let left = false;
     return {
       stream: new ReadableStream<LanguageModelV4StreamPart>({
-        async pull(stream) {
-          try {
-            const { done, value } = await parts.next();
-            if (done === true) stream.close();
-            else stream.enqueue(value);
-          } catch (thrown) {
-            stream.error(thrown);
-          }
+        // Nothing waits for the reader. The SDK splits streams, and a part of one that nobody reads any more would hold the engine for ever.
+        start(stream) {
+          const pump = async (): Promise<void> => {
+            for await (const part of parts) if (!left) stream.enqueue(part);
+            if (!left) stream.close();
+          };
+          pump().catch((thrown: unknown) => stream.error(thrown));
         },
         async cancel() {
+          left = true;
           await parts.return(undefined);
         },
       }),
