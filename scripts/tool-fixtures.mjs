@@ -1,5 +1,9 @@
-/** Writes what templates are rendered with, for `tool-fixtures.py`: the conversations of the tests as each tool syntax has them. */
+/**
+ * Writes what `tool-fixtures.py` works on: the conversations of the tests as each tool syntax has them, and each syntax's grammars with
+ * answers that they allow or not.
+ */
 import { CONVERSATIONS, TOOLS } from "../tests/tools/conversations.mjs";
+import { grammarCases } from "../tests/tools/grammars.mjs";
 import { SYNTAXES } from "../tests/tools/source.mjs";
 
 const cases = (syntax) =>
@@ -11,4 +15,5 @@ const cases = (syntax) =>
   }));
 
 const syntaxes = Object.fromEntries(SYNTAXES.map((syntax) => [syntax.name, cases(syntax)]));
-process.stdout.write(JSON.stringify({ tools: TOOLS, syntaxes }));
+const grammars = Object.fromEntries(SYNTAXES.map((syntax) => [syntax.name, grammarCases(syntax)]));
+process.stdout.write(JSON.stringify({ tools: TOOLS, syntaxes, grammars }));

@@ -61,3 +61,23 @@ fn planted_rows_are_seen() {
         assert_eq!(faults(row, &read).len(), 1, "{row}");
     }
 }
+
+/// Every code that an error may have stands in the guide, with what to do.
+#[test]
+fn every_error_code_has_its_cure() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("is there");
+    let source = read("pkg/src/errors.ts");
+    let meanings = source.split("MEANINGS").nth(1).and_then(|rest| rest.split("};").next()).expect("the table of codes");
+    let codes: Vec<_> = meanings.lines().filter_map(|line| line.trim().split_once(": \"")).map(|(code, _)| code).collect();
+    assert!(codes.len() > 25, "{codes:?}");
+    let guide = read("docs/guides/errors.md");
+    let rows: Vec<Vec<&str>> =
+        guide.lines().filter(|line| line.starts_with("| `")).map(|line| line.split('|').map(str::trim).collect()).collect();
+    for code in &codes {
+        let quoted = format!("`{code}`");
+        let row = rows.iter().find(|row| row[1] == quoted).unwrap_or_else(|| panic!("{code} is not in the guide"));
+        assert!(row.len() == 5 && !row[2].is_empty() && !row[3].is_empty(), "{row:?}");
+    }
+    assert_eq!(rows.len(), codes.len(), "the guide names a code that there is not");
+}

@@ -1,5 +1,5 @@
 /**
- * What the package is made of is known: `sbom.json` names every crate in the module, each is licensed as `deny.toml` allows, and the npm
+ * What the package is made of is known: `sbom.json` names every crate in the modules, each is licensed as `deny.toml` allows, and the npm
  * package needs no other. The checks themselves are held to faults made on purpose.
  *
  * `node tests/supply-chain.mjs`, after `npm run build`.
@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { checksums, cratesOfTheModule, sbom } from "../scripts/lib/sbom.mjs";
+import { checksums, cratesOfTheModules, sbom } from "../scripts/lib/sbom.mjs";
 import { entry, Plain, ROOT } from "../scripts/lib/util.mjs";
 
 /** Licences of tools that build and test; nothing of theirs is in the package. */
@@ -21,17 +21,17 @@ function isAllowed(expression, allowed) {
   return parts.every((part) => part.split(" OR ").some((license) => allowed.has(license)));
 }
 
-/** The crates that a module's panic messages name: they carry the paths of their sources. Those of Rust's own library stand in /rust/deps. */
+/** The crates that modules' panic messages name: they carry the paths of their sources. Those of Rust's own library stand in /rust/deps. */
 function cratesNamedIn(module) {
   const text = module.toString("latin1").replaceAll(/\/rust\/deps\/[\w.-]+/g, "");
   return [...new Set([...text.matchAll(/([a-z][a-z0-9_-]*)-(\d+\.\d+\.\d+(?:\+[\w.-]+)?)\/src\//g)].map(([, name, version]) => `${name}@${version}`))].sort();
 }
 
-/** What is wrong with a list of components, given what the module is made of. */
+/** What is wrong with a list of components, given what the modules are made of. */
 function problems({ document, crates, named, sums, allowed }) {
   const listed = new Map(document.components.map((component) => [`${component.name}@${component.version}`, component]));
   const wrong = [];
-  for (const crate of new Set([...crates, ...named])) if (!listed.has(crate)) wrong.push(`${crate} is in the module and not in sbom.json`);
+  for (const crate of new Set([...crates, ...named])) if (!listed.has(crate)) wrong.push(`${crate} is in a module and not in sbom.json`);
   for (const [id, { licenses, hashes }] of listed) {
     const expression = licenses?.[0]?.expression ?? "none";
     if (!isAllowed(expression, allowed)) wrong.push(`${id} is licensed as ${expression}, which deny.toml does not allow`);
@@ -82,11 +82,11 @@ entry(async () => {
     else failed += 1;
     for (const line of found) console.log(`FAILED ${name}: ${line}`);
   };
-  const module = join(ROOT, "pkg/dist/doran_bg.wasm");
-  if (!existsSync(module)) throw new Plain("there is no module; run: npm run build");
+  const modules = ["doran_bg.wasm", "doran_constrained_bg.wasm"].map((file) => join(ROOT, "pkg/dist", file));
+  if (!modules.every((module) => existsSync(module))) throw new Plain("there is no module; run: npm run build");
   const allowed = new Set([...(/allow = \[([^\]]*)\]/.exec(read("deny.toml"))?.[1] ?? "").matchAll(/"([^"]+)"/g)].map(([, license]) => license));
-  const facts = { document: sbom(), crates: cratesOfTheModule(), named: cratesNamedIn(readFileSync(module)), sums: checksums(), allowed };
-  check("the module names crates", facts.named.length > 20 ? [] : [`${facts.named.length} of them`]);
+  const facts = { document: sbom(), crates: cratesOfTheModules(), named: cratesNamedIn(Buffer.concat(modules.map((module) => readFileSync(module)))), sums: checksums(), allowed };
+  check("the modules name crates", facts.named.length > 20 ? [] : [`${facts.named.length} of them`]);
   check("sbom.json", problems(facts));
   check("sbom.json is that of these sources", read("pkg/sbom.json") === `${JSON.stringify(facts.document, null, 1)}\n` ? [] : ["run: npm run build"]);
   const [manifest, lock] = [JSON.parse(read("pkg/package.json")), JSON.parse(read("package-lock.json"))];

@@ -1,18 +1,31 @@
-/** The module that makes constraints, fetched at first use. */
-import { DoranError } from "./errors.js";
-import type { Constraint, WasmVocabularyBytes } from "./wasm.js";
+/** The module for constraints on answers, fetched on first use: most pages never constrain one. Its glue is part of the worker. */
+import init, { WasmVocabulary } from "./constrained-wasm.js";
+import { compile } from "./wasm-compile.js";
 
-/** Makes constraints over one vocabulary. */
-export interface Vocabulary {
-  constraint(kind: "json_object" | "json_schema" | "regex" | "lark", text: string): Constraint;
-}
-
-/** What the module offers. */
+/** What the module offers, once it is here. */
 export interface Constrained {
-  vocabulary(bytes: WasmVocabularyBytes, tokenize: (bytes: Uint8Array) => Uint32Array): Vocabulary;
+  readonly Vocabulary: typeof WasmVocabulary;
+  readonly memory: WebAssembly.Memory;
 }
 
-/** The module at `url`. */
-export function loadConstrained(url: string, integrity: string | undefined): Promise<Constrained> {
-  return Promise.reject(new DoranError("internal", `the module for formats is not part of this build: ${url} ${integrity ?? ""}`));
+let loading: Promise<Constrained> | undefined;
+
+async function load(wasmUrl: string, integrity: string | undefined): Promise<Constrained> {
+  const { memory } = await init({ module_or_path: await compile(wasmUrl, integrity) });
+  return { Vocabulary: WasmVocabulary, memory };
+}
+
+/**
+ * The module at `wasmUrl`, fetched once; later calls get what the first one brought. After a failure the next call tries again.
+ * `integrity`: the hash that it must have, as in `doran/integrity.json`.
+ *
+ * # Errors
+ * `network`, `bad_hash` and `unsupported`, as of {@link compile}.
+ */
+export function loadConstrained(wasmUrl: string, integrity?: string): Promise<Constrained> {
+  const current = (loading ??= load(wasmUrl, integrity));
+  current.catch(() => {
+    if (loading === current) loading = undefined;
+  });
+  return current;
 }

@@ -1,5 +1,6 @@
 /** What has a say in an answer beside the model: constraints, whose module is fetched at first use, and hooks, which are the caller's modules. */
-import { loadConstrained, type Vocabulary } from "./constrained.js";
+import { loadConstrained } from "./constrained.js";
+import type { WasmVocabulary } from "./constrained-wasm.js";
 import { DoranError, isRecord } from "./errors.js";
 import type { LogitsHook, OutputFormat } from "./types.js";
 import type { Constraint, WasmEngine } from "./wasm.js";
@@ -8,7 +9,7 @@ import type { Constraint, WasmEngine } from "./wasm.js";
 export class Constraints {
   readonly #url: string;
   readonly #integrity: string | undefined;
-  #vocabulary: Promise<Vocabulary> | undefined;
+  #vocabulary: Promise<WasmVocabulary> | undefined;
 
   constructor(url: string, integrity: string | undefined) {
     this.#url = url;
@@ -17,17 +18,19 @@ export class Constraints {
 
   /** A constraint for one answer. The caller frees it. */
   async of(engine: WasmEngine, format: OutputFormat): Promise<Constraint> {
+    const [kind, text] = written(format);
     // A fetch that failed may succeed later.
     this.#vocabulary ??= this.#load(engine).catch((thrown: unknown) => {
       this.#vocabulary = undefined;
       throw thrown;
     });
-    return (await this.#vocabulary).constraint(...written(format));
+    return (await this.#vocabulary).constraint(kind, text);
   }
 
-  async #load(engine: WasmEngine): Promise<Vocabulary> {
-    const module = await loadConstrained(this.#url, this.#integrity);
-    return module.vocabulary(engine.vocabulary(), (bytes) => engine.tokenizeBytes(bytes));
+  async #load(engine: WasmEngine): Promise<WasmVocabulary> {
+    const { Vocabulary } = await loadConstrained(this.#url, this.#integrity);
+    const { bytes, ends, special, eos } = engine.vocabulary();
+    return new Vocabulary(bytes, ends, engine.info().vocabSize, special, eos, (text) => engine.tokenizeBytes(text));
   }
 }
 

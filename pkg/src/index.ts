@@ -9,7 +9,7 @@ export { Engine } from "./engine.js";
 export { DoranError } from "./errors.js";
 export { PauseController } from "./pause.js";
 export { createEngine, RemoteEngine } from "./remote.js";
-export type { CreateEngineOptions, OpenAiClient, RemoteModel, RemoteReason } from "./remote.js";
+export type { CreateEngineOptions, OpenAiChat, OpenAiClient, OpenAiCompletions, RemoteModel, RemoteReason } from "./remote.js";
 export type { ErrorCode, ErrorData } from "./errors.js";
 export type {
   Activations, AdapterInfo, AdapterOptions, AdapterUse, Backend, ChatTemplateOptions, ContextPolicy, Counters, EmbedOptions, EngineStats, Finish,
@@ -19,7 +19,7 @@ export type {
   PrefillProgress, Progress, Quantize, Role, StorageEstimate, StoredCheck, StoredModel, Support, Token, Tuning, Usage, Variants, VerifyOptions,
 } from "./types.js";
 export type { Adjustment, Candidate, FormatShare, GpuNeeds, Inspection, Verdict } from "./inspection.js";
-export type { ChatNamespace, CompletionsNamespace, EmbeddingsNamespace } from "./openai/surface.js";
+export type { ChatCompletionsNamespace, ChatNamespace, CompletionsNamespace, EmbeddingsNamespace } from "./openai/surface.js";
 export type {
   ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, ChoiceLogprobs, ChunkDelta, Completion, CompletionRequest, CompletionToolCall, CompletionUsage,
   EmbeddingRequest, EmbeddingResponse, OpenAiFinish, RequestOptions, ResponseFormat, SamplingFields, TextLogprobs, TokenLogprob,

@@ -8,7 +8,20 @@ import type { LoadOptions, ModelSource } from "./types.js";
 
 /** The part of the `openai` package's client that is used: `new OpenAI({ baseURL, apiKey })` is one. */
 export interface OpenAiClient {
-  readonly chat: { readonly completions: { create(body: ChatCompletionRequest & { readonly model: string }, options?: { readonly signal?: AbortSignal }): PromiseLike<unknown> } };
+  /** Its chat completions. */
+  readonly chat: OpenAiChat;
+}
+
+/** `client.chat`. */
+export interface OpenAiChat {
+  /** `client.chat.completions`. */
+  readonly completions: OpenAiCompletions;
+}
+
+/** `client.chat.completions`. */
+export interface OpenAiCompletions {
+  /** Asks the server. */
+  create(body: ChatCompletionRequest & { readonly model: string }, options?: { readonly signal?: AbortSignal }): PromiseLike<unknown>;
 }
 
 /** A server that may answer. */

@@ -1,6 +1,6 @@
 /**
- * Makes the npm package of `pkg/src` and a WebAssembly module: `index.js`, `worker.js` (one file), a script for each other entry point
- * that `package.json` lists, `doran_bg.wasm`, their hashes, types.
+ * Makes the npm package of `pkg/src` and the WebAssembly modules: `index.js`, `worker.js` (one file), a script for each other entry point
+ * that `package.json` lists, the modules, their hashes, types.
  */
 import { createHash } from "node:crypto";
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,14 +11,18 @@ const SOURCE = join(ROOT, "pkg/src");
 const LICENSES = ["LICENSE-MIT", "LICENSE-APACHE"];
 const TARGET = ["chrome113", "firefox141", "safari26"];
 
-/** The worker's `./wasm.js` is wasm-bindgen's glue; its own guess of where the module is goes: the page says where. */
+/** The modules, by what the worker's sources call their glue. */
+const MODULES = { "./wasm.js": "doran", "./constrained-wasm.js": "doran_constrained" };
+const WASM_FILES = Object.values(MODULES).map((name) => `${name}_bg.wasm`);
+
+/** What the worker's sources import is wasm-bindgen's glue; its own guess of where the module is goes: the page says where. */
 function glue(wasmDir) {
-  const guess = /new URL\(['"]doran_bg\.wasm['"], import\.meta\.url\)/g;
+  const guess = /new URL\(['"]doran\w*_bg\.wasm['"], import\.meta\.url\)/g;
   return {
     name: "wasm-glue",
     setup(build) {
-      build.onResolve({ filter: /^\.\/wasm\.js$/ }, () => ({ path: join(wasmDir, "doran.js") }));
-      build.onLoad({ filter: /doran\.js$/ }, ({ path }) => ({ contents: readFileSync(path, "utf8").replaceAll(guess, "undefined"), loader: "js" }));
+      build.onResolve({ filter: /^\.\/(constrained-)?wasm\.js$/ }, ({ path }) => ({ path: join(wasmDir, `${MODULES[path]}.js`) }));
+      build.onLoad({ filter: /doran\w*\.js$/ }, ({ path }) => ({ contents: readFileSync(path, "utf8").replaceAll(guess, "undefined"), loader: "js" }));
     },
   };
 }
@@ -109,17 +113,17 @@ function pruneTypes(dist, roots) {
 
 /** Builds the package with the module in `wasmDir` into the package folder `out` (made where it is not `pkg/`). */
 export async function buildPackage({ wasmDir, out, name }) {
-  if (!existsSync(join(wasmDir, "doran_bg.wasm"))) throw new Plain(`there is no WebAssembly module in ${wasmDir}; run: npm run build`);
+  for (const file of WASM_FILES) if (!existsSync(join(wasmDir, file))) throw new Plain(`there is no ${file} in ${wasmDir}; run: npm run build`);
   const dist = join(out, "dist");
   const inputs = [SOURCE, wasmDir, ...["pkg/package.json", "pkg/tsconfig.json", "tsconfig.base.json", "package-lock.json", "scripts/lib/package.mjs", "pkg/README.md", "pkg/models.json", ...LICENSES].map((f) => join(ROOT, f))];
   const manifest = JSON.parse(readFileSync(join(ROOT, "pkg/package.json"), "utf8"));
   const entries = entryPoints(manifest);
-  const made = [...entries.flatMap(({ script, declarations }) => [script, declarations]), "doran_bg.wasm", "integrity.json"].map((file) => join(dist, file));
+  const made = [...entries.flatMap(({ script, declarations }) => [script, declarations]), ...WASM_FILES, "integrity.json"].map((file) => join(dist, file));
   await step(name, hashOf(inputs), made, async () => {
     rmSync(dist, { recursive: true, force: true });
     mkdirSync(dist, { recursive: true });
     await bundle(wasmDir, dist, manifest);
-    copyFileSync(join(wasmDir, "doran_bg.wasm"), join(dist, "doran_bg.wasm"));
+    for (const file of WASM_FILES) copyFileSync(join(wasmDir, file), join(dist, file));
     writeIntegrity(dist);
     await run("tsc", ["-p", "pkg", "--outDir", dist], { quiet: true });
     pruneTypes(dist, entries.map(({ declarations }) => declarations));

@@ -1,6 +1,6 @@
 /**
- * What the package is made of, as CycloneDX 1.6 (https://cyclonedx.org): the crates whose code is in the WebAssembly module, as Cargo
- * builds it for the web, with the hashes of `Cargo.lock`; Rust's standard library; and the npm package's dependencies, of which there
+ * What the package is made of, as CycloneDX 1.6 (https://cyclonedx.org): the crates whose code is in the WebAssembly modules, as Cargo
+ * builds them for the web, with the hashes of `Cargo.lock`; Rust's standard library; and the npm package's dependencies, of which there
  * are none. It says nothing of when and where it was made, so it is the same wherever it is made.
  */
 import { readFileSync } from "node:fs";
@@ -12,11 +12,17 @@ const TARGET = "wasm32-unknown-unknown";
 const read = (path) => readFileSync(join(ROOT, path), "utf8");
 const idOf = (name, version) => `${name}@${version}`;
 
-/** The crates in the module, as `name@version`: what is linked, without what only builds it. */
-export function cratesOfTheModule() {
-  const args = ["tree", "--locked", "--package", "doran", "--target", TARGET, "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"];
-  const lines = ask("cargo", args)?.split("\n");
-  if (lines === undefined) throw new Plain("cargo tree failed; run it to see why: cargo tree --locked --target wasm32-unknown-unknown");
+/** The crates that become modules. */
+const MODULES = ["doran", "doran-constrained"];
+
+/** The crates in the modules, as `name@version`: what is linked, without what only builds it. */
+export function cratesOfTheModules() {
+  const lines = MODULES.flatMap((name) => {
+    const args = ["tree", "--locked", "--package", name, "--target", TARGET, "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"];
+    const printed = ask("cargo", args);
+    if (printed === undefined) throw new Plain(`cargo tree failed; run it to see why: cargo tree --locked --package ${name} --target wasm32-unknown-unknown`);
+    return printed.split("\n");
+  });
   const crates = lines.map((line) => /^(\S+) v(\S+)/.exec(line)).filter((match) => match !== null);
   return [...new Set(crates.map(([, name, version]) => idOf(name, version)))].sort();
 }
@@ -36,7 +42,7 @@ export function sbom() {
   const printed = ask("cargo", ["metadata", "--locked", "--format-version", "1", "--filter-platform", TARGET]);
   if (printed === undefined) throw new Plain("cargo metadata failed; run it to see why: cargo metadata --locked");
   const metadata = JSON.parse(printed);
-  const linked = new Set(cratesOfTheModule());
+  const linked = new Set(cratesOfTheModules());
   const packages = metadata.packages.filter(({ name, version }) => linked.has(idOf(name, version)));
   const sums = checksums();
   const npm = JSON.parse(read("pkg/package.json"));
@@ -63,7 +69,7 @@ export function sbom() {
     ref: refs.get(id),
     dependsOn: deps.filter((dep) => normal(dep) && refs.has(dep.pkg)).map((dep) => refs.get(dep.pkg)).sort(),
   }));
-  const crate = packages.find(({ name, source }) => name === "doran" && source === null);
+  const crates = packages.filter(({ name, source }) => MODULES.includes(name) && source === null);
   return {
     $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
     bomFormat: "CycloneDX",
@@ -71,6 +77,6 @@ export function sbom() {
     version: 1,
     metadata: { component: { type: "library", "bom-ref": own, name: npm.name, version: npm.version, purl: own, licenses: [{ expression: npm.license }] } },
     components: [...packages.map(component), std].sort((a, b) => (a["bom-ref"] < b["bom-ref"] ? -1 : 1)),
-    dependencies: [{ ref: own, dependsOn: [refs.get(crate.id), std["bom-ref"], ...Object.keys(npm.dependencies ?? {})] }, ...dependencies].sort((a, b) => (a.ref < b.ref ? -1 : 1)),
+    dependencies: [{ ref: own, dependsOn: [...crates.map(({ id }) => refs.get(id)).sort(), std["bom-ref"], ...Object.keys(npm.dependencies ?? {})] }, ...dependencies].sort((a, b) => (a.ref < b.ref ? -1 : 1)),
   };
 }

@@ -28,6 +28,7 @@ export const SUITES = [
   { name: "protocol", quick: true, commands: [["playwright", ["test", "--project=protocol"]]] },
   { name: "packaging of the stand-in", quick: true, commands: [node("tests/packaging/run.mjs", "--fake")] },
   { name: "native", quick: true, env: { REQUIRE_GPU: "1" }, commands: [cargo("test", "--workspace")] },
+  { name: "constrained", quick: true, commands: [node("tests/constrained/run.mjs")] },
   { name: "build", commands: [node("scripts/build.mjs")], quick: true },
   { name: "supply chain", quick: true, commands: [node("tests/supply-chain.mjs")] },
   // Advisories are a matter of the day, not of a change: `cargo deny check advisories` asks for them, over the network.

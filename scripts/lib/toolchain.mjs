@@ -1,5 +1,5 @@
 /** What building and testing need beyond Node, and how each is installed here. Nothing comes from elsewhere than the registries. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { ask, hashOf, Plain, ROOT, run, say, step } from "./util.mjs";
@@ -115,22 +115,44 @@ const WASM_FEATURES = [
   "extended-const",
 ].map((feature) => `--enable-${feature}`);
 
-/** The real module: Rust → WebAssembly → `pkg/wasm`. */
+/** Each module: a crate of the workspace, and the name of what it becomes in `pkg/wasm`. */
+const MODULES = [
+  { crate: "doran", name: "doran" },
+  // llguidance exports functions for C by itself, which nobody here calls.
+  { crate: "doran-constrained", name: "doran_constrained", foreign: /^llg_/ },
+];
+
+/** The real modules: Rust → WebAssembly → `pkg/wasm`. */
 export async function buildWasm() {
   const out = join(ROOT, "pkg/wasm");
   const target = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
   const hash = hashOf([...RUST_INPUTS, "scripts/lib/toolchain.mjs"].map((path) => join(ROOT, path)), process.env.RUSTFLAGS ?? "");
-  await step("wasm", hash, [join(out, "doran_bg.wasm"), join(out, "doran.js")], async () => {
+  const made = MODULES.flatMap(({ name }) => [join(out, `${name}_bg.wasm`), join(out, `${name}.js`)]);
+  await step("wasm", hash, made, async () => {
     // Panic messages name source files: short names, and none of this machine's folders.
     const home = process.env.CARGO_HOME ?? join(homedir(), ".cargo");
     const sources = join(home, "registry/src");
     const registries = existsSync(sources) ? readdirSync(sources).map((name) => join(sources, name)) : [];
     const remap = [...registries, target, ROOT].map((path) => `--remap-path-prefix=${path}/=`);
     const flags = [process.env.RUSTFLAGS ?? "", ...remap].join(" ").trim();
-    await run("cargo", ["build", "--release", "--lib", "--target", WASM_TARGET], { env: { RUSTFLAGS: flags } });
-    const built = join(target, WASM_TARGET, "release/doran.wasm");
-    await run("wasm-bindgen", ["--target", "web", "--out-name", "doran", "--out-dir", out, built]);
-    const module = join(out, "doran_bg.wasm");
-    await run("wasm-opt", ["-Oz", "--converge", ...WASM_FEATURES, "-o", module, module]);
+    for (const { crate, name, foreign } of MODULES) {
+      // Each by itself: built together, they would share the features of what both stand on.
+      await run("cargo", ["build", "--release", "--package", crate, "--lib", "--target", WASM_TARGET], { env: { RUSTFLAGS: flags } });
+      const built = join(target, WASM_TARGET, `release/${name}.wasm`);
+      await run("wasm-bindgen", ["--target", "web", "--out-name", name, "--out-dir", out, built]);
+      const module = join(out, `${name}_bg.wasm`);
+      if (foreign !== undefined) await dropExports(module, foreign);
+      await run("wasm-opt", ["-Oz", "--converge", ...WASM_FEATURES, "-o", module, module]);
+    }
   });
+}
+
+/** Takes exports out of a module, and all that only they reach. */
+async function dropExports(path, foreign) {
+  const names = WebAssembly.Module.exports(new WebAssembly.Module(readFileSync(path))).map(({ name }) => name);
+  const graph = names.filter((name) => !foreign.test(name)).map((name) => ({ name: `export ${name}`, root: true, export: name }));
+  const file = `${path}.graph.json`;
+  writeFileSync(file, JSON.stringify(graph));
+  await run("wasm-metadce", [...WASM_FEATURES, "--graph-file", file, "-o", path, path], { quiet: true });
+  rmSync(file);
 }

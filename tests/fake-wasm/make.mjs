@@ -1,4 +1,4 @@
-/** Writes the stand-in's `doran_bg.wasm`: one exported memory, padded so that no bundler inlines it as a data URL. */
+/** Writes the stand-ins' `doran_bg.wasm` and `doran_constrained_bg.wasm`: one exported memory, padded so that no bundler inlines it as a data URL. */
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,6 +25,8 @@ export function makeFakeWasm(dir) {
     ...section(7, [1, ...name("memory"), 0x02, 0]), // exported by its name
     ...section(0, [...name("padding"), ...new Array(PAD_BYTES).fill(0)]),
   ];
-  writeFileSync(join(dir, "doran_bg.wasm"), Uint8Array.from(module));
-  copyFileSync(join(here, "doran.js"), join(dir, "doran.js"));
+  for (const of of ["doran", "doran_constrained"]) {
+    writeFileSync(join(dir, `${of}_bg.wasm`), Uint8Array.from(module));
+    copyFileSync(join(here, `${of}.js`), join(dir, `${of}.js`));
+  }
 }

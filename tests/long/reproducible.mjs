@@ -11,7 +11,7 @@ import { ask, CACHE, Plain, ROOT, run as command } from "../../scripts/lib/util.
 export const title = "two clones build the same module and package";
 
 const WORK = join(CACHE, "long/reproducible");
-const FILES = ["pkg/dist/doran_bg.wasm", "pkg/dist/index.js", "pkg/dist/worker.js", "pkg/dist/integrity.json", "pkg/sbom.json"];
+const FILES = ["pkg/dist/doran_bg.wasm", "pkg/dist/doran_constrained_bg.wasm", "pkg/dist/index.js", "pkg/dist/worker.js", "pkg/dist/integrity.json", "pkg/sbom.json"];
 const CLONES = ["a", "another/folder-with-a-longer-name"];
 
 /** A folder for Cargo at another place, with the crates that are there already. */

@@ -14,7 +14,7 @@ function hashes(paths: readonly string[]): Promise<Record<string, string>> {
 
 test("the published hashes are those of the files", async ({ doran }) => {
   const published: unknown = JSON.parse(await doran.evaluate(async () => (await fetch("/pkg/dist/integrity.json")).text()));
-  expect(published).toEqual(await doran.evaluate(hashes, ["doran_bg.wasm", "index.js", "worker.js"]));
+  expect(published).toEqual(await doran.evaluate(hashes, ["doran_bg.wasm", "doran_constrained_bg.wasm", "index.js", "worker.js"]));
 });
 
 test("a module with the stated hash runs, and no other does", async ({ doran }) => {

@@ -1,8 +1,8 @@
 /** Reasoning and answer are told apart, however a stream is cut. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { reasoningOf, ReasoningSplitter } from "./source.mjs";
-import { cuts } from "./streams.mjs";
+import { reasoningOf, ReasoningSplitter, syntaxNamed } from "./source.mjs";
+import { call, cuts, joined, text } from "./streams.mjs";
 
 /** What templates of each kind have in them, as they spell it. */
 const TEMPLATES = {
@@ -73,4 +73,21 @@ test("what is told is given at once", () => {
   assert.deepEqual(splitter.push("\n</think>\n\nfour "), { text: "four " });
   assert.deepEqual(splitter.push("five\n"), { text: "five\n" });
   assert.deepEqual(splitter.finish(), {});
+});
+
+test("a call behind reasoning: what the splitter gives as text is what a parser takes", () => {
+  const answer = "Shall I <tool_call>?\n</think>\n\nLet me look.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"</think>\"}}\n</tool_call>";
+  for (const pieces of cuts(answer)) {
+    const splitter = new ReasoningSplitter({ open: "<think>", close: "</think>" }, "<think>\n");
+    const parser = syntaxNamed("hermes").parser();
+    const events = [];
+    let reasoning = "";
+    for (const piece of [...pieces.map((piece) => splitter.push(piece)), splitter.finish()]) {
+      reasoning += piece.reasoning ?? "";
+      events.push(...parser.push(piece.text ?? ""));
+    }
+    events.push(...parser.finish());
+    assert.equal(reasoning, "Shall I <tool_call>?");
+    assert.deepEqual(joined(events), [text("Let me look."), ...call(0, "f", { a: "</think>" })]);
+  }
 });

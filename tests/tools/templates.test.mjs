@@ -99,4 +99,5 @@ test("what is absent stays absent, developers are systems, arguments that are no
   assert.deepEqual(image.content, [{ type: "text", text: "a" }, { type: "image_url" }]);
   const [plain] = syntaxNamed("hermes").toTemplate([{ role: "assistant", content: "x", tool_calls: null, reasoning_content: null }]);
   assert.deepEqual(plain, { role: "assistant", content: "x" });
+  assert.deepEqual(syntaxNamed("llama3").toTemplate([{ role: "assistant", content: "x", tool_calls: [] }]), [{ role: "assistant", content: "x" }]);
 });

@@ -65,6 +65,7 @@ export class CompletionStream<T> implements AsyncIterable<T> {
     this.#pieces = pieces(signal === undefined || signal === null ? own : AbortSignal.any([signal, own]));
   }
 
+  /** The pieces, in order. */
   async * [Symbol.asyncIterator](): AsyncGenerator<T, undefined, undefined> {
     try {
       yield* this.#pieces;

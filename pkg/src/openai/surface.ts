@@ -5,26 +5,34 @@ import type {
   ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Completion, CompletionRequest, EmbeddingRequest, EmbeddingResponse, RequestOptions,
 } from "./types.js";
 
-/** Chat completions. */
+/** `engine.chat`. */
 export interface ChatNamespace {
-  readonly completions: {
-    /**
-     * Answers a conversation, whole or, with `stream: true`, in pieces.
-     *
-     * Rejects with `unsupported_parameter` (data: `parameter`) for a field that is not supported: none is ignored. Otherwise as
-     * {@link Engine.generate}; `tools_unsupported` and `schema_unsatisfiable` where tools or `response_format` ask for what cannot be.
-     */
-    create(request: ChatCompletionRequest & { readonly stream: true }, options?: RequestOptions): Promise<CompletionStream<ChatCompletionChunk>>;
-    create(request: ChatCompletionRequest & { readonly stream?: false | null }, options?: RequestOptions): Promise<ChatCompletion>;
-    create(request: ChatCompletionRequest, options?: RequestOptions): Promise<ChatCompletion | CompletionStream<ChatCompletionChunk>>;
-  };
+  /** Chat completions. */
+  readonly completions: ChatCompletionsNamespace;
 }
 
-/** Completions of texts. */
+/**
+ * Answers conversations, whole or, with `stream: true`, in pieces.
+ *
+ * Rejects with `unsupported_parameter` (data: `parameter`) for a field that is not supported: none is ignored. Otherwise as
+ * {@link Engine.generate}; `tools_unsupported` and `schema_unsatisfiable` where tools or `response_format` ask for what cannot be.
+ */
+export interface ChatCompletionsNamespace {
+  /** An answer in pieces. */
+  create(request: ChatCompletionRequest & { readonly stream: true }, options?: RequestOptions): Promise<CompletionStream<ChatCompletionChunk>>;
+  /** A whole answer. */
+  create(request: ChatCompletionRequest & { readonly stream?: false | null }, options?: RequestOptions): Promise<ChatCompletion>;
+  /** Either, as `stream` says. */
+  create(request: ChatCompletionRequest, options?: RequestOptions): Promise<ChatCompletion | CompletionStream<ChatCompletionChunk>>;
+}
+
+/** Goes on with texts, as they are; whole or, with `stream: true`, in pieces. Rejects as chat completions do. */
 export interface CompletionsNamespace {
-  /** Goes on with a text, as it is; whole or, with `stream: true`, in pieces. Rejects as chat completions do. */
+  /** A completion in pieces. */
   create(request: CompletionRequest & { readonly stream: true }, options?: RequestOptions): Promise<CompletionStream<Completion>>;
+  /** A whole completion. */
   create(request: CompletionRequest & { readonly stream?: false | null }, options?: RequestOptions): Promise<Completion>;
+  /** Either, as `stream` says. */
   create(request: CompletionRequest, options?: RequestOptions): Promise<Completion | CompletionStream<Completion>>;
 }
 

@@ -26,11 +26,11 @@ export const command: ToolSyntax = {
   // The layout is the templates'. A number is the call's place in the conversation.
   grammar: (tools, { parallel, special }) =>
     [
-      `start: ${term(OPEN, special)} "[\\n    " call${parallel ? ' (",\\n    " call)*' : ""} "\\n]" ${term(CLOSE, special)}`,
-      `call: "{\\"tool_call_id\\": \\"" /[0-9]{1,3}/ "\\", \\"tool_name\\": \\"" (${tools.map((_, index) => `call_${index}`).join(" | ")}) "}"`,
+      `start: ${term(OPEN, special)} "[\\n    " tool_call${parallel ? ' (",\\n    " tool_call)*' : ""} "\\n]" ${term(CLOSE, special)}`,
+      `tool_call: "{\\"tool_call_id\\": \\"" /[0-9]{1,3}/ "\\", \\"tool_name\\": \\"" (${tools.map((_, index) => `tool_${index}`).join(" | ")}) "}"`,
       ...tools.flatMap((tool, index) => [
-        `call_${index}: ${JSON.stringify(`${JSON.stringify(tool.function.name).slice(1)}, "parameters": `)} args_${index}`,
-        `args_${index}: ${jsonTerm(parametersOf(tool))}`,
+        `tool_${index}: ${JSON.stringify(`${JSON.stringify(tool.function.name).slice(1)}, "parameters": `)} tool_args_${index}`,
+        `tool_args_${index}: ${jsonTerm(parametersOf(tool), [tool])}`,
       ]),
     ].join("\n"),
   toTemplate: (messages) => messages.map(plain),

@@ -9,21 +9,21 @@ const INTEGER = "/-?(0|[1-9][0-9]*)/";
 /** The grammar of one call, or several. */
 export function gemmaGrammar(tools: readonly Tool[], { parallel, special }: GrammarOptions, markers: GemmaMarkers): string {
   const quote = term(markers.quote, special);
-  const call = `${term(markers.open, special)} (${tools.map((_, index) => `call_${index}`).join(" | ")}) ${term(markers.close, special)}`;
+  const call = `${term(markers.open, special)} (${tools.map((_, index) => `tool_${index}`).join(" | ")}) ${term(markers.close, special)}`;
   const rules = [
-    `start: call${parallel ? "+" : ""}`,
-    `call: ${call}`,
+    `start: tool_call${parallel ? "+" : ""}`,
+    `tool_call: ${call}`,
     // A special token cannot be a part of text. Where the marker is text itself, the first one ends the string.
-    quote.startsWith('"') ? `text[suffix=${quote}]: /(?s:.*)/` : `text: TEXT ${quote}\nTEXT: /(?s:.*)/`,
-    `string: ${quote} text`,
-    `any: string | ${NUMBER} | "true" | "false" | "null" | array | object`,
-    `array: "[" (any ("," any)*)? "]"`,
-    `object: "{" (pair ("," pair)*)? "}"`,
-    "pair: /[a-zA-Z0-9_.-]+/ \":\" any",
+    quote.startsWith('"') ? `tool_text[suffix=${quote}]: /(?s:.*)/` : `tool_text: TOOL_TEXT ${quote}\nTOOL_TEXT: /(?s:.*)/`,
+    `tool_string: ${quote} tool_text`,
+    `tool_any: tool_string | ${NUMBER} | "true" | "false" | "null" | tool_array | tool_object`,
+    `tool_array: "[" (tool_any ("," tool_any)*)? "]"`,
+    `tool_object: "{" (tool_pair ("," tool_pair)*)? "}"`,
+    "tool_pair: /[a-zA-Z0-9_.-]+/ \":\" tool_any",
   ];
   tools.forEach((tool, index) => {
     const writer = new Writer(rules, parametersOf(tool), `${index}`, quote);
-    rules.push(`call_${index}: ${JSON.stringify(`call:${tool.function.name}`)} ${writer.value(parametersOf(tool))}`);
+    rules.push(`tool_${index}: ${JSON.stringify(`call:${tool.function.name}`)} ${writer.value(parametersOf(tool))}`);
   });
   return rules.join("\n");
 }
@@ -47,7 +47,7 @@ class Writer {
 
   /** A term for the values of a schema. What it does not understand it lets pass. */
   value(schema: unknown): string {
-    if (!isRecord(schema)) return "any";
+    if (!isRecord(schema)) return "tool_any";
     const { $ref: reference, const: constant, enum: choices, anyOf, oneOf, type } = schema;
     if (typeof reference === "string") return this.#reference(reference);
     if (constant !== undefined) return this.#literal(constant);
@@ -57,13 +57,13 @@ class Writer {
     if (Array.isArray(type)) return either(type.map((one: unknown) => this.value({ ...schema, type: one })));
     if (type === "object" || (type === undefined && isRecord(schema["properties"]))) return this.#object(schema);
     switch (type) {
-      case "string": return "string";
+      case "string": return "tool_string";
       case "integer": return INTEGER;
       case "number": return NUMBER;
       case "boolean": return '("true" | "false")';
       case "null": return '"null"';
       case "array": return this.#array(schema);
-      default: return "any";
+      default: return "tool_any";
     }
   }
 
@@ -75,7 +75,7 @@ class Writer {
 
   /** Keys come sorted, as templates write them. */
   #object({ properties, required, additionalProperties }: JsonSchema): string {
-    if (!isRecord(properties) || Object.keys(properties).length === 0) return additionalProperties === false ? '"{" "}"' : "object";
+    if (!isRecord(properties) || Object.keys(properties).length === 0) return additionalProperties === false ? '"{" "}"' : "tool_object";
     const needed: readonly unknown[] = Array.isArray(required) ? required : [];
     const folded = (key: string): string => key.toLowerCase();
     const keys = Object.keys(properties).sort((a, b) => (folded(a) < folded(b) ? -1 : folded(a) > folded(b) ? 1 : 0));
@@ -120,8 +120,8 @@ class Writer {
 
   #name(): string {
     this.#count += 1;
-    return `v_${this.#prefix}_${this.#count}`;
+    return `tool_${this.#prefix}_${this.#count}`;
   }
 }
 
-const either = (terms: readonly string[]): string => (terms.length === 0 ? "any" : `(${terms.join(" | ")})`);
+const either = (terms: readonly string[]): string => (terms.length === 0 ? "tool_any" : `(${terms.join(" | ")})`);

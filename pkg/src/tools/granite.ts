@@ -19,7 +19,7 @@ export const granite: ToolSyntax = {
   matches: (template) => template.includes(OPEN) && template.includes("<|start_of_role|>"),
   parser: () => new ScriptParser(script),
   grammar: (tools, { parallel, special }) =>
-    `start: ${term(OPEN, special)} calls\ncalls: ${jsonTerm(callsSchema(tools, "name", "arguments", parallel))}`,
+    `start: ${term(OPEN, special)} tool_list\ntool_list: ${jsonTerm(callsSchema(tools, parallel), tools)}`,
   toTemplate: (messages) => messages.map(written),
 };
 

@@ -29,9 +29,9 @@ export const inTags = (name: string, gap: string, matches: ToolSyntax["matches"]
   grammar(tools, { parallel, special }) {
     const space = gap === "" ? "" : ` ${JSON.stringify(gap)}`;
     return [
-      `start: call${parallel ? ' ("\\n" call)*' : ""}`,
-      `call: ${term(OPEN, special)}${space} object${space} ${term(CLOSE, special)}`,
-      `object: ${jsonTerm(callSchema(tools, "name", "arguments"))}`,
+      `start: tool_call${parallel ? ' ("\\n" tool_call)*' : ""}`,
+      `tool_call: ${term(OPEN, special)}${space} tool_object${space} ${term(CLOSE, special)}`,
+      `tool_object: ${jsonTerm(callSchema(tools, "name", "arguments"), tools)}`,
     ].join("\n");
   },
   toTemplate: (messages) => messages.map(plain),

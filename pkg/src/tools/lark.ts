@@ -11,19 +11,27 @@ export function term(text: string, special: GrammarOptions["special"]): string {
   return token === true && /^<[^<>\s[][^<>\s]*>$/.test(text) ? text : JSON.stringify(text);
 }
 
-/** A term for JSON by a schema. */
-export function jsonTerm(schema: JsonSchema): string {
-  return `%json ${JSON.stringify({ "x-guidance": SEPARATORS, ...schema })}`;
+/**
+ * A term for JSON by a schema that is made of these tools' schemas. Keywords and formats that llguidance does not know are passed over, unless
+ * a tool is `strict`: then the grammar does not compile.
+ */
+export function jsonTerm(schema: JsonSchema, tools: readonly Tool[]): string {
+  const lenient = !tools.some((tool) => tool.function.strict === true);
+  return `%json ${JSON.stringify({ "x-guidance": { ...SEPARATORS, lenient }, ...schema })}`;
 }
 
-/** A schema of a call of one of the tools, as an object with these keys. `under` is where it stands in the whole schema. */
-export function callSchema(tools: readonly Tool[], name: string, args: string, under = "#"): JsonSchema {
+/**
+ * A schema of a call of one of the tools, as an object with these keys. `under` is where it stands in the whole schema, and `beside` says
+ * what may follow the two.
+ */
+export function callSchema(tools: readonly Tool[], name: string, args: string, under = "#", beside: JsonSchema = {}): JsonSchema {
   return {
     anyOf: tools.map((tool, index) => ({
       type: "object",
       properties: {
         [name]: { const: tool.function.name },
         [args]: relocated(parametersOf(tool), `${under}/anyOf/${index}/properties/${args}`),
+        ...beside,
       },
       required: [name, args],
       additionalProperties: false,
@@ -31,9 +39,10 @@ export function callSchema(tools: readonly Tool[], name: string, args: string, u
   };
 }
 
-/** A schema of an array of calls. */
-export function callsSchema(tools: readonly Tool[], name: string, args: string, parallel: boolean): JsonSchema {
-  return { type: "array", items: callSchema(tools, name, args, "#/items"), minItems: 1, ...(parallel ? {} : { maxItems: 1 }) };
+/** A schema of an array of calls, with a name and arguments each. */
+export function callsSchema(tools: readonly Tool[], parallel: boolean, beside?: JsonSchema): JsonSchema {
+  const items = callSchema(tools, "name", "arguments", "#/items", beside);
+  return { type: "array", items, minItems: 1, ...(parallel ? {} : { maxItems: 1 }) };
 }
 
 /** The schema of a tool's arguments, which are always an object. */

@@ -22,7 +22,7 @@ export const llama: ToolSyntax = {
   matches: (template) => template.includes("<|start_header_id|>ipython") && /\\?"parameters\\?"/.test(template),
   parser: () => new ScriptParser(script),
   grammar: (tools, { parallel }) =>
-    `start: object${parallel ? ' ("; " object)*' : ""}\nobject: ${jsonTerm(callSchema(tools, "name", "parameters"))}`,
+    `start: tool_object${parallel ? ' ("; " tool_object)*' : ""}\ntool_object: ${jsonTerm(callSchema(tools, "name", "parameters"), tools)}`,
   toTemplate: oneCallEach,
 };
 

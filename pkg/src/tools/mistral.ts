@@ -19,6 +19,7 @@ const CALL_ID = "[CALL_ID]";
 const ARGS = "[ARGS]";
 /** Templates refuse ids of any other length. */
 const ID_LENGTH = 9;
+const ID_SCHEMA = { type: "string", pattern: `^[a-zA-Z0-9]{${ID_LENGTH}}$` };
 const SHAPE: CallShape = { name: "name", arguments: ["arguments", "parameters"], beside: ["id", "type"] };
 
 const syntax = (name: string, matches: ToolSyntax["matches"], grammar: ToolSyntax["grammar"]): ToolSyntax => ({
@@ -33,7 +34,7 @@ export const mistral = syntax(
   "mistral",
   (template) => template.includes(OPEN),
   (tools, { parallel, special }) =>
-    `start: ${term(OPEN, special)} calls\ncalls: ${jsonTerm(callsSchema(tools, "name", "arguments", parallel))}`,
+    `start: ${term(OPEN, special)} tool_list\ntool_list: ${jsonTerm(callsSchema(tools, parallel, { id: ID_SCHEMA }), tools)}`,
 );
 
 export const mistralArgs = syntax(
@@ -50,11 +51,11 @@ export const mistralCallId = syntax(
 
 function named(tools: readonly Tool[], { parallel, special }: GrammarOptions, id: string): string {
   return [
-    `start: call${parallel ? "+" : ""}`,
-    `call: ${tools.map((_, index) => `call_${index}`).join(" | ")}`,
+    `start: tool_call${parallel ? "+" : ""}`,
+    `tool_call: ${tools.map((_, index) => `tool_${index}`).join(" | ")}`,
     ...tools.flatMap((tool, index) => [
-      `call_${index}: ${term(OPEN, special)} ${JSON.stringify(tool.function.name)}${id} ${term(ARGS, special)} args_${index}`,
-      `args_${index}: ${jsonTerm(parametersOf(tool))}`,
+      `tool_${index}: ${term(OPEN, special)} ${JSON.stringify(tool.function.name)}${id} ${term(ARGS, special)} tool_args_${index}`,
+      `tool_args_${index}: ${jsonTerm(parametersOf(tool), [tool])}`,
     ]),
   ].join("\n");
 }

@@ -14,7 +14,7 @@
 import { isRecord, jsonTerm, parametersOf, relocated, term } from "./lark.js";
 import { plain } from "./messages.js";
 import { Malformed, ScriptParser, type Script, type Tape } from "./tape.js";
-import type { GrammarOptions, Tool, ToolSyntax } from "./types.js";
+import type { GrammarOptions, JsonSchema, Tool, ToolSyntax } from "./types.js";
 
 const OPEN = "<tool_call>";
 const CLOSE = "</tool_call>";
@@ -42,15 +42,14 @@ function* script(tape: Tape, tools: readonly Tool[]): Script<void> {
 
 function* call(tape: Tape, tools: readonly Tool[], tagged: boolean): Script<void> {
   if (tagged) yield* tape.expect(FUNCTION);
-  const name = (yield* until(tape, ">")).trim();
-  if (!/^[^\s<]+$/.test(name)) throw new Malformed();
+  const name = yield* label(tape);
   const properties = parametersOf(tools.find((tool) => tool.function.name === name) ?? NO_TOOL)["properties"];
   let brace = "{";
   for (;;) {
     yield* tape.skip();
     if (yield* tape.starts(FUNCTION_END)) break;
     if (!(yield* tape.starts(PARAMETER))) throw new Malformed();
-    const key = (yield* until(tape, ">")).trim();
+    const key = yield* label(tape);
     const text = (yield* until(tape, PARAMETER_END)).replace(/^\n/, "").replace(/\n$/, "");
     if (brace === "{") tape.begin(name);
     tape.piece(`${brace}${JSON.stringify(key)}:${jsonOf(text, isRecord(properties) ? properties[key] : undefined)}`);
@@ -64,6 +63,17 @@ function* call(tape: Tape, tools: readonly Tool[], tagged: boolean): Script<void
 }
 
 const NO_TOOL: Tool = { type: "function", function: { name: "" } };
+
+/** Reads the rest of an opening tag, and gives the name in it. */
+function* label(tape: Tape): Script<string> {
+  let text = "";
+  for (let character = yield* tape.next(); character !== ">"; character = yield* tape.next()) {
+    if (/^[\s<]$/.test(character)) throw new Malformed();
+    text += character;
+  }
+  if (text === "") throw new Malformed();
+  return text;
+}
 
 /** Reads up to a text, and that. */
 function* until(tape: Tape, end: string): Script<string> {
@@ -97,34 +107,35 @@ function isText(schema: unknown): boolean {
 
 function grammar(tools: readonly Tool[], { parallel, special }: GrammarOptions): string {
   const rules = [
-    `start: call${parallel ? ' ("\\n" call)*' : ""}`,
-    `call: ${term(OPEN, special)} "\\n" (${tools.map((_, index) => `call_${index}`).join(" | ")}) "\\n" ${term(CLOSE, special)}`,
+    `start: tool_call${parallel ? ' ("\\n" tool_call)*' : ""}`,
+    `tool_call: ${term(OPEN, special)} "\\n" (${tools.map((_, index) => `tool_${index}`).join(" | ")}) "\\n" ${term(CLOSE, special)}`,
     // The first closing tag ends a text.
-    `text[suffix=${JSON.stringify(`\n${PARAMETER_END}\n`)}]: /(?s:.*)/`,
+    `tool_text[suffix=${JSON.stringify(`\n${PARAMETER_END}\n`)}]: /(?s:.*)/`,
   ];
   tools.forEach((tool, index) => {
     const parameters = parametersOf(tool);
     const { properties, required } = parameters;
     const needed: readonly unknown[] = Array.isArray(required) ? required : [];
     const items = Object.entries(isRecord(properties) ? properties : {}).map(([key, schema], at) => {
-      rules.push(`value_${index}_${at}: ${valueOf(schema, parameters)}`);
-      const item = `${JSON.stringify(`${PARAMETER}${key}>\n`)} value_${index}_${at}`;
+      rules.push(`tool_value_${index}_${at}: ${valueOf(schema, tool)}`);
+      const item = `${JSON.stringify(`${PARAMETER}${key}>\n`)} tool_value_${index}_${at}`;
       return needed.includes(key) ? item : `(${item})?`;
     });
-    rules.push(`call_${index}: ${JSON.stringify(`${FUNCTION}${tool.function.name}>\n`)} ${[...items, JSON.stringify(FUNCTION_END)].join(" ")}`);
+    rules.push(`tool_${index}: ${JSON.stringify(`${FUNCTION}${tool.function.name}>\n`)} ${[...items, JSON.stringify(FUNCTION_END)].join(" ")}`);
   });
   return rules.join("\n");
 }
 
 /** A value and its closing tag. */
-function valueOf(schema: unknown, root: Readonly<Record<string, unknown>>): string {
+function valueOf(schema: unknown, tool: Tool): string {
   const end = JSON.stringify(`\n${PARAMETER_END}\n`);
-  if (!isRecord(schema)) return "text";
+  if (!isRecord(schema)) return "tool_text";
   const { enum: choices, type } = schema;
   if (type === "boolean") return `("true" | "false" | "True" | "False") ${end}`;
   if (!isText(schema)) {
     const refers = JSON.stringify(schema).includes('"$ref"');
-    return `${jsonTerm(refers ? { ...relocated(schema, "#/$defs/root"), $defs: { root: relocated(root, "#/$defs/root") } } : schema)} ${end}`;
+    const root = (): JsonSchema => ({ ...relocated(schema, "#/$defs/root"), $defs: { root: relocated(parametersOf(tool), "#/$defs/root") } });
+    return `${jsonTerm(refers ? root() : schema, [tool])} ${end}`;
   }
-  return Array.isArray(choices) ? `(${choices.map((choice) => JSON.stringify(choice)).join(" | ")}) ${end}` : "text";
+  return Array.isArray(choices) ? `(${choices.map((choice) => JSON.stringify(choice)).join(" | ")}) ${end}` : "tool_text";
 }

@@ -85,7 +85,7 @@ export interface ToolSyntax {
   parser(tools?: readonly Tool[]): StreamParser;
   /**
    * A Lark grammar in llguidance's dialect of an answer that is one call of these tools (with `parallel` one or more) and nothing else.
-   * Arguments follow each tool's schema. It says nothing of reasoning: apply it where the answer proper begins.
+   * Arguments follow each tool's schema. Its rules are `start` and others that begin with `tool_`, so that it goes with other grammars. It says nothing of reasoning: apply it where the answer proper begins.
    */
   grammar(tools: readonly Tool[], options: GrammarOptions): string;
   /** Messages in the OpenAI API's form as templates of this syntax want them. */

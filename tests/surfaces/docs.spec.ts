@@ -1,0 +1,52 @@
+/** Each example of the documentation runs, as it stands, in a browser on a real model; only addresses are others. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "../../scripts/lib/util.mjs";
+import { expect, SMOLLM2, test } from "./fixture.js";
+
+const GUIDES = join(ROOT, "docs/guides");
+const PAGES = [join(ROOT, "pkg/README.md"), ...readdirSync(GUIDES).filter((file) => file.endsWith(".md")).map((file) => join(GUIDES, file))];
+
+/** What stands in an example for something of the reader's own. */
+const PRELUDE = `
+const shown = [];
+const show = (...values) => shown.push(values.join(" "));
+const onProgress = () => undefined;
+const { signal } = new AbortController();
+const messages = [{ role: "user", content: "Hello" }];
+const confirm = () => true;
+const button = document.createElement("button");
+`;
+
+/** The JavaScript examples of a page; those that a bundler or another file is for are marked \`config\`. */
+function examples(path: string): readonly string[] {
+  return [...readFileSync(path, "utf8").matchAll(/^```js\n([\s\S]*?)^```/gm)].map(([, code]) => code ?? "");
+}
+
+/** An example as a module of the page, which takes packages from the page's bundle. */
+function asModule(code: string, address: string): string {
+  const body = code
+    .replaceAll(/import (\w+) from "([^"]+)"(?: with \{[^}]*\})?;/g, 'const $1 = window.surfaces.modules["$2"].default;')
+    .replaceAll(/import \* as (\w+) from "([^"]+)";/g, 'const $1 = window.surfaces.modules["$2"];')
+    .replaceAll(/import \{ ([^}]+) \} from "([^"]+)";/g, (_, names: string, from: string) => `const { ${names.replaceAll(" as ", ": ")} } = window.surfaces.modules["${from}"];`)
+    .replaceAll("https://example.org/model.gguf", `${address}${SMOLLM2}`)
+    .replaceAll("hf:owner/name", `${address}${SMOLLM2}`);
+  if (/^\s*import /m.test(body)) throw new Error(`an import that is not understood: ${body}`);
+  return `${PRELUDE}\n${body}\nexport default shown;\n`;
+}
+
+for (const path of PAGES) {
+  for (const [i, code] of examples(path).entries()) {
+    const name = `${path.slice(ROOT.length + 1)}, example ${i + 1}`;
+    test(name, async ({ app, address }) => {
+      test.setTimeout(240_000);
+      await app.route("**/example.js", (route) => route.fulfill({ contentType: "text/javascript", body: asModule(code, address) }));
+      const shown = await app.evaluate(async () => {
+        const module = await import(String(new URL("/example.js", location.href))) as { default: string[] };
+        return module.default;
+      });
+      if (/\bshow\(/.test(code)) expect(shown.join("").length, code).toBeGreaterThan(0);
+      expect(shown.join(" ")).not.toMatch(/undefined|\[object/);
+    });
+  }
+}
