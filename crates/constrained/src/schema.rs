@@ -19,6 +19,8 @@ use numbers::Multiples;
 const MAX_DEPTH: usize = 64;
 /// Schemas at most, counting one each time that a `$ref` leads to it.
 const MAX_SCHEMAS: usize = 20_000;
+/// Properties at most, of all objects together: what an object costs grows with the square of its properties.
+const MAX_PROPERTIES: usize = 400;
 
 /// Drafts whose keywords mean here what they say there.
 const DRAFTS: [(&str, bool); 4] = [
@@ -53,6 +55,7 @@ pub fn prepare_value(mut schema: Value) -> Result<Value> {
         refs: HashSet::new(),
         multiples: Multiples::default(),
         n: 0,
+        n_properties: 0,
     };
     walk.visit(&mut Vec::new(), 0)?;
     walk.multiples.check()?;
@@ -106,6 +109,7 @@ struct Walk<'a> {
     refs: HashSet<Path>,
     multiples: Multiples,
     n: usize,
+    n_properties: usize,
 }
 
 impl Walk<'_> {
@@ -127,6 +131,10 @@ impl Walk<'_> {
             _ => return Err(bad(format!("a schema is an object, or true or false: {}", shown(path)))),
         };
         if is_first {
+            self.n_properties += schema.get("properties").and_then(Value::as_object).map_or(0, Map::len);
+            if self.n_properties > MAX_PROPERTIES {
+                return Err(bad(format!("the schema is too large: {MAX_PROPERTIES} properties are the most")));
+            }
             let within = |error: ConstraintError| bad(format!("{} (in {})", error.message(), shown(path)));
             keywords::rewrite(schema, path.is_empty(), self.latest).map_err(within)?;
             numbers::rewrite(schema, &mut self.multiples).map_err(within)?;
