@@ -10,7 +10,7 @@ mod numbers;
 use std::collections::HashSet;
 
 use llguidance::JsonCompileOptions;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::{ConstraintError, Result};
 use numbers::Multiples;
@@ -48,9 +48,11 @@ pub fn prepare_value(mut schema: Value) -> Result<Value> {
     }
     let Some(root) = schema.as_object_mut() else { return Err(bad("a schema is an object, or true or false")) };
     let latest = draft(root)?;
+    let lenient = lenient(root)?;
     let mut walk = Walk {
         root: &mut schema,
         latest,
+        lenient,
         rewritten: HashSet::new(),
         refs: HashSet::new(),
         multiples: Multiples::default(),
@@ -86,6 +88,22 @@ fn draft(root: &mut Map<String, Value>) -> Result<bool> {
     })
 }
 
+/// Whether keywords that are not implemented are passed over: `x-guidance` says so, as llguidance has it. How JSON is laid out is not a
+/// schema's to say, but it may say what is done anyway.
+fn lenient(root: &mut Map<String, Value>) -> Result<bool> {
+    let Some(said) = root.remove("x-guidance") else { return Ok(false) };
+    let done = json!({ "item_separator": ", ", "key_separator": ": ", "whitespace_flexible": false });
+    let mut lenient = false;
+    for (name, value) in said.as_object().into_iter().flatten() {
+        match (name.as_str(), value) {
+            ("lenient", Value::Bool(value)) => lenient = *value,
+            _ if done.get(name) == Some(value) => {}
+            _ => return Err(bad(format!("x-guidance cannot have {name} {value}"))),
+        }
+    }
+    Ok(lenient)
+}
+
 fn bad(message: impl Into<String>) -> ConstraintError {
     ConstraintError::bad("schema", message)
 }
@@ -103,6 +121,8 @@ struct Walk<'a> {
     root: &'a mut Value,
     /// The draft is 2020-12.
     latest: bool,
+    /// What is not implemented is passed over.
+    lenient: bool,
     /// Paths that have been rewritten: a `$ref` may lead to one again.
     rewritten: HashSet<Path>,
     /// Paths that a `$ref` led to.
@@ -136,6 +156,9 @@ impl Walk<'_> {
                 return Err(bad(format!("the schema is too large: {MAX_PROPERTIES} properties are the most")));
             }
             let within = |error: ConstraintError| bad(format!("{} (in {})", error.message(), shown(path)));
+            if self.lenient {
+                keywords::drop_unknown(schema, path.is_empty(), self.latest);
+            }
             keywords::rewrite(schema, path.is_empty(), self.latest).map_err(within)?;
             numbers::rewrite(schema, &mut self.multiples).map_err(within)?;
         }
