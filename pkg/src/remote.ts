@@ -20,8 +20,8 @@ export interface OpenAiChat {
 
 /** `client.chat.completions`. */
 export interface OpenAiCompletions {
-  /** Asks the server. */
-  create(body: ChatCompletionRequest & { readonly model: string }, options?: { readonly signal?: AbortSignal }): PromiseLike<unknown>;
+  /** Asks the server: a chat completion, or an async iterable of chunks. */
+  create(body: object, options?: object): PromiseLike<unknown>;
 }
 
 /** A server that may answer. */

@@ -36,6 +36,8 @@ declare global {
     shown: string[];
     /** The code, status and parameter of what a promise rejects with. */
     refused: (promise: Promise<unknown>) => Promise<{ code: string; status?: number; param?: string; parameter?: string }>;
+    /** The code of what a call throws or rejects with. */
+    misuseCode: (target: object, method: string) => Promise<string>;
     misuse: (target: object, method: string, ...args: readonly unknown[]) => Promise<string>;
     /** An engine of the tiny model, and the `LanguageModel` of it, that tests of one page share. */
     engine: Doran.Engine;
@@ -92,6 +94,44 @@ async function open(page: Page, address: string): Promise<void> {
   await page.waitForFunction(() => document.title === "ready");
 }
 
+/** Requests that came to the server that speaks the OpenAI API, which is asked for them at `/v1/seen`. */
+const seen: unknown[] = [];
+
+/** A server of another's model, as vLLM, llama-server and Ollama are: it says the last message back, in pieces where it is asked to stream. */
+function answerRemotely(request: IncomingMessage, response: ServerResponse, pathname: string): boolean {
+  const json = (value: unknown): void => void response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(value));
+  if (pathname === "/v1/seen") {
+    json(seen.splice(0));
+    return true;
+  }
+  let text = "";
+  request.on("data", (piece: Buffer) => { text += piece.toString(); });
+  request.on("end", () => {
+    const body = asked(JSON.parse(text));
+    seen.push(body);
+    const said = `You said: ${body.messages.at(-1)?.content}`;
+    const head = { id: "chatcmpl-1", created: 1, model: body.model };
+    if (body.stream !== true) {
+      json({ ...head, object: "chat.completion", choices: [{ index: 0, message: { role: "assistant", content: said, refusal: null }, logprobs: null, finish_reason: "stop" }] });
+      return;
+    }
+    response.writeHead(200, { "Content-Type": "text/event-stream" });
+    const chunk = (delta: object, finish: string | null): string => (
+      `data: ${JSON.stringify({ ...head, object: "chat.completion.chunk", choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }] })}\n\n`
+    );
+    for (const word of said.split(/(?<= )/)) response.write(chunk({ content: word }, null));
+    response.end(`${chunk({}, "stop")}data: [DONE]\n\n`);
+  });
+  return true;
+}
+
+/** A request, once it is certain that it is one. */
+function asked(body: unknown): { model: string; stream?: boolean; messages: { content: string }[] } {
+  const isAsked = (value: unknown): value is ReturnType<typeof asked> => typeof value === "object" && value !== null && "model" in value && "messages" in value;
+  if (!isAsked(body)) throw new Error("this is no request for a chat completion");
+  return body;
+}
+
 const PAGE = `<!doctype html><meta charset="utf-8"><title>loading</title><body><script src="/app/main.js"></script>`;
 
 export const test = base.extend<{ app: Page }, { address: string; tiny: Page }>({
@@ -100,7 +140,9 @@ export const test = base.extend<{ app: Page }, { address: string; tiny: Page }>(
       mounts: { "/app/": await bundle(), "/arch/": join(ROOT, "tests/fixtures/arch"), "/adapters/": join(ROOT, "tests/fixtures/adapters"), "/hooks/": join(ROOT, "tests/surfaces/hooks"), "/models/": MODELS },
       csp: STRICT_CSP,
       handle: (request: IncomingMessage, response: ServerResponse) => {
-        if (new URL(request.url ?? "/", "http://localhost").pathname !== "/") return false;
+        const { pathname } = new URL(request.url ?? "/", "http://localhost");
+        if (pathname.startsWith("/v1/")) return answerRemotely(request, response, pathname);
+        if (pathname !== "/") return false;
         response.writeHead(200, { "Content-Type": "text/html", "Content-Security-Policy": STRICT_CSP }).end(PAGE);
         return true;
       },

@@ -42,4 +42,5 @@ window.refused = (promise) => promise.then(
 
 /** The name of what a call with wrong arguments rejects with or throws. */
 window.misuse = async (target, method, ...args) => (await window.rejection((async () => target[method](...args))())).name;
+window.misuseCode = async (target, method) => (await window.refused((async () => target[method]("x"))())).code;
 document.title = "ready";

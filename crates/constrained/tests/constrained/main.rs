@@ -4,3 +4,4 @@
 mod answers;
 mod model;
 mod refused;
+mod tools;

@@ -3,7 +3,7 @@
 use doran_constrained::{Constraint, Grammar, Vocabulary};
 
 /// All bytes, and an end token.
-fn bytes() -> Vocabulary {
+pub fn bytes() -> Vocabulary {
     let tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).chain([b"<end>".to_vec()]).collect();
     Vocabulary::new(&tokens, 257, &[256], &[256], Box::new(|bytes| bytes.iter().map(|b| u32::from(*b)).collect()))
         .expect("a vocabulary")
