@@ -13,6 +13,8 @@ export default defineConfig({
     { name: "protocol", testDir: "tests/protocol", timeout: 20_000 },
     // The real engine: answers on tiny models, downloads of a generated one.
     { name: "engine", testDir: "tests/engine", timeout: 120_000 },
+    // What stands on the engine: the Prompt API, the AI SDK, React; bundled, with the real packages.
+    { name: "surfaces", testDir: "tests/surfaces", timeout: 240_000, expect: { timeout: 60_000 } },
     // The demo, with the real engine on a real model.
     { name: "e2e", testDir: "tests/e2e", timeout: 240_000 },
   ],

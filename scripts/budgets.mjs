@@ -16,6 +16,7 @@ async function weigh(packageDir) {
   return {
     first_token_gzip_bytes: await packageBytes(packageDir),
     client_gzip_bytes: gzipSync(readFileSync(join(packageDir, "dist/index.js")), { level: 9 }).byteLength,
+    constrained_gzip_bytes: gzipSync(readFileSync(join(packageDir, "dist/doran_constrained_bg.wasm")), { level: 9 }).byteLength,
     npm_unpacked_bytes: packed.unpackedSize,
     npm_files: packed.entryCount,
   };

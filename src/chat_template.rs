@@ -91,6 +91,7 @@ impl ChatTemplate {
         });
         env.add_filter("tojson", to_json::tojson);
         env.add_filter("indent", indent);
+        env.add_filter("string", string);
         // Its widths are not limited, and no known chat template uses it.
         env.remove_filter("format");
         env.add_global(scan::ONE, 1);
@@ -203,6 +204,14 @@ fn format(text: &str, args: &[Value]) -> std::result::Result<Value, minijinja::E
     }
     out.push_str(rest);
     Ok(out.into())
+}
+
+/// Jinja's `string`, which is Python's `str`: of a list or dictionary, what printing it gives.
+fn string(state: &minijinja::State<'_, '_>, value: &Value) -> std::result::Result<Value, minijinja::Error> {
+    match repr::of_container(value)? {
+        Some(text) => Ok(text.into()),
+        None => minijinja::filters::string(state, value),
+    }
 }
 
 /// Jinja's `indent(width=4, first=False, blank=False)`, with a limit on the width.

@@ -207,8 +207,7 @@ impl Generation {
         };
         let goes_on = source.is_empty() && !matches!(input, Input::Chat(chat) if chat.end == ChatEnd::Answer);
         let skip_special = !options.special_tokens;
-        let detokenizer =
-            if goes_on { Detokenizer::continuing(skip_special) } else { Detokenizer::new(skip_special) };
+        let detokenizer = if goes_on { Detokenizer::continuing(skip_special) } else { Detokenizer::new(skip_special) };
         Ok(Self {
             given: ids.len(),
             answered: 0,
@@ -322,8 +321,7 @@ impl Generation {
                 }
                 let top = likeliest(&logits, self.options.top_logprobs);
                 let position = self.ids.len() as u32;
-                let drawn =
-                    sample_masked(&mut logits, &self.options.sampler, mask.as_deref(), &self.ids, position)?;
+                let drawn = sample_masked(&mut logits, &self.options.sampler, mask.as_deref(), &self.ids, position)?;
                 Drawn { id: drawn.id, logprob: self.options.logprobs.then_some(drawn.logprob), top }
             }
         }))

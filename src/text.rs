@@ -103,7 +103,8 @@ impl Text {
 /// A rendered conversation up to the end of its last message's text, without what the template puts after it. Some templates trim
 /// messages: where the text stands there as it is, its spaces are kept.
 fn cut_in_last_message(mut rendered: String, messages: &[Value]) -> Result<String> {
-    let content = messages.last().and_then(|message| message.get("content")).and_then(Value::as_str).unwrap_or_default();
+    let content =
+        messages.last().and_then(|message| message.get("content")).and_then(Value::as_str).unwrap_or_default();
     let trimmed = content.trim();
     let at = rendered.rfind(trimmed).filter(|_| !trimmed.is_empty()).ok_or_else(|| {
         let message = "the last message cannot be gone on with: it is empty, or the chat template does not show it";

@@ -141,7 +141,7 @@ fn blocks_are_trimmed_as_transformers_does() {
     assert_eq!(say("{{ 'generation' }}{{ '{% generation %}' }}"), "generation{% generation %}");
 }
 
-/// Values as CPython 3's `json.dumps(x, ensure_ascii=False)` writes them.
+/// Values as CPython 3's `json.dumps` writes them, without `ensure_ascii` where it is not asked for.
 #[test]
 fn tojson_writes_what_python_writes() {
     assert_eq!(say(r#"{{ {"b": 1, "a": [true, none, 1.5]}|tojson }}"#), r#"{"b": 1, "a": [true, null, 1.5]}"#);
@@ -151,6 +151,10 @@ fn tojson_writes_what_python_writes() {
         "{\n  \"b\": [\n    1,\n    2\n  ],\n  \"a\": {}\n}"
     );
     assert_eq!(say(r#"{{ {"b": 1, "a": 2}|tojson(sort_keys=true, separators=(",", ":")) }}"#), r#"{"a":2,"b":1}"#);
+    let text = r#"{"한": "a👩\u007f<~"}"#.replace("\\u007f", "\u{7f}");
+    assert_eq!(say(&format!("{{{{ {text}|tojson(ensure_ascii=false) }}}}")), text);
+    let ascii = r#"{"\ud55c": "a\ud83d\udc69\u007f<~"}"#;
+    assert_eq!(say(&format!("{{{{ {text}|tojson(ensure_ascii=true) }}}}")), ascii);
     assert_eq!(say(r#"{{ []|tojson }}{{ {}|tojson(indent=4) }}{{ 1.0|tojson }}"#), "[]{}1.0");
 }
 
@@ -174,6 +178,7 @@ fn pythons_methods_and_tests_are_there() {
     assert_eq!(say("{{ ' ab '.strip() }}{{ 'a,b'.split(',')[-1] }}{{ 'abc'.startswith('ab') }}"), "abbTrue");
     assert_eq!(say("{{ none }}{{ true }}{{ [1, 'a', none] }}{{ 7 / 2 }}{{ 7 // 2 }}"), "NoneTrue[1, 'a', None]3.53");
     assert_eq!(say(r#"{{ {"k": "it's", "l": ['"', "a\n"]} }}{{ nothing }}"#), r#"{'k': "it's", 'l': ['"', 'a\n']}"#);
+    assert_eq!(say("{{ '' + ['한', true]|string + 1.5|string + {'k': none}|string }}"), "['한', True]1.5{'k': None}");
     assert_eq!(say("{{ '{} and {x} {{}}'.format(1, x='two') }}"), "1 and two {}");
     assert_eq!(say("{{ {'a': 1}.get('b', 'none') }}{{ 'Ab'.upper() }}{{ 'a-b'.replace('-', '+') }}"), "noneABa+b");
     assert_eq!(say("{{ tools is none }}{{ tools is iterable }}{{ [] is iterable }}"), "TrueFalseTrue");

@@ -68,12 +68,17 @@ fn every_error_code_has_its_cure() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("is there");
     let source = read("pkg/src/errors.ts");
-    let meanings = source.split("MEANINGS").nth(1).and_then(|rest| rest.split("};").next()).expect("the table of codes");
-    let codes: Vec<_> = meanings.lines().filter_map(|line| line.trim().split_once(": \"")).map(|(code, _)| code).collect();
+    let meanings =
+        source.split("MEANINGS").nth(1).and_then(|rest| rest.split("};").next()).expect("the table of codes");
+    let codes: Vec<_> =
+        meanings.lines().filter_map(|line| line.trim().split_once(": \"")).map(|(code, _)| code).collect();
     assert!(codes.len() > 25, "{codes:?}");
     let guide = read("docs/guides/errors.md");
-    let rows: Vec<Vec<&str>> =
-        guide.lines().filter(|line| line.starts_with("| `")).map(|line| line.split('|').map(str::trim).collect()).collect();
+    let rows: Vec<Vec<&str>> = guide
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
     for code in &codes {
         let quoted = format!("`{code}`");
         let row = rows.iter().find(|row| row[1] == quoted).unwrap_or_else(|| panic!("{code} is not in the guide"));

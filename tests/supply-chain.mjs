@@ -5,7 +5,7 @@
  * `node tests/supply-chain.mjs`, after `npm run build`.
  */
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { checksums, cratesOfTheModules, sbom } from "../scripts/lib/sbom.mjs";
 import { entry, Plain, ROOT } from "../scripts/lib/util.mjs";
@@ -48,7 +48,10 @@ function problems({ document, crates, named, sums, allowed }) {
 /** What is wrong with the npm package and with what it is built by. */
 function npmProblems(manifest, lock) {
   const wrong = [];
-  for (const kind of ["dependencies", "peerDependencies", "optionalDependencies", "bundledDependencies", "bundleDependencies"]) {
+  // What a page brings itself, for entry points that it need not use.
+  const optional = (name) => manifest.peerDependenciesMeta?.[name]?.optional === true;
+  for (const name of Object.keys(manifest.peerDependencies ?? {})) if (!optional(name)) wrong.push(`the package needs ${name}`);
+  for (const kind of ["dependencies", "optionalDependencies", "bundledDependencies", "bundleDependencies"]) {
     if (Object.keys(manifest[kind] ?? {}).length > 0) wrong.push(`the package has ${kind}`);
   }
   for (const script of Object.keys(manifest.scripts ?? {})) wrong.push(`the package runs a script of its own: ${script}`);
@@ -66,7 +69,8 @@ function npmProblems(manifest, lock) {
 function integrityProblems(dist) {
   const published = JSON.parse(readFileSync(join(dist, "integrity.json"), "utf8"));
   const of = (file) => `sha384-${createHash("sha384").update(readFileSync(join(dist, file))).digest("base64")}`;
-  const wrong = ["doran_bg.wasm", "doran_constrained_bg.wasm", "index.js", "worker.js"].filter((file) => published[file] !== of(file));
+  const files = readdirSync(dist).filter((file) => /\.(js|wasm)$/.test(file));
+  const wrong = files.filter((file) => published[file] !== of(file));
   return wrong.map((file) => `integrity.json has another hash of ${file} than the file`);
 }
 
@@ -98,6 +102,7 @@ entry(async () => {
     "a licence that nobody allowed": problems({ ...facts, document: changed("half", { licenses: [{ expression: "(MIT OR Apache-2.0) AND GPL-3.0" }] }) }),
     "another hash": problems({ ...facts, document: changed("sha2", { hashes: [{ alg: "SHA-256", content: "0" }] }) }),
     "a dependency of the package": npmProblems({ ...manifest, dependencies: { "left-pad": "1.0.0" } }, lock),
+    "a peer that every page would need": npmProblems({ ...manifest, peerDependencies: { react: "*" }, peerDependenciesMeta: {} }, lock),
     "a script of the package": npmProblems({ ...manifest, scripts: { postinstall: "x" } }, lock),
     "a tool without a hash": npmProblems(manifest, { packages: { "node_modules/x": { dev: true, license: "MIT" } } }),
   };

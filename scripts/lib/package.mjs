@@ -1,4 +1,7 @@
-/** Makes the npm package of `pkg/src` and the WebAssembly modules: `index.js`, `worker.js` (one file), the modules, their hashes, types. */
+/**
+ * Makes the npm package of `pkg/src` and the WebAssembly modules: `index.js`, `worker.js` (one file), a script for each other entry point
+ * that `package.json` lists, the modules, their hashes, types.
+ */
 import { createHash } from "node:crypto";
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -24,28 +27,88 @@ function glue(wasmDir) {
   };
 }
 
-async function bundle(wasmDir, dist) {
+/** What pages may import, by `package.json`: the source of each entry point, its script and its types, all as paths inside their folders. */
+function entryPoints({ exports }) {
+  return Object.values(exports).filter((target) => typeof target === "object").map(({ types, default: script }) => {
+    const declarations = types.replace("./dist/", "");
+    return { script: script.replace("./dist/", ""), declarations, source: declarations.replace(/\.d\.ts$/, ".ts") };
+  });
+}
+
+/** The values that `index.ts` exports, by the module that they are of. */
+function publicValues() {
+  const index = readFileSync(join(SOURCE, "index.ts"), "utf8");
+  const found = [...index.matchAll(/export \{([^}]*)\} from "\.\/([^"]+)\.js"/g)];
+  return new Map(found.map(([, names, file]) => [join(SOURCE, `${file}.ts`), names.trim()]));
+}
+
+/**
+ * For entry points beside `index.js`: what that exports is taken from there, and the rest of its modules is bundled. So there is one
+ * `Engine` and one `DoranError`, and `instanceof` holds whichever entry point an error came through.
+ */
+function oneOfEach() {
+  const values = publicValues();
+  return {
+    name: "one-of-each",
+    setup(build) {
+      build.onResolve({ filter: /^doran:index$/ }, () => ({ path: "./index.js", external: true }));
+      build.onResolve({ filter: /^doran:own\// }, ({ path }) => ({ path: path.slice("doran:own".length), suffix: "?own", sideEffects: false }));
+      build.onResolve({ filter: /^\.\.?\/.*\.js$/ }, ({ path, resolveDir }) => {
+        const file = join(resolveDir, path).replace(/\.js$/, ".ts");
+        return values.has(file) ? { path: file, namespace: "one-of-each" } : undefined;
+      });
+      build.onLoad({ filter: /./, namespace: "one-of-each" }, ({ path }) => ({
+        contents: `export { ${values.get(path)} } from "doran:index"; export * from "doran:own${path}";`, resolveDir: dirname(path),
+      }));
+    },
+  };
+}
+
+/** What `index.js` imports when it is needed stays a script of its own, where it is an entry point. */
+function fetchedLater(entries) {
+  const scripts = new Map(entries.map(({ source, script }) => [join(SOURCE, source), script]));
+  return {
+    name: "fetched-later",
+    setup(build) {
+      build.onResolve({ filter: /^\.\.?\/.*\.js$/ }, ({ path, resolveDir, kind }) => {
+        const script = kind === "dynamic-import" ? scripts.get(join(resolveDir, path).replace(/\.js$/, ".ts")) : undefined;
+        return script === undefined ? undefined : { path: `./${script}`, external: true };
+      });
+    },
+  };
+}
+
+async function bundle(wasmDir, dist, manifest) {
   const { build } = await import("esbuild");
   const common = { bundle: true, format: "esm", platform: "browser", target: TARGET, charset: "utf8", legalComments: "none", logLevel: "warning" };
-  await build({ ...common, entryPoints: [join(SOURCE, "index.ts")], outfile: join(dist, "index.js"), minifyWhitespace: true, minifySyntax: true });
-  await build({ ...common, entryPoints: [join(SOURCE, "worker.ts")], outfile: join(dist, "worker.js"), minify: true, plugins: [glue(wasmDir)] });
+  const page = { ...common, minifyWhitespace: true, minifySyntax: true };
+  const external = Object.keys(manifest.peerDependencies ?? {});
+  const entries = entryPoints(manifest);
+  for (const { script, source } of entries) {
+    const files = { entryPoints: [join(SOURCE, source)], outfile: join(dist, script) };
+    if (script === "worker.js") await build({ ...common, ...files, minify: true, plugins: [glue(wasmDir)] });
+    else await build({ ...page, ...files, external, plugins: [script === "index.js" ? fetchedLater(entries) : oneOfEach()] });
+  }
 }
 
 /** What a page runs, by the hashes that browsers check (Subresource Integrity). */
 function writeIntegrity(dist) {
   const hash = (file) => `sha384-${createHash("sha384").update(readFileSync(join(dist, file))).digest("base64")}`;
-  const hashes = Object.fromEntries([...WASM_FILES, "index.js", "worker.js"].sort().map((file) => [file, hash(file)]));
-  writeFileSync(join(dist, "integrity.json"), `${JSON.stringify(hashes, null, 2)}\n`);
+  const files = readdirSync(dist).filter((file) => /\.(js|wasm)$/.test(file)).sort();
+  writeFileSync(join(dist, "integrity.json"), `${JSON.stringify(Object.fromEntries(files.map((file) => [file, hash(file)])), null, 2)}\n`);
 }
 
 /** Removes the declarations that nobody can come to from `roots`: those of the package's inner modules. */
 function pruneTypes(dist, roots) {
-  const reached = new Set(roots);
+  const reached = new Set(roots.map((root) => join(dist, root)));
   for (const file of reached) {
-    const text = readFileSync(join(dist, file), "utf8");
-    for (const [, name] of text.matchAll(/(?:from|import\(?)\s*"(\.\.?\/[^"]+)\.js"/g)) reached.add(`${join(dirname(file), name)}.d.ts`);
+    const text = readFileSync(file, "utf8");
+    for (const [, name] of text.matchAll(/(?:from|import\(?)\s*"(\.\.?\/[^"]+)\.js"/g)) reached.add(join(dirname(file), `${name}.d.ts`));
   }
-  for (const file of readdirSync(dist, { recursive: true })) if (file.endsWith(".d.ts") && !reached.has(file)) rmSync(join(dist, file));
+  for (const file of filesUnder(dist)) if (file.endsWith(".d.ts") && !reached.has(file)) rmSync(file);
+  for (const folder of readdirSync(dist, { withFileTypes: true })) {
+    if (folder.isDirectory() && filesUnder(join(dist, folder.name)).length === 0) rmSync(join(dist, folder.name), { recursive: true });
+  }
 }
 
 /** Builds the package with the module in `wasmDir` into the package folder `out` (made where it is not `pkg/`). */
@@ -53,15 +116,17 @@ export async function buildPackage({ wasmDir, out, name }) {
   for (const file of WASM_FILES) if (!existsSync(join(wasmDir, file))) throw new Plain(`there is no ${file} in ${wasmDir}; run: npm run build`);
   const dist = join(out, "dist");
   const inputs = [SOURCE, wasmDir, ...["pkg/package.json", "pkg/tsconfig.json", "tsconfig.base.json", "package-lock.json", "scripts/lib/package.mjs", "pkg/README.md", "pkg/models.json", ...LICENSES].map((f) => join(ROOT, f))];
-  const made = ["index.js", "index.d.ts", "worker.js", "worker.d.ts", ...WASM_FILES, "integrity.json"].map((file) => join(dist, file));
+  const manifest = JSON.parse(readFileSync(join(ROOT, "pkg/package.json"), "utf8"));
+  const entries = entryPoints(manifest);
+  const made = [...entries.flatMap(({ script, declarations }) => [script, declarations]), ...WASM_FILES, "integrity.json"].map((file) => join(dist, file));
   await step(name, hashOf(inputs), made, async () => {
     rmSync(dist, { recursive: true, force: true });
     mkdirSync(dist, { recursive: true });
-    await bundle(wasmDir, dist);
+    await bundle(wasmDir, dist, manifest);
     for (const file of WASM_FILES) copyFileSync(join(wasmDir, file), join(dist, file));
     writeIntegrity(dist);
     await run("tsc", ["-p", "pkg", "--outDir", dist], { quiet: true });
-    pruneTypes(dist, ["index.d.ts", "worker.d.ts"]);
+    pruneTypes(dist, entries.map(({ declarations }) => declarations));
     for (const file of LICENSES) if (existsSync(join(ROOT, file))) copyFileSync(join(ROOT, file), join(out, file));
     if (out !== join(ROOT, "pkg")) {
       for (const file of ["package.json", "README.md", "models.json"]) if (existsSync(join(ROOT, "pkg", file))) cpSync(join(ROOT, "pkg", file), join(out, file));
@@ -101,9 +166,9 @@ export function pack(packageDir) {
   return join(out, entry.filename);
 }
 
-/** The size of what a first token needs: the package's scripts and the engine's module, gzipped. The other is fetched on first use. */
+/** The size of what a first token needs, gzipped. Entry points beside `index.js` are a page's own choice. */
 export async function packageBytes(packageDir) {
   const { gzipSync } = await import("node:zlib");
-  const files = filesUnder(join(packageDir, "dist")).filter((file) => /\.js$|\/doran_bg\.wasm$/.test(file));
+  const files = ["index.js", "worker.js", "doran_bg.wasm"].map((file) => join(packageDir, "dist", file));
   return files.reduce((sum, file) => sum + gzipSync(readFileSync(file), { level: 9 }).byteLength, 0);
 }

@@ -42,6 +42,7 @@ export const SUITES = [
   { name: "bad files", commands: [node("tests/goldens/bad.mjs")] },
   { name: "packaging", commands: [node("tests/packaging/run.mjs")] },
   { name: "engine", commands: [["playwright", ["test", "--project=engine"]]] },
+  { name: "surfaces", commands: [["playwright", ["test", "--project=surfaces"]]] },
   { name: "e2e", commands: [["playwright", ["test", "--project=e2e"]]] },
   { name: "start", commands: [node("tests/start.mjs")] },
   { name: "bench", commands: [node("tests/bench.mjs")] },

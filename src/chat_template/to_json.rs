@@ -1,4 +1,4 @@
-//! The filter `tojson` as `transformers` defines it: Python's `json.dumps(x, ensure_ascii=False, …)`.
+//! The filter `tojson` as `transformers` defines it: Python's `json.dumps(x, ensure_ascii=…, …)`, by default not to ASCII.
 //!
 //! Unlike Jinja's own it does not escape for HTML, and it puts a space after commas and colons.
 
@@ -16,6 +16,7 @@ struct Style {
     comma: String,
     colon: String,
     sort_keys: bool,
+    ascii: bool,
 }
 
 /// `value | tojson(indent=…, separators=…, sort_keys=…, ensure_ascii=…)`.
@@ -38,9 +39,9 @@ pub(super) fn tojson(value: &Value, indent: Option<Value>, options: Kwargs) -> R
             (comma, colon) = (first, second);
         }
     }
-    let style = Style { indent, comma, colon, sort_keys: options.get::<Option<bool>>("sort_keys")?.unwrap_or(false) };
-    // Text is never escaped to ASCII: templates that say so ask for what is done anyway.
-    options.get::<Option<bool>>("ensure_ascii")?;
+    let sort_keys = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
+    let ascii = options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false);
+    let style = Style { indent, comma, colon, sort_keys, ascii };
     options.assert_all_used()?;
     let mut out = String::new();
     write(value, &style, 0, &mut out)?;
@@ -63,7 +64,7 @@ fn write(value: &Value, style: &Style, depth: usize, out: &mut String) -> Result
                 entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
             }
             list(entries.iter(), ('{', '}'), style, depth, out, |(key, item), out| {
-                string(key, out);
+                string(key, style.ascii, out);
                 out.push_str(&style.colon);
                 write(item, style, depth + 1, out)
             })
@@ -72,7 +73,7 @@ fn write(value: &Value, style: &Style, depth: usize, out: &mut String) -> Result
             list(value.try_iter()?, ('[', ']'), style, depth, out, |item, out| write(&item, style, depth + 1, out))
         }
         ValueKind::String => {
-            string(value.as_str().unwrap_or_default(), out);
+            string(value.as_str().unwrap_or_default(), style.ascii, out);
             Ok(())
         }
         ValueKind::None => {
@@ -122,8 +123,8 @@ fn list<T>(
     Ok(())
 }
 
-/// A string with Python's escapes: quotes, backslashes and control characters.
-fn string(text: &str, out: &mut String) {
+/// A string with Python's escapes: quotes, backslashes and control characters; to ASCII also all others that are not printable there.
+fn string(text: &str, ascii: bool, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {
@@ -134,7 +135,9 @@ fn string(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if c < ' ' || (ascii && c > '~') => {
+                out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+            }
             c => out.push(c),
         }
     }

@@ -11,8 +11,8 @@ use web_sys::AbortSignal;
 
 use super::adapters::{Adapters, wire_uses};
 use super::answer::{Answer, WasmGeneration};
-use super::js::{AbortLink, field, from_js, local_secs, to_js};
 use super::guides::{JsConstraint, guides};
+use super::js::{AbortLink, field, from_js, local_secs, to_js};
 use super::load::load;
 use super::options::{Surroundings, WireChatOptions, WireEmbedOptions, WireGenerateOptions};
 use super::progress::Speed;

@@ -42,13 +42,16 @@ impl Grammar<'_> {
             && text.len() > MAX_TEXT_BYTES
         {
             let (argument, n_bytes) = (self.argument(), text.len());
-            let message = format!("the {argument} is too large: {n_bytes} bytes, and at most {MAX_TEXT_BYTES} are taken");
+            let message =
+                format!("the {argument} is too large: {n_bytes} bytes, and at most {MAX_TEXT_BYTES} are taken");
             return Err(ConstraintError::bad(argument, message));
         }
         Ok(match self {
             Self::JsonSchema(text) => TopLevelGrammar::from_json_schema(schema::prepare(text)?),
             Self::JsonObject => TopLevelGrammar::from_json_schema(schema::prepare("{\"type\":\"object\"}")?),
-            Self::Regex(text) => TopLevelGrammar::from_regex(&pattern::translate(text).map_err(|why| ConstraintError::bad("regex", why))?),
+            Self::Regex(text) => TopLevelGrammar::from_regex(
+                &pattern::translate(text).map_err(|why| ConstraintError::bad("regex", why))?,
+            ),
             Self::Lark(text) => TopLevelGrammar::from_lark(lark::prepare(text)?),
         })
     }
@@ -72,7 +75,10 @@ impl Constraint {
     /// keyword, a format or a feature that is not implemented (the message names it), and for what is too large or too complex.
     pub fn new(vocabulary: &Vocabulary, grammar: Grammar<'_>) -> Result<Self> {
         let argument = grammar.argument();
-        let parser = vocabulary.factory.create_parser(grammar.read()?).map_err(|error| retold(argument, &format!("{error:#}")))?;
+        let parser = vocabulary
+            .factory
+            .create_parser(grammar.read()?)
+            .map_err(|error| retold(argument, &format!("{error:#}")))?;
         check(&parser, argument)?;
         let mut matcher = Matcher::new(Ok(parser));
         // Without tokens it only looks whether an answer is over before it begins.
@@ -124,6 +130,9 @@ impl Constraint {
         if self.is_over() {
             return refused("the answer is over");
         }
+        if id as usize >= self.vocabulary.n_tokens() {
+            return refused("it is outside the vocabulary");
+        }
         match self.matcher.try_consume_tokens(&[id]) {
             Ok(0) => refused("the grammar does not allow it"),
             Ok(_) => Ok(()),
@@ -155,7 +164,10 @@ impl Constraint {
 
 impl std::fmt::Debug for Constraint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Constraint").field("argument", &self.argument).field("ended", &self.ended).finish_non_exhaustive()
+        f.debug_struct("Constraint")
+            .field("argument", &self.argument)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
     }
 }
 
@@ -166,9 +178,13 @@ fn check(parser: &TokenParser, argument: &'static str) -> Result<()> {
     }
     match dead(parser, argument)? {
         None => Ok(()),
-        Some(Dead::Whole) => Err(ConstraintError::unsatisfiable(argument, "it asks for what matches no text, or for itself without end")),
+        Some(Dead::Whole) => {
+            Err(ConstraintError::unsatisfiable(argument, "it asks for what matches no text, or for itself without end"))
+        }
         Some(Dead::Part(name)) => {
-            let message = format!("a part of the {argument} can never be satisfied, so an answer that chose it could not go on: {name}");
+            let message = format!(
+                "a part of the {argument} can never be satisfied, so an answer that chose it could not go on: {name}"
+            );
             Err(ConstraintError::bad(argument, message))
         }
     }
@@ -192,5 +208,8 @@ fn retold(argument: &'static str, said: &str) -> ConstraintError {
 
 fn stuck(argument: &'static str, said: &str) -> ConstraintError {
     let said = said.split("\n<").next().unwrap_or(said).trim();
-    ConstraintError::bad(argument, format!("the {argument} leaves no token to go on with, or takes too much work: {said}"))
+    ConstraintError::bad(
+        argument,
+        format!("the {argument} leaves no token to go on with, or takes too much work: {said}"),
+    )
 }

@@ -24,8 +24,9 @@ pub fn dead(parser: &TokenParser, argument: &'static str) -> Result<Option<Dead>
     let grammar = parser.parser.grammar();
     let lexer = grammar.lexer_spec();
     let mut limits = parser.limits.clone();
-    let mut regexes =
-        lexer.to_regex_vec(&mut limits).map_err(|error| ConstraintError::bad(argument, format!("the {argument} is too complex: {error}")))?;
+    let mut regexes = lexer
+        .to_regex_vec(&mut limits)
+        .map_err(|error| ConstraintError::bad(argument, format!("the {argument} is too complex: {error}")))?;
     // The initial state of all lexemes knows those that match something.
     let state = regexes.initial_state(&lexer.all_lexemes());
     let matching = regexes.state_desc(state).possible.clone();
@@ -35,7 +36,8 @@ pub fn dead(parser: &TokenParser, argument: &'static str) -> Result<Option<Dead>
     let mut ends = vec![false; most + 1];
     loop {
         let mut changed = false;
-        for sym in &reached {
+        // What was reached last stands deepest: most ends are known in the first round.
+        for sym in reached.iter().rev() {
             if ends[sym.as_index()] {
                 continue;
             }
@@ -43,7 +45,8 @@ pub fn dead(parser: &TokenParser, argument: &'static str) -> Result<Option<Dead>
             let by_itself = data.is_nullable
                 || !data.cond_nullable.is_empty()
                 || data.lexeme.map_or(data.is_terminal, |lexeme| matching.contains(lexeme));
-            let by_a_rule = || data.rules.iter().any(|rule| grammar.rule_rhs(*rule).0.iter().all(|part| ends[part.as_index()]));
+            let by_a_rule =
+                || data.rules.iter().any(|rule| grammar.rule_rhs(*rule).0.iter().all(|part| ends[part.as_index()]));
             if by_itself || by_a_rule() {
                 ends[sym.as_index()] = true;
                 changed = true;

@@ -3,10 +3,15 @@
 use serde_json::{Deserializer, Value};
 
 use crate::error::{ConstraintError, Result};
+use crate::pattern::Size;
 use crate::schema;
 
 /// Brackets within brackets at most: the reader calls itself for each.
 const MAX_DEPTH: usize = 48;
+/// Rules and terminals at most: one may lead to the next, and the compiler calls itself for each.
+const MAX_RULES: usize = 200;
+/// All numbers of repetitions, multiplied: they may stand within each other, in terminals that are written out.
+const MAX_REPEAT: u64 = 20_000;
 /// Switches of llguidance that a grammar may set by `%llguidance`. It would ignore others in silence.
 const SWITCHES: [&str; 3] = ["no_forcing", "allow_invalid_utf8", "allow_initial_skip"];
 
@@ -17,19 +22,51 @@ const SWITCHES: [&str; 3] = ["no_forcing", "allow_invalid_utf8", "allow_initial_
 pub fn prepare(text: &str) -> Result<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    let mut depth = 0usize;
+    let (mut depth, mut n_rules, mut repeats) = (0usize, 0, 1u64);
     while let Some(c) = rest.chars().next() {
         let mut n_bytes = c.len_utf8();
         match c {
-            '"' | '/' if !rest.starts_with("//") => n_bytes = quoted(rest, c),
+            '"' | '/' if !rest.starts_with("//") => {
+                n_bytes = quoted(rest, c);
+                if c == '/' {
+                    regex(&rest[..n_bytes])?;
+                }
+            }
             '/' | '#' => n_bytes = rest.find('\n').unwrap_or(rest.len()),
             '(' | '[' | '{' => {
                 depth += 1;
                 if depth > MAX_DEPTH {
-                    return Err(ConstraintError::bad("grammar", format!("the grammar is nested too deeply: {MAX_DEPTH} brackets at most")));
+                    return Err(ConstraintError::bad(
+                        "grammar",
+                        format!("the grammar is nested too deeply: {MAX_DEPTH} brackets at most"),
+                    ));
                 }
             }
             ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            ':' => {
+                n_rules += 1;
+                if n_rules > MAX_RULES {
+                    return Err(ConstraintError::bad(
+                        "grammar",
+                        format!("the grammar has too many rules: {MAX_RULES} at most are taken"),
+                    ));
+                }
+            }
+            '0'..='9' => {
+                n_bytes = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+                // A digit may be part of a name.
+                if !out.ends_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '-') {
+                    repeats = repeats.saturating_mul(rest[..n_bytes].parse::<u64>().unwrap_or(u64::MAX).max(1));
+                }
+                if repeats > MAX_REPEAT {
+                    return Err(ConstraintError::bad(
+                        "grammar",
+                        format!(
+                            "the grammar repeats too much: {MAX_REPEAT} is the most that its numbers may come to, multiplied"
+                        ),
+                    ));
+                }
+            }
             '%' => {
                 for keyword in ["%json", "%llguidance"] {
                     if let Some((value, n_after)) = rest.strip_prefix(keyword).and_then(json) {
@@ -49,6 +86,30 @@ pub fn prepare(text: &str) -> Result<String> {
         rest = left;
     }
     Ok(out)
+}
+
+/// Refuses a regex that repeats too much.
+fn regex(text: &str) -> Result<()> {
+    let mut size = Size::default();
+    let mut rest = text.char_indices();
+    while let Some((at, c)) = rest.next() {
+        match c {
+            '\\' => {
+                rest.next();
+                size.take('.');
+            }
+            '{' => {
+                let numbers = text[at + 1..].split('}').next().unwrap_or_default().split(',');
+                size.repeat(numbers.filter_map(|number| number.trim().parse().ok()).max().unwrap_or(1));
+                while rest.clone().next().is_some_and(|(_, c)| c == ',' || c == ' ' || c == '}' || c.is_ascii_digit()) {
+                    rest.next();
+                }
+            }
+            '*' | '+' | '?' => {}
+            _ => size.take(c),
+        }
+    }
+    size.check().map_err(|why| ConstraintError::bad("grammar", why))
 }
 
 /// Bytes of a string or a regex that begins here, with both its quotes.
@@ -79,7 +140,9 @@ fn within(keyword: &str, value: Value) -> Result<Value> {
     }
     let unknown = value.as_object().into_iter().flatten().find(|(name, _)| !SWITCHES.contains(&name.as_str()));
     match unknown {
-        Some((name, _)) => Err(ConstraintError::bad("grammar", format!("%llguidance has no switch of this name: {name}"))),
+        Some((name, _)) => {
+            Err(ConstraintError::bad("grammar", format!("%llguidance has no switch of this name: {name}")))
+        }
         None => Ok(value),
     }
 }

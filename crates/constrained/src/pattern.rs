@@ -8,8 +8,8 @@ use std::fmt::Write;
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// Repetitions at most: more is a mistake, or malice.
-const MAX_REPEAT: u32 = 10_000;
+/// Characters of a pattern at most, with repetitions written out: more is a mistake, or malice.
+const MAX_SIZE: u64 = 5_000;
 
 const DIGIT: &str = "0-9";
 const WORD: &str = "0-9A-Za-z_";
@@ -33,6 +33,7 @@ enum Atom {
 pub fn translate(js: &str) -> Result<String, String> {
     let mut from = js.chars().peekable();
     let mut to = String::with_capacity(js.len() + 16);
+    let mut size = Size::default();
     while let Some(c) = from.next() {
         match c {
             '\\' => match escape(&mut from, false)? {
@@ -42,18 +43,71 @@ pub fn translate(js: &str) -> Result<String, String> {
             '.' => to.push_str(DOT),
             '[' => class(&mut from, &mut to)?,
             '(' => group(&mut from, &mut to)?,
-            '{' => repeat(&mut from, &mut to)?,
+            '{' => {
+                size.repeat(repeat(&mut from, &mut to)?);
+                continue;
+            }
             ')' | '|' | '^' | '$' => to.push(c),
             '*' | '+' | '?' => {
                 to.push(c);
                 from.next_if_eq(&'?');
+                continue;
             }
             ']' | '}' => return Err(format!("the pattern has a \"{c}\" that closes nothing; write \\{c}: {js}")),
             _ => literal(&mut to, c),
         }
+        size.take(c);
     }
+    size.check()?;
     // llguidance would read an empty pattern as a comment.
     Ok(if to.is_empty() { "(?:)".to_owned() } else { to })
+}
+
+/// How long a pattern is with its repetitions written out.
+#[derive(Default)]
+pub struct Size {
+    /// What stands before each group that is open.
+    open: Vec<u64>,
+    /// The parts before the last, and the last, which a repetition would repeat.
+    before: u64,
+    last: u64,
+}
+
+impl Size {
+    /// A character of the pattern, or a class or an escape as one.
+    pub fn take(&mut self, c: char) {
+        self.before = self.before.saturating_add(self.last);
+        self.last = 0;
+        match c {
+            '(' => {
+                self.open.push(self.before);
+                self.before = 0;
+            }
+            ')' => {
+                self.last = self.before;
+                self.before = self.open.pop().unwrap_or(0);
+            }
+            _ => self.last = 1,
+        }
+    }
+
+    /// The last part, so often.
+    pub fn repeat(&mut self, times: u64) {
+        self.last = self.last.saturating_mul(times.max(1));
+    }
+
+    /// Refuses what is too long.
+    pub fn check(&self) -> Result<(), String> {
+        let size =
+            self.open.iter().fold(self.before.saturating_add(self.last), |sum, before| sum.saturating_add(*before));
+        if size <= MAX_SIZE {
+            Ok(())
+        } else {
+            Err(format!(
+                "the pattern repeats too much: written out it has {size} parts, and {MAX_SIZE} at most are taken"
+            ))
+        }
+    }
 }
 
 /// A character that stands for itself, whatever Rust's syntax makes of it.
@@ -74,31 +128,37 @@ fn group(from: &mut Peekable<Chars<'_>>, to: &mut String) -> Result<(), String> 
     }
     match from.next() {
         Some(':') => Ok(()),
-        Some('<') if !matches!(from.peek(), Some('=' | '!')) => {
-            from.by_ref().find(|c| *c == '>').map(|_| ()).ok_or_else(|| "a group's name in the pattern does not end".to_owned())
-        }
+        Some('<') if !matches!(from.peek(), Some('=' | '!')) => from
+            .by_ref()
+            .find(|c| *c == '>')
+            .map(|_| ())
+            .ok_or_else(|| "a group's name in the pattern does not end".to_owned()),
         Some('=' | '!' | '<') => Err("lookahead and lookbehind in a pattern are not implemented".to_owned()),
         _ => Err("the pattern has a group of a kind that is not implemented: (?…)".to_owned()),
     }
 }
 
-/// What comes after `{`: how often.
-fn repeat(from: &mut Peekable<Chars<'_>>, to: &mut String) -> Result<(), String> {
+/// What comes after `{`: how often. Gives the most of it that is stated.
+fn repeat(from: &mut Peekable<Chars<'_>>, to: &mut String) -> Result<u64, String> {
     let inner: String = from.by_ref().take_while(|c| *c != '}').take(24).collect();
     let wrong = || format!("{{{inner}}} in the pattern says no number of times; write \\{{ for the character");
-    let number = |text: &str| -> Result<u32, String> {
+    let number = |text: &str| -> Result<u64, String> {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let n: u32 = if digits { text.parse().unwrap_or(u32::MAX) } else { return Err(wrong()) };
-        if n > MAX_REPEAT { Err(format!("{n} repetitions in the pattern are too many: {MAX_REPEAT} at most")) } else { Ok(n) }
+        let n: u64 = if digits { text.parse().unwrap_or(u64::MAX) } else { return Err(wrong()) };
+        if n > MAX_SIZE {
+            Err(format!("{n} repetitions in the pattern are too many: {MAX_SIZE} at most"))
+        } else {
+            Ok(n)
+        }
     };
-    let written = match inner.split_once(',') {
-        None => format!("{{{}}}", number(&inner)?),
-        Some((least, "")) => format!("{{{},}}", number(least)?),
-        Some((least, most)) => format!("{{{},{}}}", number(least)?, number(most)?),
+    let (written, times) = match inner.split_once(',') {
+        None => (format!("{{{}}}", number(&inner)?), number(&inner)?),
+        Some((least, "")) => (format!("{{{},}}", number(least)?), number(least)?),
+        Some((least, most)) => (format!("{{{},{}}}", number(least)?, number(most)?), number(most)?),
     };
     to.push_str(&written);
     from.next_if_eq(&'?');
-    Ok(())
+    Ok(times)
 }
 
 /// What comes after `[`.
@@ -131,7 +191,9 @@ fn class(from: &mut Peekable<Chars<'_>>, to: &mut String) -> Result<(), String> 
             c => Atom::Char(c),
         };
         let (Atom::Char(low), Atom::Char(high)) = (low, high) else {
-            return Err("a range in a class of the pattern begins or ends with a class; write \\- for the character".to_owned());
+            return Err(
+                "a range in a class of the pattern begins or ends with a class; write \\- for the character".to_owned()
+            );
         };
         literal(to, low);
         to.push('-');
@@ -178,14 +240,21 @@ fn property(p: char, from: &mut Peekable<Chars<'_>>) -> Result<String, String> {
     let open = from.next_if_eq(&'{').is_some();
     let name: String = from.by_ref().take_while(|c| *c != '}').take(64).collect();
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '=');
-    if open && plain { Ok(format!("\\{p}{{{name}}}")) } else { Err(format!("\\{p} in the pattern wants a property: \\{p}{{L}}")) }
+    if open && plain {
+        Ok(format!("\\{p}{{{name}}}"))
+    } else {
+        Err(format!("\\{p} in the pattern wants a property: \\{p}{{L}}"))
+    }
 }
 
 /// The value of `n` hexadecimal digits.
 fn hex(from: &mut Peekable<Chars<'_>>, n: usize) -> Result<u32, String> {
     let digits: String = from.by_ref().take(n).collect();
     let whole = digits.len() == n && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    u32::from_str_radix(&digits, 16).ok().filter(|_| whole).ok_or_else(|| format!("\\x or \\u in the pattern wants {n} hexadecimal digits"))
+    u32::from_str_radix(&digits, 16)
+        .ok()
+        .filter(|_| whole)
+        .ok_or_else(|| format!("\\x or \\u in the pattern wants {n} hexadecimal digits"))
 }
 
 /// `\u0000`, `\u{0}`, or two of the first that are the halves of one character.
@@ -243,6 +312,8 @@ mod tests {
             ("(a)\\1", "references back"),
             ("\\bword\\b", "word boundaries"),
             ("a{99999}", "too many"),
+            ("(a{1000}){1000}", "repeats too much"),
+            ("(?:(?:a{9}b){9}c{9}){99}", "repeats too much"),
             ("a{b}", "number of times"),
             ("a}", "closes nothing"),
             ("[a", "does not end"),

@@ -46,7 +46,14 @@ pub fn prepare_value(mut schema: Value) -> Result<Value> {
     }
     let Some(root) = schema.as_object_mut() else { return Err(bad("a schema is an object, or true or false")) };
     let latest = draft(root)?;
-    let mut walk = Walk { root: &mut schema, latest, rewritten: HashSet::new(), refs: HashSet::new(), multiples: Multiples::default(), n: 0 };
+    let mut walk = Walk {
+        root: &mut schema,
+        latest,
+        rewritten: HashSet::new(),
+        refs: HashSet::new(),
+        multiples: Multiples::default(),
+        n: 0,
+    };
     walk.visit(&mut Vec::new(), 0)?;
     walk.multiples.check()?;
     layout().apply_to(&mut schema);
@@ -71,7 +78,9 @@ fn draft(root: &mut Map<String, Value>) -> Result<bool> {
     let Some(named) = root.remove("$schema") else { return Ok(true) };
     let named = named.as_str().unwrap_or_default().trim_end_matches('#');
     let known = DRAFTS.iter().find(|(uri, _)| *uri == named).map(|(_, latest)| *latest);
-    known.ok_or_else(|| bad(format!("$schema names a draft that is not implemented (2020-12, 2019-09, 07 and 06 are): {named}")))
+    known.ok_or_else(|| {
+        bad(format!("$schema names a draft that is not implemented (2020-12, 2019-09, 07 and 06 are): {named}"))
+    })
 }
 
 fn bad(message: impl Into<String>) -> ConstraintError {
@@ -103,11 +112,15 @@ impl Walk<'_> {
     fn visit(&mut self, path: &mut Path, depth: usize) -> Result<()> {
         self.n += 1;
         if depth > MAX_DEPTH || self.n > MAX_SCHEMAS {
-            let message = format!("the schema is too large: {MAX_DEPTH} schemas within schemas, and {MAX_SCHEMAS} in all, are the most");
+            let message = format!(
+                "the schema is too large: {MAX_DEPTH} schemas within schemas, and {MAX_SCHEMAS} in all, are the most"
+            );
             return Err(bad(message));
         }
         let is_first = self.rewritten.insert(path.clone());
-        let Some(schema) = at(self.root, path) else { return Err(bad(format!("there is no schema at {}", shown(path)))) };
+        let Some(schema) = at(self.root, path) else {
+            return Err(bad(format!("there is no schema at {}", shown(path))));
+        };
         let schema = match schema {
             Value::Bool(_) => return Ok(()),
             Value::Object(schema) => schema,
@@ -150,6 +163,8 @@ fn resolve(named: &str) -> Result<Path> {
     match named.strip_prefix('#') {
         Some("" | "/") => Ok(Path::new()),
         Some(pointer) if plain && pointer.starts_with('/') => Ok(pointer[1..].split('/').map(str::to_owned).collect()),
-        _ => Err(bad(format!("a $ref is taken where it points into this schema, as #/$defs/name does, without escapes: {named}"))),
+        _ => Err(bad(format!(
+            "a $ref is taken where it points into this schema, as #/$defs/name does, without escapes: {named}"
+        ))),
     }
 }

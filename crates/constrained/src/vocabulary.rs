@@ -91,6 +91,11 @@ impl Vocabulary {
         Ok(Self { factory: Arc::new(factory), eos: eos.into(), vocab_size })
     }
 
+    /// Ids that are tokens; a model may have more logits.
+    pub(crate) fn n_tokens(&self) -> usize {
+        self.factory.tok_env().tok_trie().vocab_size()
+    }
+
     /// 32-bit words of a mask: a bit a logit.
     pub fn mask_words(&self) -> usize {
         self.vocab_size.div_ceil(32)
@@ -105,7 +110,11 @@ impl std::fmt::Debug for Vocabulary {
 
 /// The bytes of a token of text; none for what can never come in one: 0xFF marks special tokens in the trie, and is no part of UTF-8.
 fn text_of(bytes: &[u8]) -> Vec<u8> {
-    if bytes.len() > MAX_TOKEN_BYTES || bytes.contains(&TokTrie::SPECIAL_TOKEN_MARKER) { Vec::new() } else { bytes.to_vec() }
+    if bytes.len() > MAX_TOKEN_BYTES || bytes.contains(&TokTrie::SPECIAL_TOKEN_MARKER) {
+        Vec::new()
+    } else {
+        bytes.to_vec()
+    }
 }
 
 /// How the trie spells a special token: behind a mark that no text has.

@@ -80,7 +80,8 @@ impl WasmVocabulary {
         let begins = std::iter::once(&0).chain(ends);
         let tokens: Option<Vec<&[u8]>> =
             begins.zip(ends).map(|(begin, end)| bytes.get(*begin as usize..*end as usize)).collect();
-        let tokens = tokens.ok_or_else(|| ConstraintError::bad("vocabulary", "the ends of the tokens do not fit their bytes"))?;
+        let tokens = tokens
+            .ok_or_else(|| ConstraintError::bad("vocabulary", "the ends of the tokens do not fit their bytes"))?;
         let kept = Kept(keep(tokenize));
         let tokenize = Box::new(move |bytes: &[u8]| kept.tokenize(bytes));
         Ok(Self(Vocabulary::new(&tokens, vocab_size as usize, special, eos, tokenize)?))

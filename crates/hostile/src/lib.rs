@@ -6,6 +6,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 mod adapters;
+mod constraints;
 mod manifests;
 mod messages;
 mod models;
@@ -53,8 +54,9 @@ const MIB: usize = 1 << 20;
 /// grow, while the text is there as well. A configuration of a few hundred bytes makes a graph whose size is that of the tensors.
 /// What is there besides: answers to texts that are always the same; of a manifest, the chunks of a file of any size (131,072 at
 /// most, of 56 bytes, thrice while they are compared); of a `tokenizer.json`, compiled patterns. A template may do what a program
-/// can: it has a budget of its own (`src/chat_template/budget.rs`).
-pub const TARGETS: [Target; 7] = [
+/// can: it has a budget of its own (`src/chat_template/budget.rs`). A constraint is a machine that is made as it runs, within the limits that
+/// `crates/constrained/src/vocabulary.rs` states.
+pub const TARGETS: [Target; 8] = [
     Target { name: "gguf", run: models::gguf, memory: (64, MIB) },
     Target { name: "safetensors", run: models::safetensors, memory: (64, MIB) },
     Target { name: "manifest", run: manifests::manifest, memory: (64, 24 * MIB) },
@@ -62,6 +64,7 @@ pub const TARGETS: [Target; 7] = [
     Target { name: "messages", run: messages::messages, memory: (64, MIB) },
     Target { name: "tokenizer", run: texts::tokenizer, memory: (64, 4 * MIB) },
     Target { name: "template", run: texts::template, memory: (64, 64 * MIB) },
+    Target { name: "constraint", run: constraints::constraint, memory: (64, 64 * MIB) },
 ];
 
 /// Reads an input for a fuzzer, which keeps those that come to new places.

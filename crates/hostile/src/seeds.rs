@@ -6,6 +6,7 @@ use doran::weights::manifest::{ChunkEntry, hex};
 use doran::weights::{Bytes, VecBytes};
 use serde_json::{Value, json};
 
+use crate::constraints::KINDS;
 use crate::manifests::{self, FILES, MODEL};
 use crate::mutate::{self, Rng};
 
@@ -127,8 +128,24 @@ pub fn of(target: &str) -> Vec<Seed> {
             .map(|f| Seed(vec![Part::Json(tokenizer(&f.join("tokenizer.json")))]))
             .collect(),
         "template" => TEMPLATES.iter().map(|text| Seed(vec![Part::Template((*text).to_owned())])).collect(),
+        "constraint" => constraints(),
         other => panic!("there is no target {other}"),
     }
+}
+
+/// The constraints that tests draw answers from.
+fn constraints() -> Vec<Seed> {
+    let all = read_json(&fixtures().join("constrained/cases.json"));
+    let seed = |case: &Value| {
+        let (kind, text) = (case["kind"].as_str()?, case["text"].as_str()?);
+        let number = KINDS.iter().position(|one| *one == kind)? as u8;
+        let text = match serde_json::from_str(text) {
+            Ok(value) if kind == "json_schema" => Part::Json(value),
+            _ => Part::Bytes(text.as_bytes().to_vec(), Vec::new()),
+        };
+        Some(Seed(vec![Part::Fixed(vec![number]), text]))
+    };
+    all.as_array().expect("a list").iter().filter_map(seed).collect()
 }
 
 /// The header of a GGUF file, behind the number of bytes that follow it.

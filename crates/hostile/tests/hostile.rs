@@ -142,6 +142,127 @@ fn template() {
     bounded("template", 20_000);
 }
 
+#[test]
+fn constraint() {
+    bounded("constraint", 2_000);
+}
+
+/// Schemas, patterns and grammars that are small, and would be large where they are unfolded: two seconds and 64 MiB each, and no panic.
+#[test]
+fn constraints_that_grow_end() {
+    let target = Target { memory: (0, 64 << 20), ..Target::named("constraint").expect("a target") };
+    let work = move || {
+        let try_one = |kind: u8, text: &str| {
+            let name: String = text.chars().take(60).collect();
+            run(target, &[&[kind], text.as_bytes()].concat(), &name);
+        };
+        let deep =
+            |n: usize, open: &str, middle: &str, close: &str| format!("{}{middle}{}", open.repeat(n), close.repeat(n));
+        let pattern = |pattern: &str| format!("{{\"type\":\"string\",\"pattern\":{}}}", serde_json::json!(pattern));
+        let objects = deep(60, "{\"type\":\"object\",\"properties\":{\"a\":", "true", "}}");
+        let lists = deep(400, "{\"items\":", "true", "}");
+        let any_of = deep(60, "{\"anyOf\":[{\"type\":\"null\"},", "true", "]}");
+        let product = format!(
+            "{{\"allOf\":[{}]}}",
+            ["{\"anyOf\":[{\"minLength\":1},{\"minLength\":2},{\"pattern\":\"a\"},{\"pattern\":\"b\"}]}"; 30].join(",")
+        );
+        let huge_enum =
+            format!("{{\"enum\":[{}]}}", (0..9000).map(|i| format!("\"{i}\"")).collect::<Vec<_>>().join(","));
+        let keys = format!(
+            "{{\"type\":\"object\",\"properties\":{{{}}}}}",
+            (0..3000).map(|i| format!("\"k{i}\":{{}}")).collect::<Vec<_>>().join(",")
+        );
+        let chain = format!(
+            "{{\"$defs\":{{{}}},\"$ref\":\"#/$defs/0\"}}",
+            (0..2000).map(|i| format!("\"{i}\":{{\"$ref\":\"#/$defs/{}\"}}", i + 1)).collect::<Vec<_>>().join(",")
+        );
+        let branches = format!(
+            "{{\"$defs\":{{{}}},\"$ref\":\"#/$defs/0\"}}",
+            (0..40)
+                .map(|i| format!(
+                    "\"{i}\":{{\"allOf\":[{{\"$ref\":\"#/$defs/{0}\"}},{{\"$ref\":\"#/$defs/{0}\"}}]}}",
+                    i + 1
+                ))
+                .chain(["\"40\":{\"type\":\"object\",\"properties\":{\"a\":{}}}".to_owned()])
+                .collect::<Vec<_>>()
+                .join(",")
+        );
+        let patterns = format!(
+            "{{\"type\":\"object\",\"patternProperties\":{{{}}}}}",
+            (0..200).map(|i| format!("\"^.*{i}.*$\":{{}}")).collect::<Vec<_>>().join(",")
+        );
+        for schema in [&objects, &lists, &any_of, &product, &huge_enum, &keys, &chain, &branches, &patterns] {
+            try_one(0, schema);
+        }
+        for schema in [
+            r##"{"$ref":"#"}"##,
+            r##"{"allOf":[{"$ref":"#"},{"type":"object"}]}"##,
+            r##"{"$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}},"$ref":"#/$defs/a"}"##,
+            r##"{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}"##,
+            r##"{"anyOf":[{"$ref":"#"},{"$ref":"#"}]}"##,
+            r#"{"type":"string","minLength":10000,"maxLength":10000,"pattern":"^(a|b|ab)*$"}"#,
+            r#"{"type":"string","maxLength":9999,"format":"email","pattern":"a.*b.*c.*d.*e"}"#,
+            r#"{"type":"array","minItems":10000,"maxItems":10000,"items":{"type":"array","minItems":10000,"items":{}}}"#,
+            r#"{"type":"integer","multipleOf":4000,"minimum":-9007199254740991,"maximum":9007199254740991}"#,
+            r#"{"allOf":[{"multipleOf":3999},{"multipleOf":3989},{"multipleOf":3967}],"type":"integer"}"#,
+            r#"{"allOf":[{"multipleOf":0.0001},{"multipleOf":3989}],"type":"number"}"#,
+            r#"{"type":"number","minimum":0.30000000000000004,"maximum":0.3000000000000001}"#,
+            r#"{"type":"number","exclusiveMinimum":5e-324,"exclusiveMaximum":1e-300}"#,
+            r#"{"const":1e308}"#,
+            r#"{"type":"number","minimum":-1e308,"maximum":1e308}"#,
+            r#"{"type":"object","minProperties":1,"maxProperties":10000}"#,
+        ] {
+            try_one(0, schema);
+        }
+        let many = "(a|b)?".repeat(2000);
+        let nested = deep(200, "(", "a", "){2}");
+        let open = "(".repeat(30_000);
+        for regex in [
+            "(a{1000}){1000}",
+            "(?:(?:a{100}){100}){100}",
+            "(a+)+$",
+            "(a|aa)+",
+            "(.*)*x",
+            "((((a*)*)*)*)*b",
+            "\\p{L}{5000}",
+            "(\\p{L}{500}){9}",
+            "(x+x+)+y",
+            ".*a.{200}",
+            "(.*a.{30}){3}",
+            "[^]{10000}",
+            "(a?){5000}a{5000}",
+            "a{10000}b{10000}|c{9999}",
+            &many,
+            &nested,
+            &open,
+        ] {
+            try_one(1, regex);
+            try_one(0, &pattern(regex));
+        }
+        let brackets = format!("start: {}", deep(20_000, "(", "\"a\"", ")"));
+        let rules: String = (0..3000).map(|i| format!("r{i}: r{} r{}\n", i + 1, i + 1)).collect();
+        let terminals: String = (0..60).map(|i| format!("T{i}: T{} T{}\n", i + 1, i + 1)).collect();
+        let lark_in_lark = deep(60, "start: %lark {", "start: \"a\"", "}");
+        for grammar in [
+            &brackets,
+            &lark_in_lark,
+            &format!("start: r0\n{rules}r3000: \"a\"\n"),
+            &format!("start: T0\n{terminals}T60: \"a\"\n"),
+            "start: start start | \"a\"",
+            "start: \"a\"{1000000}",
+            "start: (\"a\"{1000}){1000}",
+            "start: A\nA: /a{1000}/ A2\nA2: A",
+            "start: /(a|b)*a(a|b){40}/",
+            "start: \"a\" ~ 0..1000000",
+            "start: %json {\"type\": \"string\", \"pattern\": \"(a{1000}){1000}\"}",
+            "start: %regex {\"substring_chars\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}",
+        ] {
+            try_one(2, grammar);
+        }
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(work).expect("a thread").join().expect("no panic");
+}
+
 /// Templates that grow, patterns that backtrack or repeat, values without end: 64 MiB and two seconds.
 #[test]
 fn what_grows_ends() {

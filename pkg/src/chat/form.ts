@@ -32,7 +32,7 @@ async function answerForm(engine: Engine, request: ChatRequest, syntax: ToolSynt
   if (mustCall) return { type: "lark", grammar: await callGrammar(engine, syntax, callable, parallelToolCalls && named === undefined) };
   if (format === undefined) return undefined;
   const calls = await callGrammar(engine, syntax, callable, parallelToolCalls);
-  return { type: "lark", grammar: `start: calls | answer\n${renamed(calls, "calls")}\n${renamed(body(format), "answer")}` };
+  return { type: "lark", grammar: `start: form_calls | form_answer\n${renamed(calls, "form_calls")}\n${renamed(body(format), "form_answer")}` };
 }
 
 /** A form as a grammar whose first rule is `start`. */
@@ -57,10 +57,10 @@ function behindThoughts(grammar: string, { open, close, isOpen }: Thinking, ids:
   const opening = openId === undefined ? JSON.stringify(open) : `<[${openId}]>`;
   // A special token is in no text, so text alone ends there; other markers end the shortest text that has them.
   const thoughts = closeId === undefined
-    ? `thoughts[lazy]: /(.|\\n)*${close.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&").replaceAll("\n", "\\n")}/`
-    : `thoughts: /(.|\\n)*/ <[${closeId}]>`;
-  const begin = isOpen ? "thoughts SPACE answer" : `(${opening} thoughts SPACE)? answer`;
-  return `start: ${begin}\n${thoughts}\nSPACE: /[ \\n]{0,3}/\n${renamed(grammar, "answer")}`;
+    ? `form_thoughts[lazy]: /(.|\\n)*${close.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&").replaceAll("\n", "\\n")}/`
+    : `form_thoughts: /(.|\\n)*/ <[${closeId}]>`;
+  const begin = isOpen ? "form_thoughts FORM_SPACE form_answer" : `(${opening} form_thoughts FORM_SPACE)? form_answer`;
+  return `start: ${begin}\n${thoughts}\nFORM_SPACE: /[ \\n]{0,3}/\n${renamed(grammar, "form_answer")}`;
 }
 
 /** The grammar of calls. Which of its markers are special tokens is asked of the model's vocabulary. */

@@ -23,6 +23,8 @@ const ANNOTATIONS: [&str; 12] = [
     "writeOnly",
 ];
 const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
+/// Patterns of names at most, in one schema: that no two of them match the same name is looked at for each pair.
+const MAX_NAME_PATTERNS: usize = 16;
 /// A length or a count at most.
 const MAX_COUNT: u64 = 10_000;
 
@@ -52,8 +54,12 @@ fn look(name: &str, value: &Value, is_root: bool, latest: bool) -> Result<()> {
             wants("the name of a type, or a list of such", known(value) || all(value, known))
         }
         "prefixItems" if !latest => Err(bad("prefixItems is of draft 2020-12, and $schema names an older one")),
-        "allOf" | "anyOf" | "oneOf" | "prefixItems" => wants("a list of schemas", value.as_array().is_some_and(|list| !list.is_empty())),
-        "properties" | "patternProperties" | "$defs" | "definitions" => wants("an object of schemas", value.is_object()),
+        "allOf" | "anyOf" | "oneOf" | "prefixItems" => {
+            wants("a list of schemas", value.as_array().is_some_and(|list| !list.is_empty()))
+        }
+        "properties" | "patternProperties" | "$defs" | "definitions" => {
+            wants("an object of schemas", value.is_object())
+        }
         "items" | "additionalItems" | "additionalProperties" => Ok(()),
         "required" => wants("a list of names", all(value, |name| name.is_string())),
         "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => wants("a number", value.is_number()),
@@ -83,6 +89,9 @@ fn patterns(schema: &mut Map<String, Value>) -> Result<()> {
         *pattern = translate(pattern).map_err(bad)?;
     }
     if let Some(Value::Object(by_pattern)) = schema.get_mut("patternProperties") {
+        if by_pattern.len() > MAX_NAME_PATTERNS {
+            return Err(bad(format!("patternProperties has too many patterns: {MAX_NAME_PATTERNS} at most are taken")));
+        }
         let mut rewritten = Map::new();
         for (pattern, within) in std::mem::take(by_pattern) {
             if rewritten.insert(translate(&pattern).map_err(bad)?, within).is_some() {

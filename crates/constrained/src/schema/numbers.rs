@@ -24,7 +24,11 @@ pub fn rewrite(schema: &mut Map<String, Value>, multiples: &mut Multiples) -> Re
         multiples.add(value)?;
     }
     let types = schema.get("type");
-    let is = |name: &str| types.is_some_and(|types| types == name || types.as_array().is_some_and(|list| list.iter().any(|one| one == name)));
+    let is = |name: &str| {
+        types.is_some_and(|types| {
+            types == name || types.as_array().is_some_and(|list| list.iter().any(|one| one == name))
+        })
+    };
     let bounds = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
     let has_bounds = bounds.iter().any(|name| schema.contains_key(*name));
     // Constants are what they are.
@@ -43,7 +47,8 @@ fn bound(schema: &mut Map<String, Value>, including: &str, excluding: &str, sign
     if let Some(excluded) = number(schema, excluding) {
         let neighbour = neighbour(excluded, sign);
         schema.remove(excluding);
-        outer = Some(outer.map_or(neighbour, |outer| if sign > 0.0 { outer.min(neighbour) } else { outer.max(neighbour) }));
+        outer =
+            Some(outer.map_or(neighbour, |outer| if sign > 0.0 { outer.min(neighbour) } else { outer.max(neighbour) }));
     }
     if let Some(value) = outer {
         if value * sign < -MAX_SAFE {
@@ -82,7 +87,9 @@ impl Multiples {
         let scaled = value * 10f64.powi(MAX_DIVISOR_DIGITS as i32);
         let is_exact = digits(value) <= MAX_DIVISOR_DIGITS as usize && scaled <= f64::from(u32::MAX);
         if !is_exact {
-            return Err(bad(format!("multipleOf is implemented for up to {MAX_DIVISOR_DIGITS} digits after the point, and 4000 at most: {value}")));
+            return Err(bad(format!(
+                "multipleOf is implemented for up to {MAX_DIVISOR_DIGITS} digits after the point, and 4000 at most: {value}"
+            )));
         }
         if !self.0.contains(&value) {
             self.0.push(value);

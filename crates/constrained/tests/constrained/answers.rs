@@ -29,7 +29,8 @@ fn answers_to_all_cases() {
     let mut out = String::new();
     for (i, case) in cases.iter().enumerate() {
         let (kind, text) = (case["kind"].as_str().expect("a kind"), case["text"].as_str().expect("a text"));
-        let fresh = Constraint::new(&model.vocabulary, grammar(kind, text)).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let fresh =
+            Constraint::new(&model.vocabulary, grammar(kind, text)).unwrap_or_else(|error| panic!("{error}: {text}"));
         for seed in 0..SEEDS {
             let answer = model.answer(&mut fresh.clone(), seed + 1000 * i as u64, seed % 2 == 1);
             let answer = String::from_utf8(answer).expect("an answer is UTF-8");
@@ -56,7 +57,11 @@ fn forced_tokens_are_the_models_own() {
     // The rest is chance's, but for what follows the number.
     let mut answer = text(&forced);
     answer.extend(model.answer(&mut constraint.clone(), 7, true));
-    assert!(String::from_utf8_lossy(&answer).ends_with(", \"도시\": \"서울\"}"), "{}", String::from_utf8_lossy(&answer));
+    assert!(
+        String::from_utf8_lossy(&answer).ends_with(", \"도시\": \"서울\"}"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
 }
 
 #[test]

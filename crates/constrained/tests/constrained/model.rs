@@ -11,7 +11,8 @@ use doran_constrained::{Constraint, Vocabulary};
 pub const SPARE_ROWS: usize = 100;
 
 /// What closes strings and brackets, and what patterns of the cases wait for: drawn more and more often, so that answers end.
-const CLOSING: [&str; 12] = ["\"", "}", "]", "\"}", "\"]", ")", ">", "x", "@", ":", ".", "com"];
+const CLOSING: [&str; 20] =
+    [",", ", ", "1", "S", "M", "H", "D", "Z", "\"", "}", "]", "\"}", "\"]", ")", ">", "x", "@", ":", ".", "com"];
 
 /// The repository.
 pub fn root() -> PathBuf {
@@ -21,7 +22,8 @@ pub fn root() -> PathBuf {
 fn tokenizer() -> Tokenizer {
     let folder = std::env::var("DORAN_MODELS").map_or_else(|_| root().join(".cache/models"), PathBuf::from);
     let path = folder.join("SmolLM2-135M-Instruct.Q4_1.gguf");
-    let mut file = std::fs::File::open(&path).unwrap_or_else(|error| panic!("{}: {error}; run: node scripts/model.mjs", path.display()));
+    let mut file = std::fs::File::open(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run: node scripts/model.mjs", path.display()));
     let file_bytes = file.metadata().expect("a length").len();
     let mut prefix = Vec::new();
     loop {
@@ -50,7 +52,8 @@ impl Model {
         let tokens: Vec<Vec<u8>> = ids.clone().map(|id| tokenizer.token_bytes(id).to_vec()).collect();
         let special: Vec<u32> = ids.filter(|id| tokenizer.is_special(*id)).collect();
         let eos = tokenizer.token_id("<|im_end|>").expect("an end token");
-        let closing = tokens.iter().map(|token| CLOSING.iter().any(|text| text.as_bytes() == token.as_slice())).collect();
+        let closing =
+            tokens.iter().map(|token| CLOSING.iter().any(|text| text.as_bytes() == token.as_slice())).collect();
         let n_rows = tokens.len() + SPARE_ROWS;
         let tokenize = Box::new(move |bytes: &[u8]| {
             std::str::from_utf8(bytes).ok().and_then(|text| tokenizer.encode(text, false).ok()).unwrap_or_default()
@@ -95,14 +98,20 @@ impl Model {
             let may_end = constraint.may_end();
             let is_over = constraint.is_over();
             let must = constraint.forced();
-            let mask = constraint.mask().unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&answer))).to_vec();
+            let mask = constraint
+                .mask()
+                .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&answer)))
+                .to_vec();
             let has = |id: u32| mask[id as usize / 32] >> (id % 32) & 1 == 1;
             assert_eq!(mask.len(), (self.tokens.len() + SPARE_ROWS).div_ceil(32));
             assert_eq!(has(self.eos), may_end, "an end token exactly where the answer may end");
             assert!((self.tokens.len()..mask.len() * 32).all(|id| !has(id as u32)), "rows without a token never");
             assert!(mask.iter().any(|word| *word != 0));
             if let Some(first) = must.first() {
-                assert!(has(*first) && mask.iter().map(|word| word.count_ones()).sum::<u32>() == 1, "what is forced is all there is");
+                assert!(
+                    has(*first) && mask.iter().map(|word| word.count_ones()).sum::<u32>() == 1,
+                    "what is forced is all there is"
+                );
             }
             if is_over {
                 assert!(may_end, "what is over may end");

@@ -5,7 +5,8 @@ use doran_constrained::{Constraint, Grammar, Vocabulary};
 /// All bytes, and an end token.
 fn bytes() -> Vocabulary {
     let tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).chain([b"<end>".to_vec()]).collect();
-    Vocabulary::new(&tokens, 257, &[256], &[256], Box::new(|bytes| bytes.iter().map(|b| u32::from(*b)).collect())).expect("a vocabulary")
+    Vocabulary::new(&tokens, 257, &[256], &[256], Box::new(|bytes| bytes.iter().map(|b| u32::from(*b)).collect()))
+        .expect("a vocabulary")
 }
 
 fn refused(grammars: &[(Grammar<'_>, &str)], code: &str) {
@@ -36,7 +37,12 @@ fn what_nothing_satisfies() {
             (JsonSchema(r#"{"anyOf":[false,{"type":"string","enum":[1]}]}"#), ""),
             // It needs itself without end.
             (JsonSchema(r##"{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}"##), "without end"),
-            (JsonSchema(r##"{"$defs":{"a":{"type":"array","items":{"$ref":"#/$defs/a"},"minItems":1}},"$ref":"#/$defs/a"}"##), "without end"),
+            (
+                JsonSchema(
+                    r##"{"$defs":{"a":{"type":"array","items":{"$ref":"#/$defs/a"},"minItems":1}},"$ref":"#/$defs/a"}"##,
+                ),
+                "without end",
+            ),
             (JsonSchema(r##"{"$ref":"#"}"##), "without end"),
             (Regex("[]"), ""),
             (Regex("a[]b"), ""),
@@ -76,14 +82,22 @@ fn what_is_not_implemented() {
             (JsonSchema(r#"{"enum":[]}"#), "enum"),
             (JsonSchema(r#"{"multipleOf":0}"#), "multipleOf"),
             (JsonSchema(r#"{"$schema":"http://json-schema.org/draft-04/schema#"}"#), "draft-04"),
-            (JsonSchema(r#"{"$schema":"http://json-schema.org/draft-07/schema#","prefixItems":[true]}"#), "prefixItems"),
+            (
+                JsonSchema(r#"{"$schema":"http://json-schema.org/draft-07/schema#","prefixItems":[true]}"#),
+                "prefixItems",
+            ),
             (JsonSchema(r#"{"$ref":"https://example.com/a"}"#), "example.com"),
             (JsonSchema(r##"{"$ref":"#/$defs/a~1b","$defs":{"a/b":{}}}"##), "a~1b"),
             (JsonSchema(r##"{"$ref":"#/$defs/b","$defs":{"a":{}}}"##), "$defs/b"),
             (JsonSchema(r#"{"oneOf":[{"type":"integer"},{"type":"number"}]}"#), "oneOf"),
             (JsonSchema(r#"{"type":"object","minProperties":3}"#), "minProperties"),
             (JsonSchema(r#"{"type":"number","minimum":1e300}"#), "too large"),
-            (JsonSchema(r#"{"anyOf":[{"type":"object","properties":{"a":{"anyOf":[{"type":"array","items":false,"minItems":1}]}},"required":["a"]},{"type":"null"}],"multipleOf":0.00000001}"#), "multipleOf"),
+            (
+                JsonSchema(
+                    r#"{"anyOf":[{"type":"object","properties":{"a":{"anyOf":[{"type":"array","items":false,"minItems":1}]}},"required":["a"]},{"type":"null"}],"multipleOf":0.00000001}"#,
+                ),
+                "multipleOf",
+            ),
             (Regex("("), "not taken"),
             (Regex("(a)\\1"), "references back"),
             (Regex("a\\b"), "word boundaries"),
