@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { packageBytes } from "./lib/package.mjs";
+import { clientBytes, packageBytes } from "./lib/package.mjs";
 import { ask, entry, filesUnder, options, Plain, ROOT } from "./lib/util.mjs";
 
 /** What the package weighs, by the budgets' names. */
@@ -14,8 +14,8 @@ async function weigh(packageDir) {
   const large = filesUnder(join(packageDir, "dist")).filter((file) => statSync(file).size > 25 * 1024 * 1024);
   if (large.length > 0) throw new Plain(`some hosts refuse files over 25 MiB: ${large.join(", ")}`);
   return {
-    first_token_gzip_bytes: await packageBytes(packageDir),
-    client_gzip_bytes: gzipSync(readFileSync(join(packageDir, "dist/index.js")), { level: 9 }).byteLength,
+    first_token_gzip_bytes: packageBytes(packageDir),
+    client_gzip_bytes: clientBytes(packageDir),
     constrained_gzip_bytes: gzipSync(readFileSync(join(packageDir, "dist/doran_constrained_bg.wasm")), { level: 9 }).byteLength,
     npm_unpacked_bytes: packed.unpackedSize,
     npm_files: packed.entryCount,

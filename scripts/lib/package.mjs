@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { ask, CACHE, filesUnder, hashOf, Plain, ROOT, run, step } from "./util.mjs";
 
 const SOURCE = join(ROOT, "pkg/src");
@@ -35,60 +36,17 @@ function entryPoints({ exports }) {
   });
 }
 
-/** The values that `index.ts` exports, by the module that they are of. */
-function publicValues() {
-  const index = readFileSync(join(SOURCE, "index.ts"), "utf8");
-  const found = [...index.matchAll(/export \{([^}]*)\} from "\.\/([^"]+)\.js"/g)];
-  return new Map(found.map(([, names, file]) => [join(SOURCE, `${file}.ts`), names.trim()]));
-}
-
-/**
- * For entry points beside `index.js`: what that exports is taken from there, and the rest of its modules is bundled. So there is one
- * `Engine` and one `DoranError`, and `instanceof` holds whichever entry point an error came through.
- */
-function oneOfEach() {
-  const values = publicValues();
-  return {
-    name: "one-of-each",
-    setup(build) {
-      build.onResolve({ filter: /^doran:index$/ }, () => ({ path: "./index.js", external: true }));
-      build.onResolve({ filter: /^doran:own\// }, ({ path }) => ({ path: path.slice("doran:own".length), suffix: "?own", sideEffects: false }));
-      build.onResolve({ filter: /^\.\.?\/.*\.js$/ }, ({ path, resolveDir }) => {
-        const file = join(resolveDir, path).replace(/\.js$/, ".ts");
-        return values.has(file) ? { path: file, namespace: "one-of-each" } : undefined;
-      });
-      build.onLoad({ filter: /./, namespace: "one-of-each" }, ({ path }) => ({
-        contents: `export { ${values.get(path)} } from "doran:index"; export * from "doran:own${path}";`, resolveDir: dirname(path),
-      }));
-    },
-  };
-}
-
-/** What `index.js` imports when it is needed stays a script of its own, where it is an entry point. */
-function fetchedLater(entries) {
-  const scripts = new Map(entries.map(({ source, script }) => [join(SOURCE, source), script]));
-  return {
-    name: "fetched-later",
-    setup(build) {
-      build.onResolve({ filter: /^\.\.?\/.*\.js$/ }, ({ path, resolveDir, kind }) => {
-        const script = kind === "dynamic-import" ? scripts.get(join(resolveDir, path).replace(/\.js$/, ".ts")) : undefined;
-        return script === undefined ? undefined : { path: `./${script}`, external: true };
-      });
-    },
-  };
-}
-
+/** The worker is one file. The others share what they have in common, so that there is one `Engine` and one `DoranError`. */
 async function bundle(wasmDir, dist, manifest) {
   const { build } = await import("esbuild");
   const common = { bundle: true, format: "esm", platform: "browser", target: TARGET, charset: "utf8", legalComments: "none", logLevel: "warning" };
-  const page = { ...common, minifyWhitespace: true, minifySyntax: true };
-  const external = Object.keys(manifest.peerDependencies ?? {});
-  const entries = entryPoints(manifest);
-  for (const { script, source } of entries) {
-    const files = { entryPoints: [join(SOURCE, source)], outfile: join(dist, script) };
-    if (script === "worker.js") await build({ ...common, ...files, minify: true, plugins: [glue(wasmDir)] });
-    else await build({ ...page, ...files, external, plugins: [script === "index.js" ? fetchedLater(entries) : oneOfEach()] });
-  }
+  const entries = entryPoints(manifest).map(({ script, source }) => ({ in: join(SOURCE, source), out: script.replace(/\.js$/, "") }));
+  const isWorker = ({ out }) => out === "worker";
+  await build({ ...common, entryPoints: entries.filter(isWorker), outdir: dist, minify: true, plugins: [glue(wasmDir)] });
+  await build({
+    ...common, entryPoints: entries.filter((entry) => !isWorker(entry)), outdir: dist, splitting: true, chunkNames: "shared-[hash]",
+    minifyWhitespace: true, minifySyntax: true, external: Object.keys(manifest.peerDependencies ?? {}),
+  });
 }
 
 /** What a page runs, by the hashes that browsers check (Subresource Integrity). */
@@ -166,9 +124,21 @@ export function pack(packageDir) {
   return join(out, entry.filename);
 }
 
+/** The scripts that a page runs once it has imported `script` of a package: it, and what it imports without being asked to. */
+function imported(packageDir, script) {
+  const files = new Set([join(packageDir, "dist", script)]);
+  for (const file of files) {
+    for (const [, name] of readFileSync(file, "utf8").matchAll(/(?:from|import)\s*"\.\/([^"]+\.js)"/g)) files.add(join(packageDir, "dist", name));
+  }
+  return [...files];
+}
+
+/** The size of what a page imports as `doran`, gzipped. */
+export const clientBytes = (packageDir) => gzipped(imported(packageDir, "index.js"));
+
 /** The size of what a first token needs, gzipped. Entry points beside `index.js` are a page's own choice. */
-export async function packageBytes(packageDir) {
-  const { gzipSync } = await import("node:zlib");
-  const files = ["index.js", "worker.js", "doran_bg.wasm"].map((file) => join(packageDir, "dist", file));
+export const packageBytes = (packageDir) => gzipped([...imported(packageDir, "index.js"), ...["worker.js", "doran_bg.wasm"].map((file) => join(packageDir, "dist", file))]);
+
+function gzipped(files) {
   return files.reduce((sum, file) => sum + gzipSync(readFileSync(file), { level: 9 }).byteLength, 0);
 }

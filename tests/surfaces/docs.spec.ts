@@ -9,7 +9,7 @@ const PAGES = [join(ROOT, "pkg/README.md"), ...readdirSync(GUIDES).filter((file)
 
 /** What stands in an example for something of the reader's own. */
 const PRELUDE = `
-const shown = [];
+const shown = window.shown = [];
 const show = (...values) => shown.push(values.join(" "));
 const onProgress = () => undefined;
 const { signal } = new AbortController();
@@ -32,7 +32,7 @@ function asModule(code: string, address: string): string {
     .replaceAll("https://example.org/model.gguf", `${address}${SMOLLM2}`)
     .replaceAll("hf:owner/name", `${address}${SMOLLM2}`);
   if (/^\s*import /m.test(body)) throw new Error(`an import that is not understood: ${body}`);
-  return `${PRELUDE}\n${body}\nexport default shown;\n`;
+  return `${PRELUDE}\n${body}\n`;
 }
 
 for (const path of PAGES) {
@@ -42,8 +42,8 @@ for (const path of PAGES) {
       test.setTimeout(240_000);
       await app.route("**/example.js", (route) => route.fulfill({ contentType: "text/javascript", body: asModule(code, address) }));
       const shown = await app.evaluate(async () => {
-        const module = await import(String(new URL("/example.js", location.href))) as { default: string[] };
-        return module.default;
+        await import(String(new URL("/example.js", location.href)));
+        return window.shown;
       });
       if (/\bshow\(/.test(code)) expect(shown.join("").length, code).toBeGreaterThan(0);
       expect(shown.join(" ")).not.toMatch(/undefined|\[object/);

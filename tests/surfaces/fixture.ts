@@ -24,12 +24,18 @@ declare global {
       doran: typeof Doran;
       promptApi: typeof PromptApi;
       createDoran: typeof createDoran;
+      OpenAI: typeof import("openai").OpenAI;
+      createFetch: typeof import("../../pkg/src/openai/index.js").createFetch;
       ai: Pick<typeof import("ai"), "embedMany" | "generateText" | "Output" | "stepCountIs" | "streamText" | "tool">;
       z: typeof import("zod").z;
       mountChat: (props: object) => () => void;
       startWorker: () => Worker;
     };
     rejection: (promise: Promise<unknown>) => Promise<Failure>;
+    /** What an example of the documentation has shown. */
+    shown: string[];
+    /** The code, status and parameter of what a promise rejects with. */
+    refused: (promise: Promise<unknown>) => Promise<{ code: string; status?: number; param?: string; parameter?: string }>;
     misuse: (target: object, method: string, ...args: readonly unknown[]) => Promise<string>;
     /** An engine of the tiny model, and the `LanguageModel` of it, that tests of one page share. */
     engine: Doran.Engine;
@@ -91,7 +97,7 @@ const PAGE = `<!doctype html><meta charset="utf-8"><title>loading</title><body><
 export const test = base.extend<{ app: Page }, { address: string; tiny: Page }>({
   address: [async ({}, use) => {
     const server = await serve({
-      mounts: { "/app/": await bundle(), "/arch/": join(ROOT, "tests/fixtures/arch"), "/models/": MODELS },
+      mounts: { "/app/": await bundle(), "/arch/": join(ROOT, "tests/fixtures/arch"), "/adapters/": join(ROOT, "tests/fixtures/adapters"), "/hooks/": join(ROOT, "tests/surfaces/hooks"), "/models/": MODELS },
       csp: STRICT_CSP,
       handle: (request: IncomingMessage, response: ServerResponse) => {
         if (new URL(request.url ?? "/", "http://localhost").pathname !== "/") return false;

@@ -1,5 +1,6 @@
 /** Answers that must have a form, hooks, and what callers hear of tokens: in the browser, with the module for formats. */
 import { Ajv } from "ajv";
+import type { OutputFormat } from "../../pkg/src/index.js";
 import { expect, SMOLLM2, test } from "./fixture.js";
 
 /** Ten schemas of the kinds that applications write. */
@@ -49,21 +50,22 @@ test("at a high temperature the real model says nothing but what its schema lets
 test("what cannot be, is too long, or is malformed, is told", async ({ app }) => {
   const seen = await app.evaluate(async ({ model }) => {
     const engine = await window.surfaces.doran.Engine.load(model);
-    const run = async (format: object, maxTokens = 60): Promise<{ text: string; finish: string }> => {
+    const run = async (format: OutputFormat, maxTokens = 60): Promise<{ text: string; finish: string }> => {
       let text = "";
       let finish = "";
-      for await (const item of engine.generate("Say: ", { temperature: 0, maxTokens, format: format as { type: "json_object" } })) {
+      for await (const item of engine.generate("Say: ", { temperature: 0, maxTokens, format })) {
         text += item.text;
         finish = item.finishReason ?? finish;
       }
       return { text, finish };
     };
-    const code = async (format: object): Promise<unknown> => run(format).then(({ text }) => text, (thrown: { code: string }) => thrown.code);
+    const code = async (format: OutputFormat): Promise<string> => (await window.refused(run(format))).code;
     const seen = {
       never: await code({ type: "json_schema", schema: false }),
       contradiction: await code({ type: "json_schema", schema: { type: "integer", minimum: 5, maximum: 4 } }),
       noRegex: await code({ type: "regex", pattern: "(" }),
       noLark: await code({ type: "lark", grammar: "start: missing_rule_of_nothing(" }),
+      // @ts-expect-error: JavaScript may ask for anything.
       noKind: await code({ type: "yaml" }),
       long: await run({ type: "regex", pattern: "a{200}" }, 20),
       regex: await run({ type: "regex", pattern: "(red|green|blue)(, (red|green|blue)){2}" }),
@@ -124,14 +126,10 @@ test("a hook of the page's own changes what is drawn, and callers hear of each t
     for await (const item of engine.generate("one", { ...options, logitsHook: "/hooks/even.js", onToken: ({ id }) => { heard.push(id); } })) {
       if (item.finishReason === undefined) even.push(item.id);
     }
-    const code = async (logitsHook: string): Promise<unknown> => {
-      try {
-        for await (const item of engine.generate("one", { ...options, logitsHook })) void item;
-        return "none";
-      } catch (thrown) {
-        return (thrown as { code: string }).code;
-      }
+    const read = async (logitsHook: string): Promise<void> => {
+      for await (const { id } of engine.generate("one", { ...options, logitsHook })) if (id !== undefined) even.length = 10;
     };
+    const code = async (logitsHook: string): Promise<string> => (await window.refused(read(logitsHook))).code;
     return { even, heard, missing: await code("/hooks/missing.js"), empty: await code("/hooks/empty.js"), broken: await code("/hooks/broken.js"), after: await code("/hooks/even.js") };
   });
   expect(seen.even).toHaveLength(10);

@@ -23,8 +23,6 @@ export interface SessionParts {
   readonly config: LanguageModelConfig;
 }
 
-type Listener = ((event: Event) => void) | null;
-
 /**
  * A conversation with a model. Calls of one session run one after another, in the order in which they were made.
  *
@@ -32,9 +30,9 @@ type Listener = ((event: Event) => void) | null;
  */
 export class LanguageModelSession extends EventTarget {
   /** Called when turns had to leave the conversation. */
-  oncontextoverflow: Listener = null;
+  oncontextoverflow: ((event: Event) => void) | null = null;
   /** As `oncontextoverflow`, by its former name. */
-  onquotaoverflow: Listener = null;
+  onquotaoverflow: ((event: Event) => void) | null = null;
 
   readonly #parts: SessionParts;
   readonly #destroyed = new AbortController();

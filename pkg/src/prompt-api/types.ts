@@ -87,6 +87,7 @@ export interface LanguageModelCreateCoreOptions {
 
 /** Hears how far a download is, from 0 to 1. */
 export interface CreateMonitor extends EventTarget {
+  /** Called with each `downloadprogress` event. */
   ondownloadprogress: ((event: ProgressEvent) => void) | null;
 }
 
@@ -94,6 +95,7 @@ export interface CreateMonitor extends EventTarget {
 export interface LanguageModelCreateOptions extends LanguageModelCreateCoreOptions {
   /** Ends the load, and later destroys the session. */
   readonly signal?: AbortSignal;
+  /** Called at once, with what will hear of the download. */
   readonly monitor?: (monitor: CreateMonitor) => void;
   /** What stands before every conversation, and never leaves it. */
   readonly initialPrompts?: readonly LanguageModelMessage[];

@@ -1,0 +1,4 @@
+/** Fails. */
+export default function () {
+  throw new Error("this hook fails");
+}
