@@ -43,10 +43,19 @@ async function bundle(wasmDir, dist, manifest) {
   const entries = entryPoints(manifest).map(({ script, source }) => ({ in: join(SOURCE, source), out: script.replace(/\.js$/, "") }));
   const isWorker = ({ out }) => out === "worker";
   await build({ ...common, entryPoints: entries.filter(isWorker), outdir: dist, minify: true, plugins: [glue(wasmDir)] });
+  keepImports(join(dist, "worker.js"));
   await build({
     ...common, entryPoints: entries.filter((entry) => !isWorker(entry)), outdir: dist, splitting: true, chunkNames: "shared-[hash]",
     minifyWhitespace: true, minifySyntax: true, external: Object.keys(manifest.peerDependencies ?? {}),
   });
+}
+
+/** The worker imports what the page names (`logitsHook`): bundlers of apps must leave that as it is, and minifying lost the words for it. */
+function keepImports(worker) {
+  const script = readFileSync(worker, "utf8");
+  const imports = [...script.matchAll(/\bimport\((?!\/\*)/g)];
+  if (imports.length !== 1) throw new Plain(`worker.js has ${imports.length} imports at run time, and one is known`);
+  writeFileSync(worker, script.replace(/\bimport\(/, "import(/* webpackIgnore: true *//* @vite-ignore */"));
 }
 
 /** What a page runs, by the hashes that browsers check (Subresource Integrity). */

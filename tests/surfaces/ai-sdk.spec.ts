@@ -71,21 +71,23 @@ test("tools are called with arguments of their schema, and the answer goes on wi
     };
     const { steps, text } = await ai.generateText(ask);
     const kinds: string[] = [];
-    let deltas = "";
+    // One answer may have several calls.
+    const inputs = new Map<string, string>();
+    const generated = called.length;
     for await (const part of ai.streamText({ ...ask, stopWhen: ai.stepCountIs(1) }).stream) {
-      if (kinds.at(-1) !== part.type) kinds.push(part.type);
-      if (part.type === "tool-input-delta") deltas += part.delta;
+      if (!kinds.includes(part.type)) kinds.push(part.type);
+      if (part.type === "tool-input-delta") inputs.set(part.id, (inputs.get(part.id) ?? "") + part.delta);
     }
-    const streamed: unknown = JSON.parse(deltas);
+    const streamed = [...inputs.values()].map((input): unknown => JSON.parse(input));
     return {
-      called, reasons: steps.map(({ finishReason }) => finishReason), calls: steps[0]?.toolCalls.map(({ toolName, input }) => ({ toolName, input })),
+      called: called.slice(0, generated), calledAgain: called.slice(generated), reasons: steps.map(({ finishReason }) => finishReason), calls: steps[0]?.toolCalls.map(({ toolName, input }) => ({ toolName, input })),
       results: steps[0]?.toolResults.map(({ output }) => output), text, kinds, streamed,
       read: steps[1]?.usage.inputTokens, first: steps[0]?.usage.inputTokens,
     };
   }, { source: SMOLLM2, chatTemplate: TOOL_TEMPLATE });
-  expect(said.called).toHaveLength(2);
+  expect(said.called.length).toBeGreaterThan(0);
   expect(said.called.every(({ city }) => ["Paris", "Seoul"].includes(city))).toBe(true);
-  expect(said).toMatchObject({ reasons: ["tool-calls", expect.stringMatching(/stop|length/)], calls: [{ toolName: "weather", input: said.called[0] }], results: [{ degrees: 21 }], streamed: said.called[1] });
+  expect(said).toMatchObject({ reasons: ["tool-calls", expect.stringMatching(/stop|length/)], calls: said.called.map((input) => ({ toolName: "weather", input })), results: said.called.map(() => ({ degrees: 21 })), streamed: said.calledAgain });
   expect(said.text.length).toBeGreaterThan(0);
   // The second step's prompt has the call and its result.
   expect(said.read).toBeGreaterThan(Number(said.first) + 10);

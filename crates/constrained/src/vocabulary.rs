@@ -24,7 +24,7 @@ const MAX_TOKENS: usize = 1 << 21;
 fn limits() -> ParserLimits {
     ParserLimits {
         max_items_in_row: 2000,
-        initial_lexer_fuel: 1_000_000,
+        initial_lexer_fuel: 200_000,
         step_lexer_fuel: 200_000,
         step_max_items: 50_000,
         max_lexer_states: 20_000,

@@ -168,10 +168,11 @@ fn constraints_that_grow_end() {
         );
         let huge_enum =
             format!("{{\"enum\":[{}]}}", (0..9000).map(|i| format!("\"{i}\"")).collect::<Vec<_>>().join(","));
-        let keys = format!(
-            "{{\"type\":\"object\",\"properties\":{{{}}}}}",
-            (0..3000).map(|i| format!("\"k{i}\":{{}}")).collect::<Vec<_>>().join(",")
-        );
+        let properties = |n: usize| {
+            let all = (0..n).map(|i| format!("\"k{i}\":{{}}")).collect::<Vec<_>>().join(",");
+            format!("{{\"type\":\"object\",\"properties\":{{{all}}}}}")
+        };
+        let (keys, many_keys) = (properties(400), properties(3000));
         let chain = format!(
             "{{\"$defs\":{{{}}},\"$ref\":\"#/$defs/0\"}}",
             (0..2000).map(|i| format!("\"{i}\":{{\"$ref\":\"#/$defs/{}\"}}", i + 1)).collect::<Vec<_>>().join(",")
@@ -191,7 +192,8 @@ fn constraints_that_grow_end() {
             "{{\"type\":\"object\",\"patternProperties\":{{{}}}}}",
             (0..200).map(|i| format!("\"^.*{i}.*$\":{{}}")).collect::<Vec<_>>().join(",")
         );
-        for schema in [&objects, &lists, &any_of, &product, &huge_enum, &keys, &chain, &branches, &patterns] {
+        for schema in [&objects, &lists, &any_of, &product, &huge_enum, &keys, &many_keys, &chain, &branches, &patterns]
+        {
             try_one(0, schema);
         }
         for schema in [

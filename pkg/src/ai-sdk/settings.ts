@@ -78,9 +78,14 @@ function toTools(tools: NonNullable<LanguageModelV4CallOptions["tools"]>, unsupp
     const { name, description, inputSchema, strict } = tool;
     return [{
       type: "function",
-      function: { name, ...(description === undefined ? {} : { description }), parameters: { ...inputSchema }, ...(strict === undefined ? {} : { strict }) },
+      function: { name, ...(description === undefined ? {} : { description }), parameters: withoutDialect(inputSchema), ...(strict === undefined ? {} : { strict }) },
     }];
   });
+}
+
+/** A schema without the name of its dialect, which says nothing to the model and costs it tokens. */
+function withoutDialect(schema: object): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(schema).filter(([keyword]) => keyword !== "$schema"));
 }
 
 function toChoice(choice: LanguageModelV4CallOptions["toolChoice"]): NonNullable<ChatRequest["toolChoice"]> {

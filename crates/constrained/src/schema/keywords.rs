@@ -39,6 +39,15 @@ pub fn rewrite(schema: &mut Map<String, Value>, is_root: bool, latest: bool) -> 
     patterns(schema)
 }
 
+/// Drops keywords and formats that are not implemented.
+pub fn drop_unknown(schema: &mut Map<String, Value>, is_root: bool, latest: bool) {
+    schema.retain(|name, value| match (name.as_str(), &*value) {
+        ("format", Value::String(format)) => formats::format(format).is_some(),
+        ("$anchor" | "$id", _) => is_root,
+        _ => look(name, value, is_root, latest).is_ok(),
+    });
+}
+
 /// Whether a keyword is known and its value is of the right kind.
 fn look(name: &str, value: &Value, is_root: bool, latest: bool) -> Result<()> {
     let wants = |what: &str, is: bool| if is { Ok(()) } else { Err(bad(format!("{name} wants {what}"))) };
