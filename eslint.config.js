@@ -2,7 +2,7 @@ import js from "@eslint/js";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["**/node_modules/", "pkg/dist/", "pkg/wasm/", "www/dist/", "target/", ".cache/", "docs/api/", "test-results/", "playwright-report/"] },
+  { ignores: ["**/node_modules/", "pkg/dist/", "pkg/wasm/", "www/dist/", "examples/*/dist/", "target/", ".cache/", "docs/api/", "test-results/", "playwright-report/"] },
   js.configs.recommended,
   {
     files: ["**/*.ts"],
@@ -33,7 +33,8 @@ export default tseslint.config(
     },
   },
   {
-    files: ["**/*.mjs", "**/*.js"],
+    // Components of Vue and Svelte are read by their compilers alone.
+    files: ["**/*.mjs", "**/*.js", "**/*.jsx"],
     languageOptions: {
       ecmaVersion: 2024,
       globals: Object.fromEntries([
@@ -42,5 +43,14 @@ export default tseslint.config(
         "Worker", "addEventListener", "postMessage",
       ].map((name) => [name, "readonly"])),
     },
+  },
+  {
+    files: ["examples/react/**/*.jsx"],
+    languageOptions: { parserOptions: { ecmaFeatures: { jsx: true } } },
+  },
+  {
+    // The test runs some of its code in the extension.
+    files: ["examples/extension/**/*.js", "tests/examples.mjs"],
+    languageOptions: { globals: { chrome: "readonly" } },
   },
 );

@@ -31,6 +31,7 @@ export const SUITES = [
   { name: "constrained", quick: true, commands: [node("tests/constrained/run.mjs")] },
   { name: "build", commands: [node("scripts/build.mjs")], quick: true },
   { name: "supply chain", quick: true, commands: [node("tests/supply-chain.mjs")] },
+  { name: "package lint", quick: true, commands: [node("tests/package-lint.mjs")] },
   // Advisories are a matter of the day, not of a change: `cargo deny check advisories` asks for them, over the network.
   { name: "licences", quick: true, only: hasCargoDeny, commands: [cargo("deny", "--offline", "check", "licenses", "bans", "sources")] },
   { name: "budgets", quick: true, commands: [node("scripts/budgets.mjs")] },
@@ -41,6 +42,7 @@ export const SUITES = [
   { name: "goldens", commands: [node("tests/goldens/run.mjs")] },
   { name: "bad files", commands: [node("tests/goldens/bad.mjs")] },
   { name: "packaging", commands: [node("tests/packaging/run.mjs")] },
+  { name: "examples", commands: [node("tests/examples.mjs", "--fake"), node("tests/examples.mjs")] },
   { name: "engine", commands: [["playwright", ["test", "--project=engine"]]] },
   { name: "surfaces", commands: [["playwright", ["test", "--project=surfaces"]]] },
   { name: "e2e", commands: [["playwright", ["test", "--project=e2e"]]] },
