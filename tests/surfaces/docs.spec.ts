@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../../scripts/lib/util.mjs";
-import { expect, SMOLLM2, test } from "./fixture.js";
+import { expect, SMOLLM2, test, TINY } from "./fixture.js";
 
 const GUIDES = join(ROOT, "docs/guides");
 const PAGES = [join(ROOT, "pkg/README.md"), ...readdirSync(GUIDES).filter((file) => file.endsWith(".md")).map((file) => join(GUIDES, file))];
@@ -10,7 +10,8 @@ const PAGES = [join(ROOT, "pkg/README.md"), ...readdirSync(GUIDES).filter((file)
 /** What stands in an example for something of the reader's own. */
 const PRELUDE = `
 const shown = window.shown = [];
-const show = (...values) => shown.push(values.join(" "));
+const show = (...values) => shown.push(values.map((value) => (typeof value === "object" ? JSON.stringify(value) : value)).join(" "));
+delete globalThis.LanguageModel;
 const onProgress = () => undefined;
 const { signal } = new AbortController();
 const messages = [{ role: "user", content: "Hello" }];
@@ -18,7 +19,7 @@ const confirm = () => true;
 const button = document.createElement("button");
 `;
 
-/** The JavaScript examples of a page; those that a bundler or another file is for are marked \`config\`. */
+/** The JavaScript examples of a page. Those for a bundler or another file are `config`; a React component is `component`, and react.spec.ts has one. */
 function examples(path: string): readonly string[] {
   return [...readFileSync(path, "utf8").matchAll(/^```js\n([\s\S]*?)^```/gm)].map(([, code]) => code ?? "");
 }
@@ -29,10 +30,13 @@ function asModule(code: string, address: string): string {
     .replaceAll(/import (\w+) from "([^"]+)"(?: with \{[^}]*\})?;/g, 'const $1 = window.surfaces.modules["$2"].default;')
     .replaceAll(/import \* as (\w+) from "([^"]+)";/g, 'const $1 = window.surfaces.modules["$2"];')
     .replaceAll(/import \{ ([^}]+) \} from "([^"]+)";/g, (_, names: string, from: string) => `const { ${names.replaceAll(" as ", ": ")} } = window.surfaces.modules["${from}"];`)
-    .replaceAll("https://example.org/model.gguf", `${address}${SMOLLM2}`)
+    .replaceAll("https://example.org/pirate.gguf", `${address}/adapters/llama/plain.gguf`)
+    .replaceAll("hf:owner/formal-lora", `${address}/adapters/llama/plain.gguf`)
+    // The adapters there are, are those of a tiny model.
+    .replaceAll("https://example.org/model.gguf", `${address}${code.includes("loadAdapter") ? TINY : SMOLLM2}`)
     .replaceAll("hf:owner/name", `${address}${SMOLLM2}`);
   if (/^\s*import /m.test(body)) throw new Error(`an import that is not understood: ${body}`);
-  return `${PRELUDE}\n${body}\n`;
+  return `${PRELUDE}\n{\n${body}\n}\n`;
 }
 
 for (const path of PAGES) {
