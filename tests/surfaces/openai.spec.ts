@@ -241,3 +241,55 @@ test("the stock client, given the engine as its fetch, streams, takes forms, cal
   expect(seen.wrong).toEqual([400, "unsupported_parameter", "store"]);
   expect(seen.models).toHaveLength(1);
 });
+
+test("thoughts come apart from the answer, also where it has a form, and where the prompt has opened them", async ({ app, address }) => {
+  test.setTimeout(240_000);
+  const seen = await app.evaluate(async ({ model, plain }) => {
+    const ask = async (chatTemplate: string, request: object): Promise<unknown> => {
+      const engine = await window.surfaces.doran.Engine.load(model, { chatTemplate });
+      const answer = await engine.chat.completions.create({ messages: [{ role: "user", content: "Is water wet?" }], temperature: 0, max_tokens: 40, ...request });
+      let thoughts = "";
+      let text = "";
+      for await (const { choices: [choice] } of await engine.chat.completions.create({ messages: [{ role: "user", content: "Is water wet?" }], temperature: 0, max_tokens: 40, ...request, stream: true })) {
+        thoughts += choice?.delta.reasoning_content ?? "";
+        text += choice?.delta.content ?? "";
+      }
+      await engine.unload();
+      const [choice] = answer.choices;
+      return { content: choice?.message.content, thoughts: choice?.message.reasoning_content, streamed: [thoughts, text], reasoning: answer.usage.completion_tokens_details.reasoning_tokens > 0 };
+    };
+    const thinks = `${plain}{# the model writes <think> and </think> #}`;
+    const opened = `${plain}{% if add_generation_prompt %}<think>\n{% endif %}{# … </think> #}`;
+    return {
+      // The grammar says what is thought, which stands for a model that thinks.
+      thought: await ask(thinks, { response_format: { type: "grammar", grammar: 'start: "<think>" "hm" "</think>" "yes"' } }),
+      without: await ask(thinks, { response_format: { type: "regex", regex: "(yes|no)!" } }),
+      opened: await ask(opened, { response_format: { type: "grammar", grammar: 'start: "no"' }, logit_bias: {}, stop: [] }),
+    };
+  }, { model: `${address}${SMOLLM2}`, plain: "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}" });
+  expect(seen.thought).toEqual({ content: "yes", thoughts: "hm", streamed: ["hm", "yes"], reasoning: true });
+  expect(seen.without).toMatchObject({ content: expect.stringMatching(/^(yes|no)!$/) });
+  // Open thoughts may go on to the end of the answer; what follows them, if they end, has the form.
+  expect(seen.opened).toMatchObject({ content: expect.stringMatching(/^(no)?$/), thoughts: expect.any(String), reasoning: true });
+});
+
+test("an answer runs with the adapters of its request", async ({ tiny }) => {
+  const seen = await tiny.evaluate(async (messages) => {
+    const { engine } = window;
+    const adapter = await engine.loadAdapter("/adapters/llama/plain.gguf", { store: false });
+    const create = async (adapters: { adapter: typeof adapter; scale: number }[]): Promise<unknown> => (
+      (await engine.chat.completions.create({ messages, temperature: 0, max_tokens: 6, adapters })).choices[0]?.message.content
+    );
+    const direct = async (scale: number): Promise<string> => {
+      let text = "";
+      for await (const item of engine.generate(messages, { temperature: 0, maxTokens: 6, adapters: [{ adapter, scale }] })) text += item.text;
+      return text;
+    };
+    const said = { strong: await create([{ adapter, scale: 4 }]), none: await create([]), strongly: await direct(4), plain: await direct(0) };
+    await adapter.unload();
+    return said;
+  }, messages);
+  expect(seen.strong).toBe(seen.strongly);
+  expect(seen.none).toBe(seen.plain);
+  expect(seen.strong).not.toBe(seen.none);
+});
