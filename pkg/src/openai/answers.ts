@@ -55,23 +55,29 @@ export function textLogprobs(tokens: readonly Token[], offset: number): TextLogp
 /** An answer in pieces. It can be read once; leaving the loop, or `controller.abort()`, stops the model. */
 export class CompletionStream<T> implements AsyncIterable<T> {
   /** Stops the answer; the stream ends then, without an error. */
-  readonly controller: AbortController;
+  readonly controller = new AbortController();
   readonly #pieces: AsyncGenerator<T, undefined, undefined>;
+  readonly #callers: AbortSignal | undefined;
 
   /** `pieces` makes the pieces, until its signal fires; `signal` is the caller's. */
   constructor(pieces: (signal: AbortSignal) => AsyncGenerator<T, undefined, undefined>, signal: AbortSignal | null | undefined) {
-    this.controller = new AbortController();
-    const own = this.controller.signal;
-    this.#pieces = pieces(signal === undefined || signal === null ? own : AbortSignal.any([signal, own]));
+    this.#callers = signal ?? undefined;
+    this.#pieces = pieces(this.controller.signal);
   }
 
   /** The pieces, in order. */
   async * [Symbol.asyncIterator](): AsyncGenerator<T, undefined, undefined> {
+    const follow = (): void => this.controller.abort(this.#callers?.reason);
+    if (this.#callers?.aborted === true) follow();
+    this.#callers?.addEventListener("abort", follow, { once: true });
     try {
       yield* this.#pieces;
     } catch (thrown) {
-      if (this.controller.signal.aborted && thrown === this.controller.signal.reason) return;
-      throw thrown;
+      const { signal } = this.controller;
+      // Who stopped it by the controller asked for an end, and not for an error.
+      if (!signal.aborted || thrown !== signal.reason || this.#callers?.aborted === true) throw thrown;
+    } finally {
+      this.#callers?.removeEventListener("abort", follow);
     }
   }
 
