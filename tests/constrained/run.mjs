@@ -32,7 +32,8 @@ entry(async () => {
   if (readFileSync(FIXTURE, "utf8") !== fixture()) throw new Plain("the fixture is not what cases.mjs makes; run: node tests/constrained/cases.mjs");
   // Answers of another time prove nothing.
   rmSync(ANSWERS, { force: true });
-  await run("cargo", ["test", "--package", "doran-constrained", "--test", "constrained", "answers_to_all_cases"]);
+  // The whole workspace, so that nothing is compiled again with features of its own.
+  await run("cargo", ["test", "--workspace", "--test", "constrained", "answers_to_all_cases"]);
   if (!existsSync(ANSWERS)) throw new Plain("the native test wrote no answers");
   const answers = readFileSync(ANSWERS, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line));
   const nSchemas = CASES.filter(({ kind }) => kind === "json_schema").length;
