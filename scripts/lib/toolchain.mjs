@@ -6,7 +6,6 @@ import { ask, hashOf, Plain, ROOT, run, say, step } from "./util.mjs";
 
 const WASM_TARGET = "wasm32-unknown-unknown";
 const WASM_BINDGEN = "0.2.130";
-const WASM_PACK = "0.15.1";
 const DEBIAN = ["chromium", "chromium-driver", "mesa-vulkan-drivers", "fonts-noto-cjk"];
 
 const isDebian = () => existsSync("/etc/debian_version") && ask("which", ["apt-get"]) !== undefined;
@@ -28,11 +27,6 @@ const TOOLS = {
     command: `cargo install wasm-bindgen-cli --version ${WASM_BINDGEN}`,
     // Without --locked: the crate's lock file names a crate version that was withdrawn.
     install: () => run("cargo", ["install", "wasm-bindgen-cli", "--version", WASM_BINDGEN]),
-  },
-  wasmPack: {
-    here: () => ask("wasm-pack", ["--version"])?.includes(WASM_PACK) === true,
-    command: `cargo install --locked wasm-pack --version ${WASM_PACK}`,
-    install: () => run("cargo", ["install", "--locked", "wasm-pack", "--version", WASM_PACK]),
   },
   chromium: debian("chromium", () => ask("which", ["chromium"]) !== undefined || process.env.CHROME_PATH !== undefined),
   firefox: debian("firefox-esr", () => ask("which", ["firefox-esr"]) !== undefined || process.env.FIREFOX_PATH !== undefined),
@@ -71,7 +65,7 @@ export const FOR = {
   build: ["cargo", "target", "wasmBindgen"],
   browse: ["chromium", "fonts"],
   second: ["firefox", "vulkan"],
-  test: ["cargo", "target", "wasmBindgen", "wasmPack", "python", "chromium", "driver", "vulkan", "fonts"],
+  test: ["cargo", "target", "wasmBindgen", "python", "chromium", "driver", "vulkan", "fonts"],
 };
 
 /** Installs what of `names` is missing; what cannot be installed here is one sentence with the command to run. */

@@ -1,4 +1,4 @@
-//! What runs in a real browser, in a worker, where doran runs: `wasm-pack test --headless --chrome`.
+//! What runs in a real browser, in a worker, where doran runs: `npm test -- web`.
 
 #![cfg(target_arch = "wasm32")]
 
