@@ -1,4 +1,4 @@
-/** The form that an answer must have: what was asked for, calls that must come, and thoughts before either. */
+/** The form that an answer must have: what was asked for, calls that must come, and thoughts before either where the prompt has begun them. */
 import type { Engine } from "../engine.js";
 import { DoranError } from "../errors.js";
 import type { Reasoning, Tool, ToolSyntax } from "../tools/index.js";
@@ -15,8 +15,9 @@ export async function formOf(
   engine: Engine, request: ChatRequest, syntax: ToolSyntax | undefined, thinking: Thinking | undefined,
 ): Promise<OutputFormat | undefined> {
   const form = await answerForm(engine, request, syntax);
-  if (form === undefined || thinking === undefined) return form;
-  return { type: "lark", grammar: behindThoughts(body(form), thinking, await idsOf(engine, [thinking.open, thinking.close])) };
+  // A model that may think first can fill the whole answer with it: thoughts come before a form only where the prompt has begun them.
+  if (form === undefined || thinking?.isOpen !== true) return form;
+  return { type: "lark", grammar: behindThoughts(body(form), thinking.close, await idsOf(engine, [thinking.close])) };
 }
 
 async function answerForm(engine: Engine, request: ChatRequest, syntax: ToolSyntax | undefined): Promise<OutputFormat | undefined> {
@@ -50,17 +51,14 @@ function renamed(grammar: string, name: string): string {
   return grammar.replace(/^start\b/m, name);
 }
 
-/** A grammar of thoughts, which may be left out unless the prompt has begun them, and then an answer. */
-function behindThoughts(grammar: string, { open, close, isOpen }: Thinking, ids: ReadonlyMap<string, number>): string {
-  const openId = ids.get(open);
+/** A grammar of thoughts that have begun, and then an answer. */
+function behindThoughts(grammar: string, close: string, ids: ReadonlyMap<string, number>): string {
   const closeId = ids.get(close);
-  const opening = openId === undefined ? JSON.stringify(open) : `<[${openId}]>`;
   // A special token is in no text, so text alone ends there; other markers end the shortest text that has them.
   const thoughts = closeId === undefined
     ? `form_thoughts[lazy]: /(.|\\n)*${close.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&").replaceAll("\n", "\\n")}/`
     : `form_thoughts: /(.|\\n)*/ <[${closeId}]>`;
-  const begin = isOpen ? "form_thoughts FORM_SPACE form_answer" : `(${opening} form_thoughts FORM_SPACE)? form_answer`;
-  return `start: ${begin}\n${thoughts}\nFORM_SPACE: /[ \\n]{0,3}/\n${renamed(grammar, "form_answer")}`;
+  return `start: form_thoughts FORM_SPACE form_answer\n${thoughts}\nFORM_SPACE: /[ \\n]{0,3}/\n${renamed(grammar, "form_answer")}`;
 }
 
 /** The grammar of calls. Which of its markers are special tokens is asked of the model's vocabulary. */
