@@ -221,8 +221,9 @@ impl<'a, S: ByteSource> Reader<'a, S> {
             return;
         }
         self.open = self.open.take().filter(|_| self.remote.ranges.get() != Ranges::Proven);
-        self.meter.tell(Phase::Paused);
+        self.meter.wait(Phase::Paused);
         self.remote.pause.over().await;
+        self.meter.go_on();
     }
 
     /// Opens a connection whose body begins at or before `pos`.
@@ -264,8 +265,9 @@ impl<'a, S: ByteSource> Reader<'a, S> {
         self.open = None;
         if !self.source.has_network() {
             // What fails without a network says nothing of the server.
-            self.meter.tell(Phase::Offline);
+            self.meter.wait(Phase::Offline);
             self.source.network().await;
+            self.meter.go_on();
             (self.failures, self.unanswered) = (0, 0);
             return Ok(());
         }

@@ -105,13 +105,31 @@ pub(super) struct Meter<'a> {
     arriving_bytes: Cell<u64>,
     /// What was last reported.
     reported_bytes: Cell<u64>,
+    /// What the download waits for, if it does.
+    waits: Cell<Option<Phase>>,
     report: &'a dyn Fn(Progress),
 }
 
 impl<'a> Meter<'a> {
     pub(super) fn new(counts: &'a Counts, total_bytes: u64, report: &'a dyn Fn(Progress)) -> Self {
         let zero = Cell::default;
-        Self { counts, total_bytes, used_bytes: zero(), arriving_bytes: zero(), reported_bytes: zero(), report }
+        let waits = Cell::new(None);
+        Self { counts, total_bytes, used_bytes: zero(), arriving_bytes: zero(), reported_bytes: zero(), waits, report }
+    }
+
+    /// The download waits, and says so until it goes on: chunks that came before may still be on their way.
+    pub(super) fn wait(&self, phase: Phase) {
+        self.waits.set(Some(phase));
+        self.tell(phase);
+    }
+
+    /// The wait is over.
+    pub(super) fn go_on(&self) {
+        self.waits.set(None);
+    }
+
+    fn tell_loading(&self) {
+        self.tell(self.waits.get().unwrap_or(Phase::Loading));
     }
 
     /// Bytes came over the network.
@@ -123,7 +141,7 @@ impl<'a> Meter<'a> {
     pub(super) fn arriving(&self, bytes: u64) {
         add(&self.arriving_bytes, bytes);
         if self.loaded_bytes() >= self.reported_bytes.get() + REPORT_BYTES {
-            self.tell(Phase::Loading);
+            self.tell_loading();
         }
     }
 
@@ -147,7 +165,7 @@ impl<'a> Meter<'a> {
     pub(super) fn used(&self, bytes: u64) {
         self.discarded(bytes);
         add(&self.used_bytes, bytes);
-        self.tell(Phase::Loading);
+        self.tell_loading();
     }
 
     /// Calls the caller.

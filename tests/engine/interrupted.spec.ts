@@ -77,7 +77,8 @@ test("without a network a load waits, and goes on by itself", async ({ doran, pr
   await doran.waitForFunction((least) => window.under.loaded > least, 8 * MIB);
   await profile.setOffline(true);
   await doran.waitForFunction(() => window.under.phases.includes("offline"), undefined, { timeout: 60_000 });
-  // How long it waits is not looked at: some versions of Chromium let a worker's requests through while they say that there is no network.
+  await doran.waitForTimeout(1000);
+  expect(await doran.evaluate(() => window.under.phases.at(-1))).toBe("offline");
   await profile.setOffline(false);
   const { info } = await doran.evaluate(() => window.under.done);
   expect(info.load.bytesDownloaded).toBe(size);
