@@ -291,8 +291,9 @@ impl Generation {
 
     /// A token that must come. It costs no step of its own: the next one that is drawn runs it too.
     fn next_forced(&mut self) -> Result<Option<u32>> {
-        // Who wants to see or change probabilities is shown every token's.
-        if self.options.logprobs || self.guides.hook.is_some() {
+        // Who wants to see or change probabilities is shown every token's, and what must come may be what the options do not allow.
+        let is_seen = self.options.logprobs || self.guides.hook.is_some();
+        if is_seen || !self.options.sampler.allowed_token_ids.is_empty() {
             return Ok(None);
         }
         if self.forced.is_empty()
@@ -332,6 +333,8 @@ impl Generation {
         let Some(constraint) = &mut self.guides.constraint else { return Ok(None) };
         let mut mask = constraint.mask()?;
         mask.resize(mask_words(vocab_size), 0);
+        // The session checks ids only where it draws itself.
+        self.options.sampler.check_ids(vocab_size)?;
         let allowed = &self.options.sampler.allowed_token_ids;
         if !allowed.is_empty() {
             mask.iter_mut().zip(mask_of(allowed, vocab_size)).for_each(|(word, allowed)| *word &= allowed);

@@ -183,10 +183,19 @@ fn a_constraint_meets_other_options() {
     allowed.sampler.allowed_token_ids = vec![12, 33, 70, 7, 8, 2, 381];
     let given = answer(&mut engine, allowed.clone(), script(&places(), false).0).expect("answers");
     assert_eq!(given.ids, [12, 33, 70, 7, 8, 2, 381]);
-    // Nothing is left of both: the answer ends.
+    // Nothing is left of both: the answer ends, also where a token must come.
     allowed.sampler.allowed_token_ids = vec![12];
-    let given = answer(&mut engine, allowed, script(&places(), false).0).expect("answers");
-    assert_eq!((given.ids.as_slice(), given.end), ([12].as_slice(), FinishReason::Stop));
+    for forces in [false, true] {
+        let given = answer(&mut engine, allowed.clone(), script(&places(), forces).0).expect("answers");
+        assert_eq!((given.ids.as_slice(), given.end), ([12].as_slice(), FinishReason::Stop));
+    }
+    // An id that there is not is an error, whoever draws.
+    allowed.sampler.allowed_token_ids = vec![12, VOCABULARY as u32 + 32];
+    for logprobs in [false, true] {
+        let options = GenerateOptions { logprobs, ..allowed.clone() };
+        let error = answer(&mut engine, options, script(&places(), false).0).err().expect("no such token");
+        assert_eq!(error.kind(), ErrorKind::BadArgument);
+    }
     // One that is too long for the answer.
     let short = GenerateOptions { max_tokens: Some(3), ..drawn(1.0, 0) };
     let given = answer(&mut engine, short, script(&places(), true).0).expect("answers");

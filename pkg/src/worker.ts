@@ -172,8 +172,8 @@ async function abortable<T>(id: number, run: (signal: AbortSignal) => Promise<T>
 /** Sends a generation token by token, waiting while the page has `UNREAD_LIMIT` unread. */
 async function generate(id: number, { input, options: { format, logitsHook, ...options } }: Args<"generate">): Promise<null> {
   const target = theEngine();
-  const constraint = format === undefined ? undefined : await theConstraints().of(target, format);
   const hook = logitsHook === undefined ? undefined : await importHook(logitsHook);
+  const constraint = format === undefined ? undefined : await theConstraints().of(target, format);
   const stream: Stream = { generation: target.generate(input, options, undefined, constraint, hook), unread: 0, wake: undefined };
   streams.set(id, stream);
   if (cancelled.delete(id)) stream.generation.cancel();
