@@ -169,17 +169,25 @@ async function abortable<T>(id: number, run: (signal: AbortSignal) => Promise<T>
   }
 }
 
-/** Sends a generation token by token, waiting while the page has `UNREAD_LIMIT` unread. */
 async function generate(id: number, { input, options: { format, logitsHook, ...options } }: Args<"generate">): Promise<null> {
   const target = theEngine();
   const hook = logitsHook === undefined ? undefined : await importHook(logitsHook);
   const constraint = format === undefined ? undefined : await theConstraints().of(target, format);
-  const stream: Stream = { generation: target.generate(input, options, undefined, constraint, hook), unread: 0, wake: undefined };
+  try {
+    return await send(id, target.generate(input, options, undefined, constraint, hook));
+  } finally {
+    constraint?.free();
+  }
+}
+
+/** Sends a generation token by token, waiting while the page has `UNREAD_LIMIT` unread. */
+async function send(id: number, generation: WasmGeneration): Promise<null> {
+  const stream: Stream = { generation, unread: 0, wake: undefined };
   streams.set(id, stream);
-  if (cancelled.delete(id)) stream.generation.cancel();
+  if (cancelled.delete(id)) generation.cancel();
   try {
     for (;;) {
-      const item = await stream.generation.next();
+      const item = await generation.next();
       if ("promptTokens" in item) {
         post({ type: "prefill", id, progress: item });
         continue;
@@ -191,7 +199,6 @@ async function generate(id: number, { input, options: { format, logitsHook, ...o
     }
   } finally {
     streams.delete(id);
-    constraint?.free();
   }
 }
 

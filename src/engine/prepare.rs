@@ -78,13 +78,14 @@ impl Preparing<'_> {
         let role = |other: &Tuning| Role::ALL.into_iter().find(|role| role.variant(other) != role.variant(broken));
         for mut other in choices {
             let Some(role) = role(&other) else { continue };
-            if !agrees(gpu, wanted, &other).await? {
-                continue;
-            }
             let planned = match self.plan(&other).await {
                 Err(error) if error.kind() == ErrorKind::OutOfMemory => continue,
                 planned => planned?,
             };
+            // Most kernels are the same whatever is chosen: to try other choices in vain takes long.
+            if gpu.has_broken(&planned.kernels()) || !agrees(gpu, wanted, &other).await? {
+                continue;
+            }
             match gpu.compile(&planned.kernels()).await {
                 Err(error) if is_of_kernel(&error) => continue,
                 compiled => compiled?,

@@ -140,6 +140,12 @@ impl Gpu {
         Ok(())
     }
 
+    /// Whether one of these is known not to compile.
+    pub fn has_broken(&self, kernels: &[KernelSpec]) -> bool {
+        let failed = self.pipelines.failed.borrow();
+        kernels.iter().any(|spec| failed.contains_key(&spec.label()))
+    }
+
     /// Compiles kernels, those that were started among them, all at once.
     ///
     /// # Errors

@@ -29,21 +29,30 @@ fn thrown_by(option: &str, thrown: &JsValue) -> Error {
     Error::bad_argument(option, message)
 }
 
+/// What a constraint threw. What is no error of its own making is a trap or comes of one: no fault of what was asked for.
+fn thrown_by_format(thrown: JsValue) -> Error {
+    let error = thrown_by("format", &thrown);
+    if thrown.is_instance_of::<js_sys::Error>() {
+        return Error::internal(format!("the WebAssembly module for formats failed; load the model again ({error})"));
+    }
+    error
+}
+
 impl Constraint for JsConstraint {
     fn is_over(&mut self) -> Result<bool> {
-        JsConstraint::is_over(self).map_err(|thrown| thrown_by("format", &thrown))
+        JsConstraint::is_over(self).map_err(thrown_by_format)
     }
 
     fn mask(&mut self) -> Result<Vec<u32>> {
-        Ok(JsConstraint::mask(self).map_err(|thrown| thrown_by("format", &thrown))?.to_vec())
+        Ok(JsConstraint::mask(self).map_err(thrown_by_format)?.to_vec())
     }
 
     fn forced(&mut self) -> Result<Vec<u32>> {
-        Ok(JsConstraint::forced(self).map_err(|thrown| thrown_by("format", &thrown))?.to_vec())
+        Ok(JsConstraint::forced(self).map_err(thrown_by_format)?.to_vec())
     }
 
     fn take(&mut self, id: u32) -> Result<()> {
-        self.commit(id).map_err(|thrown| thrown_by("format", &thrown))
+        self.commit(id).map_err(thrown_by_format)
     }
 }
 

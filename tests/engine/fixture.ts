@@ -24,7 +24,10 @@ declare global {
     rawStore: (name: string) => Promise<{ complete: boolean; stored: number; bad: number; missing: number }>;
     /** An engine that a test keeps between two calls. */
     engine: Doran.Engine;
-    /** Loads a model, gives what it computes for a few ids and what loading took, and unloads it. */
+    /**
+   * Loads a model, gives what it computes for a few ids and what loading took, and unloads it: on the CPU, unless options say otherwise,
+   * since kernels take seconds to compile here, and are no matter of most loads.
+   */
     probe: (source: string, options?: Doran.LoadOptions) => Promise<{ logits: number[]; info: Doran.ModelInfo }>;
   }
 }
@@ -60,7 +63,7 @@ window.read = async (generation) => {
   return { ids, text, logprobs, end };
 };
 window.probe = async (source, options) => {
-  const engine = await doran.Engine.load(source, options);
+  const engine = await doran.Engine.load(source, { backend: "reference", ...options });
   const { lastLogits } = await engine.logits(Uint32Array.of(1, 5, 9));
   const info = engine.info;
   await engine.unload();
@@ -230,7 +233,7 @@ const SCRIPTS: Record<string, string> = {
   "/with-wasm-faults.js": workerAfter("/wasm-faults.js"),
 };
 
-export const test = base.extend<{ profile: BrowserContext; doran: Page }, { site: Site }>({
+export const test = base.extend<{ profile: BrowserContext; doran: Page }, { site: Site; tiny: Page }>({
   site: [async ({}, use) => {
     const folder = join(CACHE, "generated");
     mkdirSync(folder, { recursive: true });
@@ -256,6 +259,15 @@ export const test = base.extend<{ profile: BrowserContext; doran: Page }, { site
     await server.close();
     await faults.close();
     await hub.close();
+  }, { scope: "worker" }],
+
+  /** A page whose `engine` all tests share that neither count what it does nor end it. */
+  tiny: [async ({ browser, site }, use) => {
+    const page = await browser.newPage();
+    await open(page, site);
+    await page.evaluate(async () => { window.engine = await window.doran.Engine.load("/arch/llama/model-f32.gguf"); });
+    await use(page);
+    await page.close();
   }, { scope: "worker" }],
 
   profile: async ({}, use) => {

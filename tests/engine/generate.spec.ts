@@ -79,9 +79,9 @@ test("a long prompt tells how far it is read, and what follows does not depend o
   expect(seen.pieces).toEqual(seen.whole);
 });
 
-test("a seed repeats an answer, another seed gives another, and options are obeyed", async ({ doran }) => {
-  const seen = await doran.evaluate(async ({ model, prompt }) => {
-    const engine = await window.doran.Engine.load(model);
+test("a seed repeats an answer, another seed gives another, and options are obeyed", async ({ tiny }) => {
+  const seen = await tiny.evaluate(async (prompt) => {
+    const { engine } = window;
     const input = Uint32Array.from(prompt);
     const run = (options: object) => window.read(engine.generate(input, { maxTokens: 12, ignoreEos: true, ...options }));
     const result = {
@@ -93,9 +93,8 @@ test("a seed repeats an answer, another seed gives another, and options are obey
       penalised: await run({ temperature: 0, frequencyPenalty: 1e6 }),
       minP: await run({ minP: 1 }), topP: await run({ topP: 1e-6 }),
     };
-    await engine.unload();
     return result;
-  }, { model: MODEL, prompt });
+  }, prompt);
   expect(seen.again.ids).toEqual(seen.a.ids);
   expect(seen.b.ids).not.toEqual(seen.a.ids);
   expect(seen.forced.ids).toEqual(Array(12).fill(42));
@@ -108,9 +107,9 @@ test("a seed repeats an answer, another seed gives another, and options are obey
   expect(seen.a.end).toMatchObject({ finishReason: "length", usage: { promptTokens: prompt.length, completionTokens: 12 } });
 });
 
-test("a stop string is not shown, and what stands before it is", async ({ doran }) => {
-  const seen = await doran.evaluate(async ({ model, prompt }) => {
-    const engine = await window.doran.Engine.load(model);
+test("a stop string is not shown, and what stands before it is", async ({ tiny }) => {
+  const seen = await tiny.evaluate(async (prompt) => {
+    const { engine } = window;
     const input = Uint32Array.from(prompt);
     const options = { temperature: 0, maxTokens: 16, ignoreEos: true };
     const whole = await window.read(engine.generate(input, options));
@@ -118,18 +117,17 @@ test("a stop string is not shown, and what stands before it is", async ({ doran 
     const stop = whole.text.slice(5, 9);
     const stopped = await window.read(engine.generate(input, { ...options, stop: [stop] }));
     const streamed = await engine.detokenize(whole.ids);
-    await engine.unload();
     return { whole, stop, stopped, streamed };
-  }, { model: MODEL, prompt });
+  }, prompt);
   expect(seen.stop).toHaveLength(4);
   expect(seen.stopped.text).toBe(seen.whole.text.slice(0, seen.whole.text.indexOf(seen.stop)));
   expect(seen.stopped.end.finishReason).toBe("stop");
   expect(seen.streamed).toBe(seen.whole.text);
 });
 
-test("options out of range are refused by name, and the engine goes on", async ({ doran }) => {
-  const seen = await doran.evaluate(async ({ model, prompt }) => {
-    const engine = await window.doran.Engine.load(model);
+test("options out of range are refused by name, and the engine goes on", async ({ tiny }) => {
+  const seen = await tiny.evaluate(async (prompt) => {
+    const { engine } = window;
     const input = Uint32Array.from(prompt);
     const bad = [{ temperature: -1 }, { temperature: NaN }, { topP: 2 }, { minP: -0.1 }, { topK: -1 }, { seed: 1.5 }, { maxTokens: -3 },
       { repetitionPenalty: 0 }, { stop: [""] }, { logitBias: { 100000: 1 } },
@@ -139,9 +137,8 @@ test("options out of range are refused by name, and the engine goes on", async (
     const none = await window.failure(window.read(engine.generate(new Uint32Array(0))));
     const outside = await window.failure(window.read(engine.generate(Uint32Array.of(999_999))));
     const after = await window.read(engine.generate(input, { temperature: 0, maxTokens: 3, ignoreEos: true }));
-    await engine.unload();
     return { codes, none: none.code, outside: outside.code, after: after.ids };
-  }, { model: MODEL, prompt });
+  }, prompt);
   expect(seen.codes).toEqual(Array(11).fill("bad_argument"));
   expect([seen.none, seen.outside]).toEqual(["bad_argument", "bad_argument"]);
   expect(seen.after).toEqual(greedyIds.slice(0, 3));
@@ -241,18 +238,17 @@ test("calls take turns, breaking out and aborting free the engine, two engines r
   expect(seen.gone).toBe("unloaded");
 });
 
-test("an abort ends a prefill, and the engine goes on", async ({ doran }) => {
-  const seen = await doran.evaluate(async ({ model, prompt }) => {
-    const engine = await window.doran.Engine.load(model);
+test("an abort ends a prefill, and the engine goes on", async ({ tiny }) => {
+  const seen = await tiny.evaluate(async (prompt) => {
+    const { engine } = window;
     const long = Uint32Array.from({ length: 250 }, (_, i) => 10 + (i % 300));
     const controller = new AbortController();
     const answer = window.failure(window.read(engine.generate(long, { maxTokens: 4, signal: controller.signal })));
     setTimeout(() => controller.abort(), 1);
     const aborted = await answer;
     const after = await window.read(engine.generate(Uint32Array.from(prompt), { temperature: 0, maxTokens: 16, ignoreEos: true }));
-    await engine.unload();
     return { name: aborted.name, ids: after.ids };
-  }, { model: MODEL, prompt });
+  }, prompt);
   expect(seen.name).toBe("AbortError");
   expect(seen.ids).toEqual(greedyIds);
 });

@@ -119,8 +119,8 @@ test("a crash while a model loads fetches nothing twice", async ({ patient, site
         void window.crash();
       }
     };
-    const first = await window.probe(url, { onProgress });
-    const second = await window.probe(url);
+    const first = await window.probe(url, { backend: "webgpu", onProgress });
+    const second = await window.probe(url, { backend: "webgpu" });
     return { crashed, phases, same: first.logits.join() === second.logits.join(), again: second.info.load.bytesDownloaded };
   }, `${site.faults.url}/${name}`);
   expect(seen.crashed).toBe(true);

@@ -109,8 +109,8 @@ test("what cannot run is refused before it is downloaded, and steps down where i
 test("a split file computes what the single one does, bit for bit", async ({ doran }) => {
   const seen = await doran.evaluate(async () => {
     const part = (no: number): string => `/split/llama-0000${no}-of-00003.gguf`;
-    const whole = await window.probe("/arch/llama/model-f32.gguf");
-    const split = await window.probe(part(1));
+    const whole = await window.probe("/arch/llama/model-f32.gguf", { backend: "webgpu" });
+    const split = await window.probe(part(1), { backend: "webgpu" });
     const { Engine } = window.doran;
     const logits = async (loading: ReturnType<typeof Engine.load>): Promise<number[]> => {
       const engine = await loading;

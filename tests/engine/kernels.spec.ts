@@ -32,7 +32,7 @@ test("a kernel that does not compile and that nothing stands in for is named, an
   const seen = await doran.evaluate(async (model) => {
     const createWorker = (): Worker => new Worker("/with-spoilt-kernels.js?kernel=sample_best", { type: "module" });
     const error = await window.failure(window.doran.Engine.load(model, { createWorker }));
-    const { info } = await window.probe(model);
+    const { info } = await window.probe(model, { backend: "webgpu" });
     return { error, architecture: info.architecture };
   }, MODEL);
   expect(seen.error.code).toBe("gpu");

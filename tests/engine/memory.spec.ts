@@ -7,7 +7,7 @@ test("a model of 512 MiB grows the wasm heap by at most 32 MiB", async ({ doran,
   test.setTimeout(300_000);
   const model = generated(512);
   const url = `${site.faults.url}/${model.name}`;
-  const { info, logits } = await doran.evaluate(({ url }) => window.probe(url), { url });
+  const { info, logits } = await doran.evaluate(({ url }) => window.probe(url, { backend: "webgpu" }), { url });
   expect(logits.every(Number.isFinite)).toBe(true);
   expect(info.load.bytesDownloaded).toBeGreaterThanOrEqual(512 * (1 << 20));
   expect(info.load.peakWasmBytesGrown - info.load.tokenizerBytes).toBeLessThanOrEqual(HEAP_BYTES);

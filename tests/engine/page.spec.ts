@@ -34,6 +34,30 @@ for (const [fault, codes] of [["fill", ["out_of_memory"]], ["break", ["internal"
   });
 }
 
+test("where the module for formats breaks in an answer, that answer ends, and others go on", async ({ doran }) => {
+  const seen = await doran.evaluate(async ({ model, prompt }) => {
+    const engine = await window.doran.Engine.load(model, { createWorker: () => new Worker("/with-wasm-faults.js", { type: "module" }) });
+    const input = Uint32Array.from(prompt);
+    const format = { type: "regex", pattern: "[a-z]{200}" } as const;
+    const answered = new Promise((resolve) => { new BroadcastChannel("wasm-answers").onmessage = resolve; });
+    let tokens = 0;
+    const read = window.failure((async () => {
+      for await (const { finishReason } of engine.generate(input, { maxTokens: 200, format })) {
+        if (finishReason === undefined) tokens += 1;
+        // The module that came last is the one for formats.
+        if (tokens === 3) new BroadcastChannel("wasm-faults").postMessage("break");
+      }
+    })());
+    await answered;
+    const { code, message } = await read;
+    const { ids } = await window.read(engine.generate(input, { maxTokens: 8, temperature: 0, ignoreEos: true }));
+    await engine.unload();
+    return { code, message, tokens, ids };
+  }, { model: MODEL, prompt });
+  expect(seen).toMatchObject({ code: "internal", message: expect.stringContaining("load the model again"), ids: greedy.slice(0, 8) });
+  expect(seen.tokens).toBeGreaterThanOrEqual(3);
+});
+
 test("a frozen tab finishes its answer when it thaws", async ({ doran, profile }) => {
   const session = await profile.newCDPSession(doran);
   const wanted = await doran.evaluate(async ({ model, prompt }) => {

@@ -35,10 +35,10 @@ test("from ready on nobody is asked anything, and twenty answers come with the s
 
 test("a stored model loads without a network", async ({ doran, profile, site }) => {
   const url = `${site.faults.url}/${generated(64).name}`;
-  const first = await doran.evaluate((url) => window.probe(url), url);
+  const first = await doran.evaluate((url) => window.probe(url, { backend: "webgpu" }), url);
   // The page's own files still come from its server: what is cut off is the model's.
   await profile.route(`${site.faults.url}/**`, (route) => route.abort());
-  const again = await doran.evaluate((url) => window.probe(url), url);
+  const again = await doran.evaluate((url) => window.probe(url, { backend: "webgpu" }), url);
   expect(again).toMatchObject({ logits: first.logits, info: { outdated: false, load: { bytesDownloaded: 0 } } });
   const refused = await doran.evaluate((url) => window.failure(window.probe(url, { name: "other", signal: AbortSignal.timeout(2000) })), url);
   expect(refused.code).not.toBe("none");

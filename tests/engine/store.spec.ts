@@ -20,6 +20,9 @@ function random(seed: number): number {
   return ((state ^ (state >>> 14)) >>> 0) / 2 ** 32;
 }
 
+/** How often; `npm run test:long -- kills` has more of it. */
+const KILLS = Number(process.env["DORAN_KILLS"] ?? 8);
+
 for (const [room, quota, least] of [["no chunk", 0, 0], ["one chunk", 13 * MIB, 1], ["all chunks but one", 61 * MIB, 6]] as const) {
   test(`with room for ${room} a load ends in a typed error, and goes on with more`, async ({ doran, profile, site }) => {
     const session = await profile.newCDPSession(doran);
@@ -53,8 +56,8 @@ test("a store that is full, damaged or deleted in part leaves other models as th
   expect(seen).toMatchObject({ same: true, downloaded: 0, raw: { complete: true, bad: 0, missing: 0 } });
 });
 
-test("crashed pages and killed browsers leave a store that claims nothing that is not there, with twenty seeds", async ({ site }) => {
-  test.setTimeout(400_000);
+test("crashed pages and killed browsers leave a store that claims nothing that is not there", async ({ site }) => {
+  test.setTimeout(20_000 * KILLS);
   const folder = mkdtempSync(join(tmpdir(), "doran-killed-"));
   const url = `${site.faults.url}/${model.name}?slow=${20 * MIB}`;
   const hash = await sha256(model.path);
@@ -62,7 +65,7 @@ test("crashed pages and killed browsers leave a store that claims nothing that i
   const stored: number[] = [];
   let completed = 0;
   try {
-    for (let seed = 1; seed <= 20; seed += 1) {
+    for (let seed = 1; seed <= KILLS; seed += 1) {
       browser ??= await chromium.launchPersistentContext(folder, launchOptions(undefined));
       const page = await browser.newPage();
       await open(page, site);
@@ -95,8 +98,8 @@ test("crashed pages and killed browsers leave a store that claims nothing that i
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
   // The kills came in the middle of things, and did not always begin at nothing.
-  expect(stored.filter((chunks) => chunks > 0 && chunks < 8).length).toBeGreaterThanOrEqual(5);
-  expect(completed).toBeGreaterThanOrEqual(2);
+  expect(stored.filter((chunks) => chunks > 0 && chunks < 8).length).toBeGreaterThanOrEqual(KILLS / 4);
+  expect(completed).toBeGreaterThanOrEqual(KILLS / 10);
 });
 
 /** Ends a page's process. */

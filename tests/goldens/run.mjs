@@ -1,9 +1,10 @@
 /**
  * The built package, in the browser, against the results of other engines.
  *
- * `node tests/goldens/run.mjs [arch …] [--backend reference] [--skip-real] [--only-real] [--no-build] [--record]`
+ * `node tests/goldens/run.mjs [arch …] [--backend reference] [--skip-real] [--only-real] [--no-build] [--whole] [--record]`
  *
- * `--record` keeps what was found in `docs/reliability/goldens.json`, of which `docs/models.md` is made.
+ * A model that there is as a folder and as a GGUF file is taken in one of these forms, every other one in the other; with `--whole`, and
+ * where architectures are named, in both. `--record` is `--whole`, and keeps what was found in `docs/reliability/goldens.json`, of which `docs/models.md` is made.
  */
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -25,9 +26,12 @@ const REAL_TOLERANCE = { f32: 1e-3, f16: 5e-2 };
 /** Of the long text's perplexity. */
 const PERPLEXITY_TOLERANCE = 0.005;
 
-/** A model's files as they are offered: the folder, and the GGUF where there is one. */
-const formsOf = (arch, golden) => [["folder", join(ZOO, "arch", arch)], ...(golden.gguf ? [["gguf", join(ZOO, "arch", arch, golden.gguf)]] : [])]
-  .filter(([, path]) => existsSync(path));
+/** A model's files as they are offered, the folder and the GGUF: both of them, or one. */
+function formsOf(arch, golden, isWhole) {
+  const forms = [["folder", join(ZOO, "arch", arch)], ...(golden.gguf ? [["gguf", join(ZOO, "arch", arch, golden.gguf)]] : [])]
+    .filter(([, path]) => existsSync(path));
+  return isWhole ? forms : [forms[ARCHITECTURES.indexOf(arch) % forms.length]];
+}
 
 /** What was found of each model: `{ model_type, name, form, checks, failed, worst }`, the last its largest error. */
 const found = [];
@@ -36,19 +40,19 @@ const found = [];
 const AT_ONCE = 2;
 
 /** Checks all of `names`, some at a time. */
-async function checkArchitectures(names, report, loadOptions) {
+async function checkArchitectures(names, report, loadOptions, isWhole) {
   const left = names.values();
   const work = async () => {
-    for (const arch of left) await checkArchitecture(arch, report, loadOptions);
+    for (const arch of left) await checkArchitecture(arch, report, loadOptions, isWhole);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   found.sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
 }
 
-async function checkArchitecture(arch, all, loadOptions) {
+async function checkArchitecture(arch, all, loadOptions, isWhole) {
   const { model_type } = readJson("arch", arch, "config.json");
   const golden = readJson("arch", arch, "golden.json");
-  for (const [form, model] of formsOf(arch, golden)) {
+  for (const [form, model] of formsOf(arch, golden, isWhole)) {
     const name = `${arch} (${form})`;
     const report = new Report();
     let worst = 0;
@@ -156,11 +160,12 @@ async function checkReal(report, loadOptions) {
 }
 
 entry(async () => {
-  const opts = options(process.argv.slice(2), ["skip-real", "only-real", "no-build", "record"]);
+  const opts = options(process.argv.slice(2), ["skip-real", "only-real", "no-build", "whole", "record"]);
   if (!opts["no-build"]) await build({ demo: false });
   const report = new Report();
   const loadOptions = opts.backend === undefined ? {} : { backend: opts.backend };
-  if (!opts["only-real"]) await checkArchitectures(opts._.length > 0 ? opts._ : ARCHITECTURES, report, loadOptions);
+  const isWhole = [opts.whole, opts.record, opts._.length > 0].includes(true);
+  if (!opts["only-real"]) await checkArchitectures(opts._.length > 0 ? opts._ : ARCHITECTURES, report, loadOptions, isWhole);
   if (!opts["skip-real"] && opts._.length === 0) await checkReal(report, loadOptions);
   if (opts.record === true) {
     const record = { date: new Date().toISOString().slice(0, 10), models: found };

@@ -8,7 +8,7 @@ use doran::ops::route::{MAX_CHOSEN, ROUTE_WIDTH, Route};
 use doran::ops::{Rows, StepRow, row_stride};
 use doran::quant::Format;
 
-use super::harness::{Bench, Random, SENTINEL, Stored, assert_close};
+use super::harness::{Bench, Random, SENTINEL, Stored, assert_close, share};
 use super::linear::tolerance;
 
 fn step_rows(n: usize) -> Vec<StepRow> {
@@ -78,28 +78,29 @@ async fn check(bench: &Bench, format: Format, shape: Shape) {
     let routes = random_routes(tokens, experts, &mut random);
     let bias: Vec<f32> = (0..all_rows).map(|_| random.unit()).collect();
     let step = bench.write_step(&step_rows(tokens), 1);
-    for has_bias in [false, true] {
+    let at = Format::ALL.iter().position(|other| *other == format).unwrap_or_default();
+    let kernels: Vec<_> =
+        bench.variants().into_iter().flat_map(|variants| [(variants, false), (variants, true)]).collect();
+    for (variants, has_bias) in share(at, kernels.len()).map(|i| kernels[i]) {
         let op = ExpertLinear { weight: 0, bias: has_bias.then_some(0), experts, chosen, out_features: n, spread };
         let wanted = op.reference(&x, &routes, &weight, has_bias.then_some(&bias[..]));
-        for variants in bench.variants() {
-            let ctx = bench.lowering(variants, if tokens == 1 { 1 } else { 64 });
-            let (gpu_x, gpu_routes) = (bench.operand(&x, 40), bench.operand(&routes, 8));
-            let y = bench.room_from(tokens, wanted.width, 64);
-            let gpu_bias = bench.vector(&bias);
-            let gpu = LinearWeights { weight: &matrix, bias: has_bias.then_some(&gpu_bias), norm: None };
-            bench.run(op.lower(&ctx, "y", gpu, (&gpu_x, &gpu_routes), &y), &step);
-            let label = format!("{format:?} {shape:?} {variants:?} {op:?}");
-            let mut got = bench.read(&y, tokens).await;
-            for columns in got.data.chunks_exact_mut(row_stride(n) as usize) {
-                let (values, rest) = columns.split_at_mut(n as usize);
-                let quad_end = expert_rows(n) as usize - values.len();
-                assert!(rest[quad_end..].iter().all(|v| *v == SENTINEL), "{label}: written between two experts");
-                assert!(!values.contains(&SENTINEL), "{label}: not written");
-                rest.fill(0.0);
-            }
-            assert_close(&label, &got, &wanted, tolerance(format));
-            bench.assert_untouched_after(&label, &y, tokens).await;
+        let ctx = bench.lowering(variants, if tokens == 1 { 1 } else { 64 });
+        let (gpu_x, gpu_routes) = (bench.operand(&x, 40), bench.operand(&routes, 8));
+        let y = bench.room_from(tokens, wanted.width, 64);
+        let gpu_bias = bench.vector(&bias);
+        let gpu = LinearWeights { weight: &matrix, bias: has_bias.then_some(&gpu_bias), norm: None };
+        bench.run(op.lower(&ctx, "y", gpu, (&gpu_x, &gpu_routes), &y), &step);
+        let label = format!("{format:?} {shape:?} {variants:?} {op:?}");
+        let mut got = bench.read(&y, tokens).await;
+        for columns in got.data.chunks_exact_mut(row_stride(n) as usize) {
+            let (values, rest) = columns.split_at_mut(n as usize);
+            let quad_end = expert_rows(n) as usize - values.len();
+            assert!(rest[quad_end..].iter().all(|v| *v == SENTINEL), "{label}: written between two experts");
+            assert!(!values.contains(&SENTINEL), "{label}: not written");
+            rest.fill(0.0);
         }
+        assert_close(&label, &got, &wanted, tolerance(format));
+        bench.assert_untouched_after(&label, &y, tokens).await;
     }
 }
 

@@ -11,7 +11,7 @@ use doran::ops::rms_norm::RmsNorm;
 use doran::ops::{CpuMatrix, Lowering, Operand, Reduce, Rows, StepRow, Tile, Variants, select_rows};
 use doran::quant::Format;
 
-use super::harness::{Bench, Random, Stored, assert_close};
+use super::harness::{Bench, Random, Stored, assert_close, share};
 
 /// Rounding of f32 sums of up to 2304 products, relative to the largest result.
 pub const TOLERANCE: f32 = 2e-6;
@@ -68,57 +68,48 @@ pub async fn check_by(
     let gate = Gate { function: Function::SiluMul, offset: (n / 2 / 32 * 32) as u32, width: (n / 2 / 32 * 32) as u32 };
     let gates = tokens == 1 && gate.offset > 0 && matrix.parts.len() == 1;
     let at = Format::ALL.iter().position(|other| *other == format).unwrap_or_default();
-    for (v, variants) in all.iter().copied().enumerate() {
-        let ways = [
-            (true, false, false, false),
-            (false, true, false, false),
-            (true, true, true, false),
-            (true, false, false, true),
-            (false, false, true, true),
-        ];
-        for (w, (has_bias, has_residual, has_norm, has_gate)) in ways.into_iter().enumerate() {
-            if has_gate && !gates || has_norm && tokens > 1 {
-                continue;
-            }
-            // In the browser every other kernel, in turn: each way meets half of the formats, and each format all variants.
-            if cfg!(target_arch = "wasm32") && (at + v + w) % 2 == 1 {
-                continue;
-            }
-            let norm = has_norm.then_some(RmsNorm { weight: 0, eps: 1e-5 });
-            let gate = has_gate.then_some(gate);
-            let op = Linear { weight: 0, bias: has_bias.then_some(0), residual: has_residual, norm, gate };
-            let residual = has_residual.then_some(&residual);
-            let cpu_norm = has_norm.then_some(&norm_weight[..k]);
-            let cpu = LinearWeights {
-                weight: &weight as &dyn CpuMatrix,
-                bias: has_bias.then_some(&bias[..]),
-                norm: cpu_norm,
-            };
-            let exact = op.reference(&x, cpu, residual);
-            let rounded = format.integer_dot().map_or(Activations::F32, |_| variants.activations);
-            let wanted = op.reference_rounded(rounded, &x, cpu, residual);
-            // Half floats add up by themselves.
-            let sums = if rounded == Activations::F16 { f16::SUMS } else { 0.0 };
-            let rows: Vec<StepRow> = (0..tokens as u32).map(|i| StepRow { token: 0, slot: 0, position: i }).collect();
-            let step = bench.write_step(&rows, 1);
-            let ctx = bench.lowering(variants, if tokens == 1 { 1 } else { 64 });
-            let (gpu_x, gpu_y) = (bench.operand(&x, 40), bench.room_from(tokens, wanted.width, 64));
-            let (gpu_bias, gpu_norm) = (bench.vector(&bias), bench.vector(&norm_weight));
-            let gpu_residual = residual.map(|residual| bench.operand(residual, 8));
-            let inputs = (&gpu_x, gpu_residual.as_ref());
-            let norm = has_norm.then_some(&gpu_norm);
-            let gpu = LinearWeights { weight: &matrix, bias: has_bias.then_some(&gpu_bias), norm };
-            bench.run(op.lower(&ctx, "y", gpu, inputs, &gpu_y), &step);
-            let label = format!("{label} {format:?} {shape:?} {variants:?} {op:?}");
-            let got = bench.read(&gpu_y, tokens).await;
-            assert_close(&label, &got, &wanted, tolerance(format) + sums);
-            // A gate multiplies two results.
-            if !has_gate {
-                furthest = furthest.max(difference(&got, &exact));
-            }
-            if variants.matvec != Reduce::None {
-                bench.assert_untouched_after(&label, &gpu_y, tokens).await;
-            }
+    // Bias, residual, norm, gate.
+    let ways = [
+        (true, false, false, false),
+        (false, true, false, false),
+        (true, true, true, false),
+        (true, false, false, true),
+        (false, false, true, true),
+    ];
+    let ways: Vec<_> = ways.into_iter().filter(|way| (!way.3 || gates) && (!way.2 || tokens == 1)).collect();
+    let kernels: Vec<_> = all.iter().flat_map(|variants| ways.iter().map(|way| (*variants, *way))).collect();
+    for (variants, (has_bias, has_residual, has_norm, has_gate)) in share(at, kernels.len()).map(|i| kernels[i]) {
+        let norm = has_norm.then_some(RmsNorm { weight: 0, eps: 1e-5 });
+        let gate = has_gate.then_some(gate);
+        let op = Linear { weight: 0, bias: has_bias.then_some(0), residual: has_residual, norm, gate };
+        let residual = has_residual.then_some(&residual);
+        let cpu_norm = has_norm.then_some(&norm_weight[..k]);
+        let cpu =
+            LinearWeights { weight: &weight as &dyn CpuMatrix, bias: has_bias.then_some(&bias[..]), norm: cpu_norm };
+        let exact = op.reference(&x, cpu, residual);
+        let rounded = format.integer_dot().map_or(Activations::F32, |_| variants.activations);
+        let wanted = op.reference_rounded(rounded, &x, cpu, residual);
+        // Half floats add up by themselves.
+        let sums = if rounded == Activations::F16 { f16::SUMS } else { 0.0 };
+        let rows: Vec<StepRow> = (0..tokens as u32).map(|i| StepRow { token: 0, slot: 0, position: i }).collect();
+        let step = bench.write_step(&rows, 1);
+        let ctx = bench.lowering(variants, if tokens == 1 { 1 } else { 64 });
+        let (gpu_x, gpu_y) = (bench.operand(&x, 40), bench.room_from(tokens, wanted.width, 64));
+        let (gpu_bias, gpu_norm) = (bench.vector(&bias), bench.vector(&norm_weight));
+        let gpu_residual = residual.map(|residual| bench.operand(residual, 8));
+        let inputs = (&gpu_x, gpu_residual.as_ref());
+        let norm = has_norm.then_some(&gpu_norm);
+        let gpu = LinearWeights { weight: &matrix, bias: has_bias.then_some(&gpu_bias), norm };
+        bench.run(op.lower(&ctx, "y", gpu, inputs, &gpu_y), &step);
+        let label = format!("{label} {format:?} {shape:?} {variants:?} {op:?}");
+        let got = bench.read(&gpu_y, tokens).await;
+        assert_close(&label, &got, &wanted, tolerance(format) + sums);
+        // A gate multiplies two results.
+        if !has_gate {
+            furthest = furthest.max(difference(&got, &exact));
+        }
+        if variants.matvec != Reduce::None {
+            bench.assert_untouched_after(&label, &gpu_y, tokens).await;
         }
     }
     furthest

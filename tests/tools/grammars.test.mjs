@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { GRAMMAR_TOOLS, grammarCases } from "./grammars.mjs";
-import { SYNTAXES, syntaxNamed } from "./source.mjs";
+import { renamedStart, SYNTAXES, syntaxNamed } from "./source.mjs";
 import { call, check } from "./streams.mjs";
 
 const known = JSON.parse(readFileSync(new URL("../fixtures/tools/grammars.json", import.meta.url), "utf8"));
@@ -60,4 +60,9 @@ test("special tokens are named where they can be, or said by id; all else is tex
   assert.match(first("mistral", { "[TOOL_CALLS]": 5 }), /^start: <\[5\]> /);
   assert.match(first("gemma4", { '<|"|>': true }), /^tool_string: <\|"\|> tool_text$/m);
   assert.match(first("gemma4", { '<|"|>': 0 }), /^tool_text: TOOL_TEXT <\[0\]>$/m);
+});
+
+test("a grammar's first rule has another name wherever it is named, and nowhere else", () => {
+  const grammar = 'start: "(" start ")" | "start \\" start" | /start\\/ start/ | %json {"start":"start"} // start: start\nrestart: start_2 START start?';
+  assert.equal(renamedStart(grammar, "body"), 'body: "(" body ")" | "start \\" start" | /start\\/ start/ | %json {"start":"start"} // start: start\nrestart: start_2 START body?');
 });

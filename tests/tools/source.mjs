@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 const entry = fileURLToPath(new URL("../../pkg/src/tools/index.ts", import.meta.url));
 const { outputFiles } = await build({ entryPoints: [entry], bundle: true, write: false, format: "esm", target: "es2022" });
 
-export const { SYNTAXES, syntaxOf, reasoningOf, ReasoningSplitter } = await import(
+export const { SYNTAXES, syntaxOf, reasoningOf, ReasoningSplitter, renamedStart } = await import(
   `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString("base64")}`
 );
 

@@ -1,7 +1,7 @@
 /** The form that an answer must have: what was asked for, calls that must come, and thoughts before either where the prompt has begun them. */
 import type { Engine } from "../engine.js";
 import { DoranError } from "../errors.js";
-import type { Reasoning, Tool, ToolSyntax } from "../tools/index.js";
+import { renamedStart, type Reasoning, type Tool, type ToolSyntax } from "../tools/index.js";
 import type { OutputFormat } from "../types.js";
 import type { ChatRequest } from "./types.js";
 
@@ -33,7 +33,7 @@ async function answerForm(engine: Engine, request: ChatRequest, syntax: ToolSynt
   if (mustCall) return { type: "lark", grammar: await callGrammar(engine, syntax, callable, parallelToolCalls && named === undefined) };
   if (format === undefined) return undefined;
   const calls = await callGrammar(engine, syntax, callable, parallelToolCalls);
-  return { type: "lark", grammar: `start: form_calls | form_answer\n${renamed(calls, "form_calls")}\n${renamed(body(format), "form_answer")}` };
+  return { type: "lark", grammar: `start: form_calls | form_answer\n${renamedStart(calls, "form_calls")}\n${renamedStart(body(format), "form_answer")}` };
 }
 
 /** A form as a grammar whose first rule is `start`. */
@@ -46,11 +46,6 @@ function body(format: OutputFormat): string {
   }
 }
 
-/** A grammar whose `start` has another name. */
-function renamed(grammar: string, name: string): string {
-  return grammar.replace(/^start\b/m, name);
-}
-
 /** A grammar of thoughts that have begun, and then an answer. */
 function behindThoughts(grammar: string, close: string, ids: ReadonlyMap<string, number>): string {
   const closeId = ids.get(close);
@@ -58,7 +53,7 @@ function behindThoughts(grammar: string, close: string, ids: ReadonlyMap<string,
   const thoughts = closeId === undefined
     ? `form_thoughts[lazy]: /(.|\\n)*${close.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&").replaceAll("\n", "\\n")}/`
     : `form_thoughts: /(.|\\n)*/ <[${closeId}]>`;
-  return `start: form_thoughts FORM_SPACE form_answer\n${thoughts}\nFORM_SPACE: /[ \\n]{0,3}/\n${renamed(grammar, "form_answer")}`;
+  return `start: form_thoughts FORM_SPACE form_answer\n${thoughts}\nFORM_SPACE: /[ \\n]{0,3}/\n${renamedStart(grammar, "form_answer")}`;
 }
 
 /** The grammar of calls. Which of its markers are special tokens is asked of the model's vocabulary. */

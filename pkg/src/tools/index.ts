@@ -9,6 +9,7 @@ import { mistral, mistralArgs, mistralCallId } from "./mistral.js";
 import { qwenXml } from "./qwen-xml.js";
 import type { ToolSyntax } from "./types.js";
 
+export { renamedStart } from "./lark.js";
 export { reasoningOf, ReasoningSplitter, type Reasoning, type ReasoningPiece } from "./reasoning.js";
 export type {
   ChatMessage, ContentPart, GrammarOptions, JsonSchema, StreamParser, Tool, ToolCall, ToolEvent, ToolSyntax,

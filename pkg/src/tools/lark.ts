@@ -68,3 +68,11 @@ function moved(key: string, value: unknown, under: string): unknown {
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+/** What stands in a grammar for itself (texts, comments, patterns), and the name of its first rule. */
+const LITERAL_OR_START = /"(?:\\.|[^"\\])*"|\/\/.*|\/(?:\\.|[^/\\\n])+\/|(?<![\w-])start(?![\w-])/g;
+
+/** A grammar whose `start` has another name, wherever it is named. */
+export function renamedStart(grammar: string, name: string): string {
+  return grammar.replaceAll(LITERAL_OR_START, (found) => (found === "start" ? name : found));
+}
