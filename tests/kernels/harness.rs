@@ -178,10 +178,10 @@ impl Bench {
 }
 
 /// Which of `count` kernels a suite runs. All of them natively; in the browser, where a kernel takes a tenth of a second or more to
-/// compile, one in four, and which ones goes by `turn`. Built with `DORAN_WHOLE` set, all of them there too: `npm run test:long -- firefox`.
+/// compile, one in eight, and which ones goes by `turn`. Built with `DORAN_WHOLE` set, all of them there too: `npm run test:long -- firefox`.
 pub fn share(turn: usize, count: usize) -> impl Iterator<Item = usize> {
     let whole = cfg!(not(target_arch = "wasm32")) || option_env!("DORAN_WHOLE").is_some();
-    let step = if whole { 1 } else { 4.min(count.max(1)) };
+    let step = if whole { 1 } else { 8.min(count.max(1)) };
     (turn % step..count).step_by(step)
 }
 
