@@ -2,7 +2,7 @@
  * The worker: the one place that imports the WebAssembly module. It turns messages into calls and results into messages;
  * it decides nothing.
  */
-import init, { deleteModel, inspectModel, listModels, storageEstimate, verifyModel, WasmEngine, WasmPause, type WasmGeneration, type WasmSource } from "./wasm.js";
+import init, { deleteModel, inspectModel, listModels, storageEstimate, verifyModel, WasmEngine, WasmPause, type Constraint, type WasmGeneration, type WasmSource } from "./wasm.js";
 import { DoranError, toWire } from "./errors.js";
 import { compile } from "./wasm-compile.js";
 import { Constraints, importHook } from "./guides.js";
@@ -176,7 +176,15 @@ async function generate(id: number, { input, options: { format, logitsHook, ...o
   try {
     return await send(id, target.generate(input, options, undefined, constraint, hook));
   } finally {
+    free(constraint);
+  }
+}
+
+function free(constraint: Constraint | undefined): void {
+  try {
     constraint?.free();
+  } catch {
+    // Its module is broken, which the answer has told: nothing of it can be freed.
   }
 }
 
