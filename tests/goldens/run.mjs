@@ -1,10 +1,10 @@
 /**
  * The built package, in the browser, against the results of other engines.
  *
- * `node tests/goldens/run.mjs [arch …] [--backend reference] [--skip-real] [--only-real] [--no-build] [--whole] [--record]`
+ * `node tests/goldens/run.mjs [arch …] [--backend reference] [--skip-real] [--only-real] [--no-build] [--record]`
  *
- * A model that there is as a folder and as a GGUF file is taken in one of these forms, every other one in the other; with `--whole`, and
- * where architectures are named, in both. `--record` is `--whole`, and keeps what was found in `docs/reliability/goldens.json`, of which `docs/models.md` is made.
+ * Of models that there are as a folder and as a GGUF file, half are taken as the one and half as the other. Named ones are taken as both, and
+ * all with `--record`, which keeps what was found in `docs/reliability/goldens.json`, of which `docs/models.md` is made.
  */
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -160,11 +160,11 @@ async function checkReal(report, loadOptions) {
 }
 
 entry(async () => {
-  const opts = options(process.argv.slice(2), ["skip-real", "only-real", "no-build", "whole", "record"]);
+  const opts = options(process.argv.slice(2), ["skip-real", "only-real", "no-build", "record"]);
   if (!opts["no-build"]) await build({ demo: false });
   const report = new Report();
   const loadOptions = opts.backend === undefined ? {} : { backend: opts.backend };
-  const isWhole = [opts.whole, opts.record, opts._.length > 0].includes(true);
+  const isWhole = opts.record === true || opts._.length > 0;
   if (!opts["only-real"]) await checkArchitectures(opts._.length > 0 ? opts._ : ARCHITECTURES, report, loadOptions, isWhole);
   if (!opts["skip-real"] && opts._.length === 0) await checkReal(report, loadOptions);
   if (opts.record === true) {

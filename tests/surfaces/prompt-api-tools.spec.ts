@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import { ROOT } from "../../scripts/lib/util.mjs";
-import { expect, SMOLLM2, test as base } from "./fixture.js";
+import { expect, open, SMOLLM2, test as base } from "./fixture.js";
 
 const TEMPLATE = readFileSync(join(ROOT, "tests/fixtures/tools/hermes.jinja"), "utf8");
 const call = (name: string, input: string): string => `<tool_call>\n{"name": "${name}", "arguments": ${input}}\n</tool_call>`;
@@ -23,8 +23,7 @@ interface Told {
 const test = base.extend<object, { loaded: Page }>({
   loaded: [async ({ browser, address }, use) => {
     const page = await browser.newPage();
-    await page.goto(`${address}/`);
-    await page.waitForFunction(() => document.title === "ready");
+    await open(page, address);
     await page.evaluate(async ({ model, chatTemplate }) => {
       window.engine = await window.surfaces.doran.Engine.load(model, { chatTemplate });
     }, { model: SMOLLM2, chatTemplate: TEMPLATE });

@@ -16,14 +16,14 @@ const COMPILE: &str = r#"
     const requiredFeatures = ["subgroups", "shader-f16"].filter((feature) => adapter.features.has(feature));
     const device = await adapter.requestDevice({ requiredFeatures });
     const found = [];
-    for (const [label, code, isWhole] of shaders) {
+    for (const [label, code, becomesPipeline] of shaders) {
         if (code.includes("enable subgroups") && !requiredFeatures.includes("subgroups")) continue;
         if (code.includes("enable f16") && !requiredFeatures.includes("shader-f16")) continue;
         device.pushErrorScope("validation");
         const module = device.createShaderModule({ code });
         const { messages } = await module.getCompilationInfo();
         for (const { type, lineNum, message } of messages) found.push(`${label}:${lineNum}: ${type}: ${message}`);
-        if (isWhole) device.createComputePipeline({ layout: "auto", compute: { module, entryPoint: "main" } });
+        if (becomesPipeline) device.createComputePipeline({ layout: "auto", compute: { module, entryPoint: "main" } });
         const error = await device.popErrorScope();
         if (error !== null) found.push(`${label}: ${error.message}`);
     }
@@ -34,11 +34,11 @@ const COMPILE: &str = r#"
 pub async fn every_combination_compiles_without_a_message() {
     let shaders = Array::new();
     let combinations = combinations();
-    // The browser's compiler reads all of them; SwiftShader, which takes far longer, some.
-    let whole: Vec<_> = share(0, combinations.len()).collect();
+    // The browser's compiler reads all of them; some become pipelines, for which SwiftShader takes far longer.
+    let pipelines: Vec<_> = share(0, combinations.len()).collect();
     for (i, (name, slots)) in combinations.into_iter().enumerate() {
         let wgsl = join(name, &slots, false).expect("joins");
-        shaders.push(&Array::of3(&format!("{name} {slots:?}").into(), &wgsl.into(), &whole.contains(&i).into()));
+        shaders.push(&Array::of3(&format!("{name} {slots:?}").into(), &wgsl.into(), &pipelines.contains(&i).into()));
     }
     assert!(shaders.length() > 50);
     let body = format!("return (async () => {{ {COMPILE} }})();");
