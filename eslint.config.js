@@ -5,7 +5,7 @@ export default tseslint.config(
   { ignores: ["**/node_modules/", "pkg/dist/", "pkg/wasm/", "www/dist/", "examples/*/dist/", "target/", ".cache/", "docs/api/", "test-results/", "playwright-report/"] },
   js.configs.recommended,
   {
-    files: ["**/*.ts"],
+    files: ["**/*.ts", "**/*.tsx"],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { project: ["pkg/tsconfig.json", "www/tsconfig.json", "tests/tsconfig.json"] } },
     rules: {

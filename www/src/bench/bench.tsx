@@ -1,0 +1,6 @@
+/** Nothing yet. */
+import type { JSX } from "preact";
+
+export function Bench(): JSX.Element {
+  return <div class="page" />;
+}

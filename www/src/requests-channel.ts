@@ -1,0 +1,2 @@
+/** The name of the channel on which a worker tells of its requests. */
+export const CHANNEL = "doran-requests";
