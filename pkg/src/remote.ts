@@ -106,7 +106,8 @@ export class RemoteEngine implements AsyncDisposable {
     function create(request: ChatCompletionRequest & { readonly stream: true }, options?: RequestOptions): Promise<CompletionStream<ChatCompletionChunk>>;
     function create(request: ChatCompletionRequest & { readonly stream?: false | null }, options?: RequestOptions): Promise<ChatCompletion>;
     function create(request: ChatCompletionRequest, options?: RequestOptions): Promise<ChatCompletion | CompletionStream<ChatCompletionChunk>>;
-    async function create(request: ChatCompletionRequest, { signal }: RequestOptions = {}): Promise<ChatCompletion | CompletionStream<ChatCompletionChunk>> {
+    async function create(request: ChatCompletionRequest, { signal, contextPolicy }: RequestOptions = {}): Promise<ChatCompletion | CompletionStream<ChatCompletionChunk>> {
+      if (contextPolicy === "slide") onlyHere("contextPolicy");
       if (request.stream === true) {
         onlyForServers(request);
         return new CompletionStream((stopped) => chunks(ask(request, stopped)), signal);

@@ -14,9 +14,10 @@ const FIELDS = [
 
 /** A chat completion, whole or in pieces. */
 export function createChatCompletion(
-  engine: Engine, request: ChatCompletionRequest, { signal }: RequestOptions = {},
+  engine: Engine, request: ChatCompletionRequest, { signal, ...beyond }: RequestOptions = {},
 ): Promise<ChatCompletion | CompletionStream<ChatCompletionChunk>> {
-  const asked = readRequest(engine, request);
+  const read = readRequest(engine, request);
+  const asked = { ...read, options: { ...read.options, ...beyond } };
   const n = countOf(request.n);
   signal?.throwIfAborted();
   if (request.stream !== true) return whole(engine, asked, n, signal ?? undefined);

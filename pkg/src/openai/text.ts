@@ -15,13 +15,13 @@ export function checkTextRequest(body: unknown): asserts body is CompletionReque
 }
 
 /** A completion, whole or in pieces. */
-export function createCompletion(engine: Engine, request: CompletionRequest, { signal }: RequestOptions = {}): Promise<Completion | CompletionStream<Completion>> {
+export function createCompletion(engine: Engine, request: CompletionRequest, { signal, ...beyond }: RequestOptions = {}): Promise<Completion | CompletionStream<Completion>> {
   checkTextRequest(request);
   const prompts = promptsOf(request.prompt);
   const n = countOf(request.n);
   const top = request.logprobs ?? undefined;
   const options: GenerateOptions = {
-    ...samplingOptions(request, request.max_tokens ?? DEFAULT_MAX_TOKENS), ...(top === undefined ? {} : { logprobs: true, topLogprobs: top }),
+    ...samplingOptions(request, request.max_tokens ?? DEFAULT_MAX_TOKENS), ...(top === undefined ? {} : { logprobs: true, topLogprobs: top }), ...beyond,
   };
   signal?.throwIfAborted();
   const wantsUsage = request.stream === true && request.stream_options?.include_usage === true;

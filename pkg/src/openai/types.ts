@@ -1,6 +1,6 @@
 /** The OpenAI API's requests and answers, as far as a model in a page has them, and what is added to them. */
 import type { ChatMessage, Tool } from "../chat/types.js";
-import type { AdapterUse } from "../types.js";
+import type { AdapterUse, ContextPolicy, PrefillProgress } from "../types.js";
 
 /** What both kinds of completions take. `null` means what leaving it out means. */
 export interface SamplingFields {
@@ -181,8 +181,12 @@ export interface EmbeddingResponse {
   readonly usage: { readonly prompt_tokens: number; readonly total_tokens: number };
 }
 
-/** Options of a call. */
+/** Options of a call: what the OpenAI API has no fields for, as `generate` takes it. */
 export interface RequestOptions {
   /** Ends the answer; the promise, or the stream, rejects with `signal.reason`. */
   readonly signal?: AbortSignal | null;
+  /** Called while a long prompt is read. Not for embeddings. */
+  readonly onPrefill?: (progress: PrefillProgress) => void;
+  /** What happens where the context has no more room; the default is `"error"`. Not for embeddings. */
+  readonly contextPolicy?: ContextPolicy;
 }

@@ -85,7 +85,7 @@ export function Bring(): JSX.Element {
 }
 
 function LoadForm(): JSX.Element {
-  const { context, quantize, precision, evict, hub } = loadSettings.value;
+  const { context, quantize, precision, evict, hub, chatTemplate } = loadSettings.value;
   return (
     <details class="options">
       <summary>{t("options")}</summary>
@@ -110,6 +110,9 @@ function LoadForm(): JSX.Element {
       </Field>
       <Field label={t("hub")} help={t("hubHelp")}>
         {(id, help) => <input id={id} aria-describedby={help} type="url" placeholder="https://huggingface.co" value={hub} onChange={({ currentTarget: { value } }) => { setLoadSettings({ hub: value.trim() }); }} />}
+      </Field>
+      <Field label={t("chatTemplate")} help={t("chatTemplateHelp")}>
+        {(id, help) => <textarea id={id} aria-describedby={help} rows={3} spellcheck={false} value={chatTemplate} onChange={({ currentTarget: { value } }) => { setLoadSettings({ chatTemplate: value }); }} />}
       </Field>
       <label class="check"><input type="checkbox" checked={evict} onChange={({ currentTarget: { checked } }) => { setLoadSettings({ evict: checked }); }} /> {t("evict")}</label>
     </details>

@@ -9,12 +9,14 @@ export interface LoadSettings {
   readonly precision: "exact" | "fast";
   readonly evict: boolean;
   readonly hub: string;
+  /** A chat template in place of the model's own. */
+  readonly chatTemplate: string;
 }
 
 /** What full-size weights can be made. */
 export const QUANTIZE: readonly Quantize[] = ["q8_0", "q6_k", "q4_k", "q4_0"];
 const KEY = "load-settings";
-const DEFAULT: LoadSettings = { context: undefined, quantize: "q8_0", precision: "exact", evict: false, hub: "" };
+const DEFAULT: LoadSettings = { context: undefined, quantize: "q8_0", precision: "exact", evict: false, hub: "", chatTemplate: "" };
 
 /** The settings now. */
 export const loadSettings = signal<LoadSettings>(remembered());
@@ -33,12 +35,13 @@ export function setLoadSettings(change: Partial<LoadSettings>): void {
 
 /** As a load takes them. */
 export function loadOptions(): LoadOptions {
-  const { context, quantize, precision, evict, hub } = loadSettings.value;
+  const { context, quantize, precision, evict, hub, chatTemplate } = loadSettings.value;
   return {
     fit: "auto", precision, evict,
     ...(context === undefined ? {} : { context }),
     ...(quantize === undefined ? {} : { quantize }),
     ...(hub === "" ? {} : { hub }),
+    ...(chatTemplate === "" ? {} : { chatTemplate }),
     ...(token.value === "" ? {} : { headers: { Authorization: `Bearer ${token.value}` } }),
   };
 }
@@ -61,5 +64,6 @@ function sound(kept: object): Partial<LoadSettings> {
     ...("precision" in kept && (kept.precision === "fast" || kept.precision === "exact") ? { precision: kept.precision } : {}),
     ...("evict" in kept && typeof kept.evict === "boolean" ? { evict: kept.evict } : {}),
     ...("hub" in kept && typeof kept.hub === "string" ? { hub: kept.hub } : {}),
+    ...("chatTemplate" in kept && typeof kept.chatTemplate === "string" ? { chatTemplate: kept.chatTemplate } : {}),
   };
 }

@@ -1,5 +1,5 @@
 /** What is stored: how large, when used and verified, what is the same elsewhere; to verify, export and delete; and the browser's quota. */
-import { Engine, type StorageEstimate, type StoredModel } from "doran";
+import { Engine, type LoadOptions, type StorageEstimate, type StoredModel } from "doran";
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -10,6 +10,7 @@ import { Problem } from "../ui/problem.js";
 import { t } from "../words/models.js";
 import { loadAndChat } from "./card.js";
 import { save } from "../save.js";
+import { loadOptions } from "./options.js";
 
 /** What is stored, the newest first. */
 export const stored = signal<readonly StoredModel[]>([]);
@@ -31,7 +32,13 @@ export async function refreshStored(): Promise<void> {
 /** What loads a stored model: by its name, or by its address where something is missing. */
 export function loadStored({ name, complete, url }: StoredModel): Promise<void> {
   const source = complete || url === undefined ? { stored: name } : url.startsWith("hf:") ? url : new URL(url, location.href);
-  return loadAndChat({ name: shortName(name), source, options: complete ? {} : { name } });
+  return loadAndChat({ name: shortName(name), source, options: { ...storedOptions(), ...(complete ? {} : { name }) } });
+}
+
+/** Of the page's options those that mean something for a stored model: it is quantised as it was stored. */
+function storedOptions(): LoadOptions {
+  const { quantize: _, ...rest } = loadOptions();
+  return rest;
 }
 
 /** The section. */
