@@ -1,5 +1,6 @@
 /** Conversations as files: Markdown for people, JSON for this page. A file that is imported is only as good as its guards. */
 import { BadField, fieldOf, isRecord } from "./guards.js";
+import { cutWhere } from "./letters.js";
 import { fromSchema, SCHEMA } from "./migrate.js";
 import { newId, path } from "./tree.js";
 import type { Conversation, Role, Turn } from "./types.js";
@@ -126,14 +127,14 @@ export function fromJson(text: string): Imported {
   }
 }
 
-/** Letters of a name: with four bytes each it is shorter than the 255 that file systems take. */
-const NAME_LENGTH = 50;
+/** Of a name in UTF-8. File systems take 255, and browsers add to a name that is there already. */
+const NAME_BYTES = 200;
 /** Names that Windows keeps for devices, with any extension. */
 const DEVICE = /^(?:con|prn|aux|nul|com\d|lpt\d)$/i;
 
 /** A name for the file of a conversation that every file system takes: no paths, no hidden files, no signs that turn text around. */
 export function fileName({ title }: Conversation, extension: "md" | "json"): string {
   const safe = title.normalize("NFC").replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\\/:*?"<>|.]+/gu, " ").replace(/\s+/g, " ").trim();
-  const name = [...safe].slice(0, NAME_LENGTH).join("").trim();
+  const name = cutWhere(safe, (front) => new TextEncoder().encode(front).length <= NAME_BYTES).trim();
   return `${name === "" || DEVICE.test(name) ? `conversation ${name}`.trim() : name}.${extension}`;
 }

@@ -66,8 +66,9 @@ function fromFlat(value: unknown): Conversation {
     return typeof found === "number" && !Number.isNaN(new Date(found).getTime()) ? found : 0;
   };
   const [id, model, messages] = [fieldOf(record, "id"), fieldOf(record, "model"), fieldOf(record, "messages")];
+  const list: readonly unknown[] = Array.isArray(messages) ? messages : [];
   const turns: Turn[] = [];
-  for (const message of Array.isArray(messages) ? messages : []) {
+  for (const message of list) {
     const of = isRecord(message) ? message : { content: message };
     turns.push({ id: newId(), parent: turns.at(-1)?.id ?? null, role: roleOf(fieldOf(of, "role")) ?? "user", content: textOf(fieldOf(of, "content")), created: time("created") });
   }

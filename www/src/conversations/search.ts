@@ -2,6 +2,7 @@
  * Finding words in conversations. Case, width and composition do not matter ("ＡＢＣ", "abc"; 한 in one code point or in three),
  * and a match is told in the text as it was written.
  */
+import { letters } from "./letters.js";
 import { summaryOf, type Conversation, type Summary } from "./types.js";
 
 /** A piece of text around a match: `text.slice(start, end)` is the match. Cuts are at whole letters and are not marked. */
@@ -30,8 +31,6 @@ export interface Found {
 const [BEFORE, AFTER] = [30, 70];
 const MOST_HITS = 3;
 
-let segmenter: Intl.Segmenter | undefined;
-
 /** The form in which texts are compared, of a letter or of a whole text; space of any kind and length is one space. */
 function fold(letter: string): string {
   return letter.normalize("NFKC").toLowerCase().replaceAll("ς", "σ").replace(/\s+/g, " ");
@@ -42,9 +41,7 @@ function foldAll(text: string): { readonly folded: string; readonly begins: read
   let folded = "";
   const begins: number[] = [];
   const places: number[] = [];
-  // Made at the first search: browsers that are told they are too old have none.
-  segmenter ??= new Intl.Segmenter(undefined, { granularity: "grapheme" });
-  for (const { segment, index } of segmenter.segment(text)) {
+  for (const { segment, index } of letters(text)) {
     const letter = fold(segment);
     begins.push(index);
     places.push(folded.length);

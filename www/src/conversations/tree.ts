@@ -2,6 +2,7 @@
  * Reading and changing the tree of turns. Everything is pure: a change gives a new conversation and shares what is the same.
  * A turn that is not there is a bug of the caller, and a `RangeError`.
  */
+import { cutWhere } from "./letters.js";
 import { ROOT, type ChatSettings, type Conversation, type Turn } from "./types.js";
 
 /** What a new turn says; the rest is given to it. */
@@ -125,9 +126,8 @@ export function withTitle(conversation: Conversation, title: string, byHand: boo
 /** A short title from the first line of a text, cut between words where there are any. */
 export function titleFrom(text: string): string {
   const line = text.split("\n").map((part) => part.replace(/^[#>*\-\s]+/, "").trim()).find((part) => part !== "") ?? "";
-  const marks = [...line];
-  if (marks.length <= TITLE_LENGTH) return line;
-  const cut = marks.slice(0, TITLE_LENGTH - 1).join("");
+  if (line.length <= TITLE_LENGTH) return line;
+  const cut = cutWhere(line, (front) => front.length < TITLE_LENGTH);
   const space = cut.lastIndexOf(" ");
   return `${space > TITLE_LENGTH / 2 ? cut.slice(0, space) : cut}…`;
 }
