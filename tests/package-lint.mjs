@@ -4,7 +4,7 @@
  *
  * `node tests/package-lint.mjs [--fake]`, after `npm run build`; with `--fake`, on the package with the stand-in of tests/fake-wasm.
  */
-import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, cpSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { publint } from "publint";
@@ -13,6 +13,7 @@ import { buildFakePackage, pack } from "../scripts/lib/package.mjs";
 import { CACHE, entry, environment, options, Plain, ROOT } from "../scripts/lib/util.mjs";
 
 const FAULTY = join(CACHE, "package-lint");
+const ANALYSIS = join(CACHE, "package-lint.json");
 
 /** What publint says of a package, suggestions too. */
 async function publintProblems(packageDir) {
@@ -26,9 +27,12 @@ function typesProblems(packageDir) {
   const { exports } = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8"));
   // A WebAssembly file is exported for its address. What an import of it gives is the bundler's to say, so it has no types.
   const modules = Object.keys(exports).filter((name) => !name.endsWith(".wasm"));
-  const { stdout, stderr } = spawnSync("attw", [pack(packageDir), "--profile", "esm-only", "--format", "json", "--entrypoints", ...modules], { env: environment(), encoding: "utf8" });
+  // Into a file: attw exits before a pipe has taken all that it says.
+  const said = openSync(ANALYSIS, "w");
+  const { stderr } = spawnSync("attw", [pack(packageDir), "--profile", "esm-only", "--format", "json", "--entrypoints", ...modules], { env: environment(), encoding: "utf8", stdio: ["ignore", said, "pipe"] });
+  closeSync(said);
   try {
-    const { analysis, problems } = JSON.parse(stdout);
+    const { analysis, problems } = JSON.parse(readFileSync(ANALYSIS, "utf8"));
     if (analysis.types === false) return ["there are no types"];
     const ignored = new Set(["node10", "node16-cjs"]);
     return Object.values(problems ?? {}).flat()

@@ -1,7 +1,15 @@
 /**
- * The shape of `models.json`, the catalogue of models that are known to suit doran. The file stays a file of its own: it is read
- * by pages that offer a choice, and the package's scripts hold no addresses. `tests/catalogue.mjs` checks it.
+ * `doran/catalogue`: the models that are known to suit doran, and the shape of their entries. Only pages that offer a choice import it:
+ * the other scripts of the package take its types alone, and hold no addresses. `tests/catalogue.mjs` checks the content.
+ *
+ * @packageDocumentation
  */
+// eslint-disable-next-line @typescript-eslint/triple-slash-reference -- whoever reads this file from elsewhere, as tests and the demo do, needs the declaration too
+/// <reference path="./models-json.d.ts" />
+import models from "../models.json";
+
+/** The content of `doran/models.json`, in its order. An entry is a source of `Engine.load`. */
+export const catalogue: readonly CatalogueEntry[] = models;
 
 /**
  * A value with the page that states it. A value that no page of the model's publisher was seen to state is `null`, with no

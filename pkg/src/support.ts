@@ -11,7 +11,8 @@ export async function support(): Promise<Support> {
   return adapter === null ? { supported: false, reason: "no_adapter" } : { supported: true, adapter: facts(adapter) };
 }
 
-function facts(adapter: GPUAdapter): AdapterInfo {
+/** What an adapter says of itself. */
+export function facts(adapter: GPUAdapter): AdapterInfo {
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
   return {
     vendor, architecture, device, description,

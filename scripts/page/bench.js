@@ -1,6 +1,6 @@
 /** The page of `npm run bench`: measures the adapter and the package, one step a call, so that steps can be interleaved. */
 import { Engine } from "/pkg/dist/index.js";
-import { ceilings } from "./ceilings.js";
+import { measureCeilings } from "/pkg/dist/probe.js";
 
 let engine;
 let run = 0;
@@ -25,7 +25,7 @@ async function answer(input, maxTokens) {
 const difference = (after, before) => Object.fromEntries(Object.entries(after).map(([name, count]) => [name, count - before[name]]));
 
 globalThis.bench = {
-  ceilings,
+  ceilings: () => measureCeilings(),
   async load(source) {
     const begun = performance.now();
     engine = await Engine.load(source);

@@ -6,7 +6,7 @@
  * `node tests/packaging/run.mjs [--fake]`: with `--fake`, the stand-in of tests/fake-wasm in place of the engine.
  */
 import { cpSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { openPage } from "../../scripts/lib/chromium.mjs";
 import { buildFakePackage, pack } from "../../scripts/lib/package.mjs";
 import { serve, STRICT_CSP } from "../../scripts/lib/serve.mjs";
@@ -118,14 +118,28 @@ async function importInNode(tarball) {
     if (Object.keys(globalThis).length !== before) throw new Error("globals changed");
     if (!support.reason || typeof DoranError !== "function") throw new Error("no support reason");
     console.error("load in Node:", rejected, "| support:", support.reason);
-    if (rejected !== "unsupported") process.exit(1);`;
+    if (rejected !== "unsupported") process.exit(1);
+    const { catalogue } = await import("doran/catalogue");
+    const { default: models } = await import("doran/models.json", { with: { type: "json" } });
+    if (JSON.stringify(catalogue) !== JSON.stringify(models)) throw new Error("the catalogue is not models.json");
+    const { measureCeilings } = await import("doran/probe");
+    const nothing = await measureCeilings().then(() => "", (error) => error instanceof DoranError && error.code);
+    if (nothing !== "webgpu_missing") throw new Error("ceilings in Node: " + nothing);`;
   writeFileSync(join(dir, "ssr.mjs"), script);
   await run("node", ["ssr.mjs"], { cwd: dir, quiet: true });
 }
 
-/** What must not be in the package: blob workers, evaluated text, addresses of elsewhere, but for the hub that `hf:` stands for. */
+/**
+ * What must not be in the package: blob workers, evaluated text, addresses of elsewhere, but for the hub that `hf:` stands for.
+ * `catalogue.js` is data, the pages that state what it says of models; it imports nothing and calls nothing, and nothing imports it.
+ */
 function forbidden(packageDir) {
-  const text = filesUnder(join(packageDir, "dist")).filter((file) => file.endsWith(".js")).map((file) => readFileSync(file, "utf8")).join("\n");
+  const texts = new Map(filesUnder(join(packageDir, "dist")).filter((file) => file.endsWith(".js")).map((file) => [basename(file), readFileSync(file, "utf8")]));
+  const catalogue = texts.get("catalogue.js") ?? "";
+  texts.delete("catalogue.js");
+  if (!/^var \w+ ?= ?\[/.test(catalogue) || /^\s*import\b|\bfetch\(/m.test(catalogue)) throw new Error("catalogue.js is more than data");
+  const text = [...texts.values()].join("\n");
+  if (text.includes("/catalogue.js")) throw new Error("a script of the package imports the catalogue");
   const found = [/\beval\(/, /new Function\(/, /createObjectURL/, /https?:\/\/(?!localhost|huggingface\.co")[a-z0-9.-]+\.[a-z]{2,}/i, /sendBeacon|WebSocket|RTCPeerConnection/]
     .flatMap((pattern) => pattern.exec(text)?.[0] ?? []);
   if (found.length > 0) throw new Error(`the package's scripts hold ${found.join(", ")}`);

@@ -4,8 +4,10 @@ import OpenAI from "openai";
 import { z } from "zod";
 import * as doran from "doran";
 import * as aiSdk from "doran/ai-sdk";
+import * as catalogue from "doran/catalogue";
 import integrity from "doran/integrity.json";
 import * as openaiApi from "doran/openai";
+import * as probe from "doran/probe";
 import * as promptApi from "doran/prompt-api";
 import { mountChat } from "./chat.js";
 
@@ -16,8 +18,8 @@ window.surfaces = {
   OpenAI, createFetch,
   /** Packages by the names that the documentation's examples import them by. */
   modules: {
-    ai: { embedMany, generateText, Output, stepCountIs, streamText, tool }, openai: { default: OpenAI }, zod: { z }, doran, "doran/ai-sdk": aiSdk,
-    "doran/integrity.json": { default: integrity }, "doran/openai": openaiApi, "doran/prompt-api": promptApi,
+    ai: { embedMany, generateText, Output, stepCountIs, streamText, tool }, openai: { default: OpenAI }, zod: { z }, doran, "doran/ai-sdk": aiSdk, "doran/catalogue": catalogue,
+    "doran/integrity.json": { default: integrity }, "doran/openai": openaiApi, "doran/prompt-api": promptApi, "doran/probe": probe,
   },
   doran, createDoran, promptApi, mountChat,
   ai: { embedMany, generateText, Output, stepCountIs, streamText, tool },
