@@ -2,7 +2,7 @@
  * One answer of a model to messages, as it comes: text, thoughts, calls of tools, and what it took. A model without a chat template
  * goes on with the text of the last message instead.
  */
-import type { ChatCompletionChunk, ChatCompletionRequest, ChatMessage, CompletionUsage, ContextPolicy, Engine, PrefillProgress, ResponseFormat, Tool } from "doran";
+import type { ChatCompletionChunk, ChatCompletionRequest, ChatMessage, CompletionUsage, ContextPolicy, Engine, PrefillProgress, ResponseFormat, SamplingFields, Tool } from "doran";
 import type { ChatSettings, ToolCall } from "../conversations/index.js";
 import type { UsedAdapter } from "./settings.js";
 
@@ -64,7 +64,7 @@ export async function ask(engine: Engine, question: Question, tell: (answer: Ans
 /** Whether a model's template lets the reader choose whether it thinks first. */
 export const knowsThinking = (engine: Engine): boolean => engine.info.chatTemplate?.includes("enable_thinking") ?? false;
 
-function samplingOf({ settings, adapters }: Question): Omit<ChatCompletionRequest, "messages" | "stream"> {
+function samplingOf({ settings, adapters }: Question): Omit<SamplingFields, "stream"> {
   const { temperature, topP, topK, minP, repetitionPenalty, frequencyPenalty, presencePenalty, maxTokens, seed, stop } = settings;
   return {
     temperature: temperature ?? null, top_p: topP ?? null, top_k: topK ?? null, min_p: minP ?? null, repetition_penalty: repetitionPenalty ?? null,

@@ -48,9 +48,9 @@ export function Compare(): JSX.Element {
 
 function differenceOf(left: string, right: string): string {
   if (left === right) return t("same");
-  const [a, b] = [[...left], [...right]];
+  const [a, b] = [left, right].map((text) => Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment));
   let at = 0;
-  while (at < a.length && a[at] === b[at]) at += 1;
+  while (a?.[at] === b?.[at]) at += 1;
   return t("different", { n: at + 1 });
 }
 

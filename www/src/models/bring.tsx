@@ -14,7 +14,7 @@ import { loadOptions, loadSettings, QUANTIZE, setLoadSettings } from "./options.
 export function sourceOf(typed: string): ModelSource {
   const text = typed.trim();
   if (/^https?:/i.test(text)) return new URL(text);
-  if (/^hf:/.test(text)) return text;
+  if (text.startsWith("hf:")) return text;
   if (/^[\w.-]+\/[\w.@/-]+$/.test(text)) return `hf:${text}`;
   return new URL(text, location.href);
 }
