@@ -31,8 +31,7 @@ test("two settings answer the same prompt side by side", async ({ demo: { page }
 
 test("two models answer side by side", async ({ demo: { page } }) => {
   await show(page, "Models");
-  // A second model that is stored, beside the first that is loaded.
-  await page.evaluate(async () => { await caches.delete("nothing"); });
+  // The first stays stored, and is loaded beside the second.
   await page.locator("#file").setInputFiles(join(FIXTURES, "arch/llama/model-f32.gguf"));
   await expect(page.locator("#model-name")).toContainText("model-f32", { timeout: LOAD_MS });
   await show(page, "Compare");
@@ -56,8 +55,7 @@ test("an answer has the form of a schema, and of a pattern", async ({ demo: { pa
   await show(page, "Playground");
   await page.getByRole("button", { name: "Ask", exact: true }).click();
   await expect(page.locator("#output")).toHaveAttribute("data-whole", "true", { timeout: ANSWER_MS });
-  const person: unknown = JSON.parse(await page.locator("#output .output").textContent() ?? "");
-  expect(person).toMatchObject({ name: expect.any(String) as unknown, age: expect.any(Number) as unknown });
+  expect(JSON.parse(await page.locator("#output .output").textContent() ?? "")).toHaveProperty("hobbies[0]");
 
   await page.getByRole("button", { name: "A pattern" }).click();
   await page.getByRole("button", { name: "Ask", exact: true }).click();
