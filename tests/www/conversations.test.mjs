@@ -224,8 +224,8 @@ test("without a database conversations live in memory, and it is told", async ()
   const changes = [];
   const leave = store.onChange((change) => changes.push(change));
   const [older, newer] = [{ ...talk("서울"), id: "1", updated: 5 }, { ...talk("b"), id: "2", updated: 9 }];
-  await store.put(newer);
   await store.put(older);
+  await store.put(newer);
   assert.deepEqual((await store.list()).map(({ id, turns }) => [id, turns]), [["2", 1], ["1", 1]]);
   assert.deepEqual(await store.get("1"), older);
   await store.rename("1", "mine");
@@ -239,6 +239,6 @@ test("without a database conversations live in memory, and it is told", async ()
   leave();
   await store.put(older);
   assert.deepEqual(changes.map(({ kind, id, elsewhere }) => [kind, id, elsewhere]), [
-    ["put", "2", false], ["put", "1", false], ["put", "1", false], ["deleted", "1", false], ["wiped", undefined, false],
+    ["put", "1", false], ["put", "2", false], ["put", "1", false], ["deleted", "1", false], ["wiped", undefined, false],
   ]);
 });

@@ -67,8 +67,8 @@ export class BlockStream {
 
   /**
    * Takes what is finished off the rest, block by block: all before the end of its last block but one. Only whole lines count,
-   * since the next letter may make any line another thing (`***` a rule, `***a***` emphasis). A definition is no block, and after
-   * a bracket, which may begin one, a block is finished at the next empty line: only that ends a title that was begun.
+   * since the next letter may make any line another thing (`***` a rule, `***a***` emphasis). After a bracket, which may begin
+   * a definition, a block is finished at the next empty line: only that ends a title that was begun.
    */
   #cut(): readonly string[] {
     const whole = this.#rest.lastIndexOf("\n") + 1;
@@ -77,7 +77,7 @@ export class BlockStream {
     const tokens: Token[] = [];
     const text = this.#rest.slice(0, whole);
     parser.block.parse(text, parser, {}, tokens);
-    const ends = tokens.filter(({ level, nesting, type }) => level === 0 && nesting >= 0 && type !== "reference_definition").map(({ map }) => map?.[1] ?? 0);
+    const ends = tokens.filter(({ level, nesting }) => level === 0 && nesting >= 0).map(({ map }) => map?.[1] ?? 0);
     const lines = text.split("\n").slice(0, -1);
     const lastEmpty = text.includes("[") ? lines.map((line) => /^[ \t]*$/.test(line)).lastIndexOf(true) : lines.length;
     const sources: string[] = [];
