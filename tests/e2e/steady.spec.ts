@@ -1,4 +1,4 @@
-/** What a reader does to a page that is kept open: the GPU's process crashes, the network goes, other tabs come, the window is hidden. */
+/** What a reader does to a page that is kept open: the GPU's process crashes, the network goes, other tabs come. */
 import { ANSWER_MS, answers, ask, expect, loadModel, NAME, test, whole } from "./fixture.js";
 
 /** Chromium gives no other adapter after the second crash, unless it is told to. */
@@ -41,21 +41,6 @@ test("a second tab has the same conversations, loads the model without a downloa
   await second.locator("#conversations > li", { hasText: "Which city" }).getByRole("button", { name: "Delete" }).click();
   await expect(page.locator("#conversations > li")).toHaveCount(2);
   await second.close();
-});
-
-test("an answer goes on while the window is hidden", async ({ demo: { context, page } }) => {
-  await page.getByRole("button", { name: "New chat" }).click();
-  const session = await context.newCDPSession(page);
-  const { windowId } = await session.send("Browser.getWindowForTarget");
-  await page.locator("#prompt").fill(COUNT);
-  await page.keyboard.press("Enter");
-  await expect(answers(page)).toContainText(/\w+/, { timeout: ANSWER_MS });
-  await session.send("Browser.setWindowBounds", { windowId, bounds: { windowState: "minimized" } });
-  await expect.poll(() => page.evaluate(() => document.visibilityState)).toBe("hidden");
-  await expect.poll(() => page.evaluate(() => document.querySelector("#send") !== null), { timeout: ANSWER_MS }).toBe(true);
-  expect(await page.evaluate(() => document.visibilityState)).toBe("hidden");
-  await session.send("Browser.setWindowBounds", { windowId, bounds: { windowState: "normal" } });
-  await expect(answers(page)).toContainText("four");
 });
 
 test("without a network the page opens, the model loads, and it answers", async ({ demo: { context, page } }) => {

@@ -11,6 +11,7 @@ export interface Question {
   readonly messages: readonly ChatMessage[];
   readonly settings: ChatSettings;
   readonly adapters?: readonly UsedAdapter[];
+  /** An answer calls one of them at most: small models do not know when to end. */
   readonly tools?: readonly Tool[];
   readonly toolChoice?: NonNullable<ChatCompletionRequest["tool_choice"]>;
   readonly format?: ResponseFormat;
@@ -53,7 +54,7 @@ export async function ask(engine: Engine, question: Question, tell: (answer: Ans
   }
   const request: ChatCompletionRequest & { readonly stream: true } = {
     ...sampling, messages: question.messages, stream: true, stream_options: { include_usage: true },
-    ...(question.tools === undefined ? {} : { tools: question.tools, tool_choice: question.toolChoice ?? "auto" }),
+    ...(question.tools === undefined ? {} : { tools: question.tools, tool_choice: question.toolChoice ?? "auto", parallel_tool_calls: false }),
     ...(question.format === undefined ? {} : { response_format: question.format }),
     ...(question.thinks === false && knowsThinking(engine) ? { chat_template_kwargs: { enable_thinking: false } } : {}),
   };
