@@ -1,47 +1,35 @@
 /**
- * `npm run bench [-- --model FILE] [--runs N] [--out FILE] [--only ceilings,speed,load] [--no-build] [--peers DIR [--onnx DIR]]`
+ * `npm run bench [-- --model FILE] [--runs N] [--out FILE.json] [--only ceilings,speed,load] [--no-build] [--peers [--timeout SECONDS]]`
  *
- * Measures in headless Chromium: what the adapter can do at most, prompts and answers of several lengths,
- * loading, and exact counts. Prints a table and stores everything as JSON. `--peers` names a folder with a `bench.mjs` that
- * measures other packages (`--peer NAME --model FILE --json`); their runs are then interleaved with doran's. `--onnx` names the same
- * model as `scripts/smollm2-onnx.py` makes it for transformers.js, which is then measured on WebGPU too.
+ * Measures in headless Chromium: what the adapter can do at most, prompts and answers of several lengths, loading, and exact counts.
+ * Writes a result (`benches/README.md` has its shape) and a table of it into `benches/results`, and prints the table. `--peers`
+ * measures wllama and transformers.js too, each run in a browser of its own between doran's runs; one that takes longer than
+ * `--timeout` is a row that says so.
  */
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
+import { browserOf, problems, SCHEMA } from "../benches/result.mjs";
 import { build } from "./build.mjs";
+import { fileName, markdown, perToken, speeds, withShares } from "./lib/bench-table.mjs";
 import { openPage } from "./lib/chromium.mjs";
+import { describe, installPeers, onnxOf, peerRun, PEERS, placeOf } from "./lib/peers.mjs";
 import { packageVersion, pageSite } from "./lib/site.mjs";
-import { entry, options, CACHE, Plain, say } from "./lib/util.mjs";
+import { entry, options, Plain, ROOT, say } from "./lib/util.mjs";
 import { defaultModel } from "./model.mjs";
 
-/** Prompt and answer lengths. `long` is the one that peers are compared at. */
+/** Prompt and answer lengths. */
 const CASES = {
   short: { promptTokens: 42, decodeTokens: 32 },
   middle: { promptTokens: 128, decodeTokens: 0 },
   long: { promptTokens: 475, decodeTokens: 64 },
   context1k: { promptTokens: 1000, decodeTokens: 32 },
 };
-const PEERS = [
-  { name: "wllama-st" },
-  { name: "wllama-mt", options: ["--opt", "threads=2"] },
-  // Some seconds a token on SwiftShader: few tokens, and in the first run only.
-  { name: "tjs-webgpu", options: ["--tokens", "5", "--no-warm"], onnx: true, seconds: 600 },
-];
+/** What peers are measured at, in this order: the first warms them up as it does doran. */
+const PEER_CASES = [CASES.short, CASES.long];
+const PARTS = ["ceilings", "speed", "load"];
 
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
-const summary = (values) => ({ best: Math.max(...values), median: median(values), all: values });
-const rounded = (value, digits = 1) => Number(value.toFixed(digits));
-
-/** The part of a kernel's time that the adapter takes at least for what it reads, or for what it multiplies if that is more. */
-function shareOfCeiling({ ms, weightBytes, kvBytes, multiplyAdds }, { vec4LoadsPerSecond, bytesReadPerSecond, fmaPerSecond }) {
-  const bytes = weightBytes + kvBytes;
-  const least = Math.max(bytes / 16 / vec4LoadsPerSecond, bytes / bytesReadPerSecond, multiplyAdds / fmaPerSecond);
-  return least === 0 ? undefined : least * 1000 / ms;
-}
-
-/** A browser on a profile of its own; `reopen` keeps the profile, as a user who comes back has it. */
+/** A browser on a profile that the caller keeps, as a user who comes back has it. */
 async function withPage(site, profile, work) {
   const opened = await openPage({ profile });
   try {
@@ -53,119 +41,116 @@ async function withPage(site, profile, work) {
   }
 }
 
-/** One row of a peer, measured by the harness; how it failed in the place of its figures; nothing where it does not run here. */
-function peer(harness, model, { name, options: more = [], seconds }) {
-  const ran = spawnSync(process.execPath, ["bench.mjs", "--peer", name, "--model", model, "--json", "--runs", "1", "--sets", "long", ...more], {
-    cwd: harness, encoding: "utf8", maxBuffer: 1 << 26, ...(seconds === undefined ? {} : { timeout: seconds * 1000 }),
+/** The adapter and the browser, by what the page says of them. */
+async function deviceOf(page) {
+  const { userAgent, adapter } = await page.evaluate(async () => {
+    const found = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+    if (!found) throw new Error("WebGPU gives no adapter");
+    const { vendor, architecture, device, description, isFallbackAdapter } = found.info;
+    const features = [...found.features].sort();
+    return { userAgent: navigator.userAgent, adapter: { vendor, architecture, device, description, isFallback: isFallbackAdapter === true, features } };
   });
-  // The harness ends its browser when it is told to stop, and writes what it has until then.
-  const row = JSON.parse(ran.stdout?.split("\n").find((text) => text.startsWith("{")) ?? "null");
-  if (ran.error?.code === "ETIMEDOUT") return { ...row, failed: `did not finish within ${seconds} s` };
-  if (row === null) {
-    say(`${name} did not run: ${(ran.stderr ?? "").trim().split("\n").at(-1)}`);
-    return undefined;
-  }
-  if (row.long?.ok === true && Number.isFinite(row.long.decodeTps)) return row;
-  return { ...row, failed: row.harnessError ?? row.long?.error?.message ?? row.cold?.error?.message ?? "gave no figures" };
+  return { adapter, browser: browserOf(userAgent) };
 }
 
-export async function bench({ model, runs, only, harness, onnx }) {
-  const wants = (part) => only === undefined || only.includes(part);
+const loadOf = ({ ms, info: { load: { bytesDownloaded, bytesFromStore, times } } }) => ({ ms, bytesDownloaded, bytesFromStore, times });
+
+/** The peers, ready to be run: `run(name)` gives a row. */
+async function peersOf(model, seconds) {
+  await installPeers();
+  const onnx = await onnxOf(model);
+  if (onnx.failed !== undefined) say(`transformers.js is not measured: ${onnx.failed}`);
+  return {
+    rows: Object.fromEntries(Object.entries(PEERS).map(([name, peer]) => [name, { ...describe(peer, model), runs: [] }])),
+    run: async (name) => {
+      const peer = PEERS[name];
+      if (peer.onnx === true && onnx.failed !== undefined) return { prefill: [], decode: [], failed: onnx.failed };
+      return peerRun(peer, { ...placeOf(peer, model, onnx.folder), cases: PEER_CASES, seconds });
+    },
+  };
+}
+
+export async function bench({ model, runs, only = PARTS, peers: asked, seconds }) {
+  const wants = (part) => only.includes(part);
+  const peers = asked ? await peersOf(model, seconds) : undefined;
   const site = await pageSite({ script: "bench.js", model });
   const profile = mkdtempSync(join(tmpdir(), "doran-bench-"));
-  const result = { version: packageVersion(), date: new Date().toISOString(), loadAverage: loadavg()[0], runs };
-  const times = Object.fromEntries(Object.keys(CASES).map((name) => [name, []]));
-  const peers = {};
+  const result = { schema: SCHEMA, version: packageVersion(), date: new Date().toISOString(), runs, loadAverage: loadavg()[0] };
+  const load = (page) => page.evaluate((source) => globalThis.bench.load(source), site.source.url ?? site.source);
+  const speed = (page, lengths) => page.evaluate((wanted) => globalThis.bench.speed(wanted), lengths);
   try {
     await withPage(site, profile, async (page) => {
+      result.device = await deviceOf(page);
       if (wants("ceilings")) result.ceilings = await page.evaluate(() => globalThis.bench.ceilings());
       if (!wants("speed") && !wants("load")) return;
-      const { ms, info } = await page.evaluate((source) => globalThis.bench.load(source), site.source.url);
-      result.cold = { ms, ...info.load };
-      result.adapter = info.adapter;
+      const cold = await load(page);
+      const { info: { parameters, load: { bytesDownloaded, gpuBytes, peakWasmBytesGrown } } } = cold;
+      result.model = { name: basename(model), bytes: bytesDownloaded, ...(parameters === undefined ? {} : { parameters }) };
+      result.load = { cold: loadOf(cold) };
+      result.memory = { gpuBytes, peakWasmBytesGrown };
       if (!wants("speed")) return;
+      const times = Object.fromEntries(Object.keys(CASES).map((name) => [name, []]));
       for (let run = 0; run < runs; run += 1) {
         for (const [name, lengths] of Object.entries(CASES)) {
           say(`run ${run + 1} of ${runs}: ${name}`);
-          times[name].push(await page.evaluate((l) => globalThis.bench.speed(l), lengths));
+          times[name].push(await speed(page, lengths));
         }
-        for (const one of harness === undefined ? [] : PEERS) {
-          if (one.onnx === true && (onnx === undefined || run > 0)) continue;
-          say(`run ${run + 1} of ${runs}: ${one.name}`);
-          const row = peer(harness, one.onnx === true ? onnx : model, one);
-          if (row !== undefined) (peers[one.name] ??= []).push(row);
+        for (const [name, { runs: rows }] of Object.entries(peers?.rows ?? {})) {
+          say(`run ${run + 1} of ${runs}: ${name}`);
+          rows.push(await peers.run(name));
         }
       }
-      result.kernels = await page.evaluate((context) => globalThis.bench.profile(context), CASES.long.promptTokens);
+      Object.assign(result, speeds(CASES, times));
+      const without = await speed(page, { ...CASES.short, decodeTokens: 0 });
+      result.countersPerToken = perToken(without.counts, times.short.at(-1).counts, CASES.short.decodeTokens);
+      const kernels = await page.evaluate((context) => globalThis.bench.profile(context), CASES.long.promptTokens);
+      result.kernels = result.ceilings === undefined ? kernels : withShares(kernels, result.ceilings);
       result.tuning = (await page.evaluate(() => globalThis.bench.stats())).tuning;
+      if (peers !== undefined) result.peers = peers.rows;
     });
-    if (wants("load")) {
-      result.warm = await withPage(site, profile, (page) => page.evaluate((source) => globalThis.bench.load(source), site.source.url));
-    }
+    if (wants("load")) result.load.warm = loadOf(await withPage(site, profile, load));
   } finally {
     await site.close();
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
   }
-  if (wants("speed")) {
-    result.speed = Object.fromEntries(Object.entries(times).map(([name, all]) => {
-      const decoded = all.map((one) => one.decodeTps).filter((tps) => tps !== undefined);
-      return [name, {
-        ...CASES[name], prefillTps: summary(all.map((one) => one.prefillTps)),
-        ...(decoded.length === 0 ? {} : { decodeTps: summary(decoded) }), counts: all.at(-1).counts,
-      }];
-    }));
-  }
-  if (Object.keys(peers).length > 0) result.peers = peers;
-  if (result.kernels !== undefined && result.ceilings !== undefined) {
-    result.kernels = result.kernels.map((kernel) => ({ ...kernel, share: shareOfCeiling(kernel, result.ceilings) }));
-  }
   return result;
 }
 
-/** The figures for people. */
-function print({ ceilings, cold, warm, speed, kernels, peers, loadAverage }) {
-  say(`load average before: ${loadAverage.toFixed(2)}`);
-  if (ceilings !== undefined) {
-    say(`ceilings: ${rounded(ceilings.vec4LoadsPerSecond / 1e6)} M vec4 loads/s, ${rounded(ceilings.bytesReadPerSecond / 1e9, 2)} GB/s read, `
-      + `${rounded(ceilings.bytesCopiedPerSecond / 1e9, 2)} GB/s copied, ${rounded(ceilings.fmaPerSecond / 1e9)} G fma/s, `
-      + `${rounded(ceilings.microsPerDispatch)} µs a dispatch, ${rounded(ceilings.microsPerRoundTrip)} µs a round trip`);
-  }
-  if (cold !== undefined) say(`load: cold ${rounded(cold.ms / 1000, 2)} s${warm === undefined ? "" : `, warm ${rounded(warm.ms / 1000, 2)} s`}`);
-  for (const { rows, kernel, dispatches, ms, share } of kernels ?? []) {
-    say(`${rows === 1 ? "a token" : `${rows} tokens`}: ${rounded(ms, 2)} ms in ${dispatches} of ${kernel}`
-      + (share === undefined ? "" : `, ${rounded(share * 100, 0)} % of the ceiling`));
-  }
-  for (const [name, { promptTokens, decodeTokens, prefillTps, decodeTps }] of Object.entries(speed ?? {})) {
-    say(`${name}: ${promptTokens} + ${decodeTokens} tokens: prefill ${rounded(prefillTps.best)} tok/s (median ${rounded(prefillTps.median)})`
-      + (decodeTps === undefined ? "" : `, decode ${rounded(decodeTps.best)} (median ${rounded(decodeTps.median)})`));
-  }
-  // Medians against medians of the same run: what else the machine does meets both.
-  for (const [name, rows] of Object.entries(peers ?? {})) {
-    for (const { failed } of rows) if (failed !== undefined) say(`${name}: ${failed}`);
-    const measured = rows.filter(({ failed }) => failed === undefined);
-    if (measured.length === 0) continue;
-    const [prefill, decode] = ["prefillTps", "decodeTps"].map((key) => median(measured.map((row) => row.long[key])));
-    say(`${name}: prefill ${rounded(prefill)} tok/s, decode ${rounded(decode)}; doran takes `
-      + `${rounded(speed.long.prefillTps.median / prefill, 2)} times as many of a prompt, ${rounded(speed.long.decodeTps.median / decode, 2)} of an answer`);
+/** Where a result goes: never over an older one of the same day. */
+function freePlace(name) {
+  const folder = join(ROOT, "benches/results");
+  for (let i = 1; ; i += 1) {
+    const path = join(folder, `${name}${i === 1 ? "" : `-${i}`}.json`);
+    if (!existsSync(path)) return path;
   }
 }
 
 if (process.argv[1] === import.meta.filename) {
   entry(async () => {
-    const opts = options(process.argv.slice(2), ["no-build"]);
-    if (opts["no-build"] !== true) await build({ demo: false });
+    const opts = options(process.argv.slice(2), ["no-build", "peers"]);
+    if (opts._.length > 0) throw new Plain(`what is ${opts._.join(" ")}? --peers takes no folder; the peers are in benches/peers`);
     const runs = Number(opts.runs ?? 3);
     if (!Number.isInteger(runs) || runs < 1) throw new Plain("--runs wants a whole number from 1 on");
-    if (opts.onnx !== undefined && opts.peers === undefined) throw new Plain("--onnx is the model of a peer: say --peers DIR too");
-    if (opts.onnx !== undefined && !existsSync(join(opts.onnx, "onnx/model_q4.onnx"))) {
-      throw new Plain(`${opts.onnx} has no onnx/model_q4.onnx; scripts/smollm2-onnx.py makes it`);
-    }
+    const seconds = Number(opts.timeout ?? 300);
+    if (!(seconds > 0)) throw new Plain("--timeout wants seconds");
+    const only = opts.only?.split(",");
+    const unknown = only?.filter((part) => !PARTS.includes(part)) ?? [];
+    if (unknown.length > 0) throw new Plain(`--only knows ${PARTS.join(", ")}, not ${unknown.join(", ")}`);
+    if (opts.peers === true && only?.includes("speed") === false) throw new Plain("--peers are measured with speed: leave --only out, or add it");
+    if (opts.out?.endsWith(".json") === false) throw new Plain("--out wants the name of a .json file; the table is written beside it");
+    if (opts["no-build"] !== true) await build({ demo: false });
     const model = opts.model === undefined ? await defaultModel() : resolve(opts.model);
-    const result = await bench({ model, runs, only: opts.only?.split(","), harness: opts.peers, onnx: opts.onnx && resolve(opts.onnx) });
-    print(result);
-    const out = resolve(opts.out ?? join(CACHE, `bench/${result.date.slice(0, 19).replaceAll(":", "-")}.json`));
+    if (opts.peers === true && !model.endsWith(".gguf")) throw new Plain("--peers wants a model in one GGUF file");
+    const result = await bench({ model, runs, only, peers: opts.peers === true, seconds });
+    const wrong = problems(result);
+    if (wrong.length > 0) say(`the result is not of the shape that benches/README.md has: ${wrong.join("; ")}`);
+    const table = markdown(result);
+    say(table);
+    const out = opts.out === undefined ? freePlace(fileName(result)) : resolve(opts.out);
     mkdirSync(dirname(out), { recursive: true });
     writeFileSync(out, `${JSON.stringify(result, null, 1)}\n`);
+    writeFileSync(out.replace(/\.json$/, ".md"), table);
     say(`all figures: ${out}`);
+    if (wrong.length > 0) process.exitCode = 1;
   });
 }

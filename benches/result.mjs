@@ -1,0 +1,161 @@
+/**
+ * What a benchmark's result is, for whoever writes, reads or imports one: `npm run bench`, the demo's page, a stranger's file.
+ * README.md beside this has the shape in words. It needs nothing, in Node and in pages alike.
+ */
+
+/** The number of this shape. It rises when an old reader would misread a new result; further keys do not change it. */
+export const SCHEMA = 1;
+
+/**
+ * @typedef {object} Adapter What WebGPU says of the graphics processor.
+ * @property {string} vendor
+ * @property {string} architecture
+ * @property {string} device
+ * @property {string} description
+ * @property {boolean} isFallback A software adapter.
+ * @property {readonly string[]} [features]
+ */
+/** @typedef {{ adapter: Adapter, browser: string }} Device `browser`: name and version. */
+/** @typedef {{ name: string, bytes: number, parameters?: number }} Model `bytes`: of its files. */
+/**
+ * @typedef {object} Ceilings What the adapter does at most.
+ * @property {number} vec4LoadsPerSecond
+ * @property {number} bytesReadPerSecond
+ * @property {number} bytesCopiedPerSecond
+ * @property {number} fmaPerSecond
+ * @property {number} [dot4ProductsPerSecond]
+ * @property {number} microsPerDispatch
+ * @property {number} microsPerRoundTrip
+ */
+/** @typedef {{ ms: number, bytesDownloaded?: number, bytesFromStore?: number, times?: Record<string, number> }} Load */
+/** @typedef {{ cold?: Load, warm?: Load }} Loads `cold`: nothing stored. `warm`: the model is in the browser's storage. */
+/** @typedef {{ promptTokens: number, tps: number, tpsOfRuns?: readonly number[] }} Prefill `tps`: the median of the runs. */
+/** @typedef {{ context: number, tokens: number, tps: number, tpsOfRuns?: readonly number[] }} Decode `tokens` of them after `context`. */
+/**
+ * @typedef {object} Kernel A kernel in a step of `rows`, by `engine.profile`.
+ * @property {number} rows
+ * @property {string} kernel
+ * @property {number} dispatches
+ * @property {number} ms
+ * @property {number} weightBytes
+ * @property {number} kvBytes
+ * @property {number} multiplyAdds
+ * @property {number} [share] Of the ceiling that bounds it, from 0 on; 1 is all of it.
+ */
+/** @typedef {{ gpuBytes: number, peakWasmBytesGrown?: number }} Memory */
+/** @typedef {{ loadMs?: number, prefill: readonly Prefill[], decode: readonly Decode[], failed?: string }} PeerRun `failed`: why it ended early. */
+/**
+ * @typedef {object} Peer Another package in the same run.
+ * @property {string} package
+ * @property {string} version
+ * @property {"wasm" | "webgpu"} device
+ * @property {number} [threads]
+ * @property {string} model
+ * @property {readonly PeerRun[]} runs
+ */
+/**
+ * @typedef {object} Result A part that was not measured is absent.
+ * @property {1} schema
+ * @property {string} version Of doran.
+ * @property {string} date ISO 8601, UTC.
+ * @property {number} [runs] How many of each case.
+ * @property {number} [loadAverage] Of the machine, before: above 0.3 others had a part of it.
+ * @property {Device} device
+ * @property {Model} [model]
+ * @property {Ceilings} [ceilings]
+ * @property {Loads} [load]
+ * @property {readonly Prefill[]} [prefill]
+ * @property {readonly Decode[]} [decode]
+ * @property {readonly Kernel[]} [kernels]
+ * @property {Record<string, number>} [countersPerToken] Of `engine.stats().counters`, for one decoded token.
+ * @property {Memory} [memory]
+ * @property {Record<string, Peer>} [peers]
+ */
+
+/** A check gives what is wrong with a value, as `[place, sentence]`. @typedef {(value: unknown) => [string, string][]} Check */
+
+/** @returns {Check} */
+const check = (is, sentence) => (value) => (is(value) ? [] : [["", sentence]]);
+const text = check((value) => typeof value === "string" && value.length <= 1000, "is not a text of at most 1000 characters");
+const truth = check((value) => typeof value === "boolean", "is neither true nor false");
+const amount = check((value) => Number.isFinite(value) && value >= 0, "is not a number from 0 on");
+const positive = check((value) => Number.isFinite(value) && value > 0, "is not a number above 0");
+const whole = check((value) => Number.isSafeInteger(value) && value >= 0, "is not a whole number from 0 on");
+const oneOf = (...words) => check((value) => words.includes(value), `is not one of ${words.join(", ")}`);
+const isDate = (value) => typeof value === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(value) && Number.isFinite(Date.parse(value));
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+const inside = (place, found) => found.map(([rest, sentence]) => [rest === "" ? place : `${place}.${rest}`, sentence]);
+/** At most so many: a file may come from anyone. */
+const MOST = 1000;
+const list = (each) => (value) => (Array.isArray(value) && value.length <= MOST
+  ? value.flatMap((one, i) => inside(String(i), each(one)))
+  : [["", `is not a list of at most ${MOST}`]]);
+const table = (each) => (value) => (isObject(value) && Object.keys(value).length <= MOST
+  ? Object.entries(value).flatMap(([key, one]) => inside(key, each(one)))
+  : [["", `is not an object of at most ${MOST} keys`]]);
+const object = (needed, optional = {}) => (value) => {
+  if (!isObject(value)) return [["", "is not an object"]];
+  const has = (key) => Object.hasOwn(value, key);
+  return [
+    ...Object.entries(needed).flatMap(([key, one]) => (has(key) ? inside(key, one(value[key])) : [[key, "is missing"]])),
+    ...Object.entries(optional).flatMap(([key, one]) => (has(key) ? inside(key, one(value[key])) : [])),
+  ];
+};
+
+const ADAPTER = object({ vendor: text, architecture: text, device: text, description: text, isFallback: truth }, { features: list(text) });
+const PREFILL = object({ promptTokens: whole, tps: positive }, { tpsOfRuns: list(positive) });
+const DECODE = object({ context: whole, tokens: whole, tps: positive }, { tpsOfRuns: list(positive) });
+const LOAD = object({ ms: positive }, { bytesDownloaded: whole, bytesFromStore: whole, times: table(amount) });
+const KERNEL = object(
+  { rows: whole, kernel: text, dispatches: whole, ms: amount, weightBytes: whole, kvBytes: whole, multiplyAdds: whole },
+  { share: amount },
+);
+const CEILINGS = object({
+  vec4LoadsPerSecond: positive, bytesReadPerSecond: positive, bytesCopiedPerSecond: positive, fmaPerSecond: positive,
+  microsPerDispatch: positive, microsPerRoundTrip: positive,
+}, { dot4ProductsPerSecond: positive });
+const PEER = object({
+  package: text, version: text, device: oneOf("wasm", "webgpu"), model: text,
+  runs: list(object({ prefill: list(PREFILL), decode: list(DECODE) }, { loadMs: positive, failed: text })),
+}, { threads: whole });
+const RESULT = object({
+  schema: oneOf(SCHEMA), version: text, date: check(isDate, "is not a date such as 2026-01-31T12:00:00.000Z"),
+  device: object({ adapter: ADAPTER, browser: text }),
+}, {
+  runs: whole, loadAverage: amount, model: object({ name: text, bytes: whole }, { parameters: whole }), ceilings: CEILINGS,
+  load: object({}, { cold: LOAD, warm: LOAD }), prefill: list(PREFILL), decode: list(DECODE), kernels: list(KERNEL),
+  countersPerToken: table(amount), memory: object({ gpuBytes: whole }, { peakWasmBytesGrown: whole }), peers: table(PEER),
+});
+
+/**
+ * What is wrong with a result, a sentence each; none where it is one. Keys that are not known here are no fault.
+ * @param {unknown} result
+ * @returns {string[]}
+ */
+export const problems = (result) => RESULT(result).map(([place, sentence]) => `${place === "" ? "the result" : place} ${sentence}`);
+
+/**
+ * Whether a value is a result of this shape.
+ * @param {unknown} value
+ * @returns {value is Result}
+ */
+export const isResult = (value) => problems(value).length === 0;
+
+/** In this order: browsers name those that they come from, too. */
+const BROWSERS = [
+  ["Edge", /\bEdg\/(\d+)/], ["Opera", /\bOPR\/(\d+)/], ["Firefox", /\bFirefox\/(\d+)/], ["Chrome", /\b(?:Headless)?Chrome\/(\d+)/],
+  ["Safari", /\bVersion\/([\d.]+).*\bSafari\//],
+];
+
+/**
+ * The browser's name and version, by its user agent; all of that where it names none that is known.
+ * @param {string} userAgent
+ */
+export function browserOf(userAgent) {
+  for (const [name, pattern] of BROWSERS) {
+    const found = pattern.exec(userAgent);
+    if (found !== null) return `${name} ${found[1]}`;
+  }
+  return userAgent;
+}
