@@ -6,15 +6,16 @@ export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
-/** What is read for a token there, in bytes: weights, keys and values. Unknown of results that were made without counting. */
-export function bytesPerToken({ weightBytes, kvBytes }: Decode): number | undefined {
-  return weightBytes === undefined || weightBytes === 0 ? undefined : weightBytes + (kvBytes ?? 0);
+/** What is read for a token there, in bytes: weights, keys and values. Where only some token was counted, its weights. */
+export function bytesPerToken({ countersPerToken = {} }: Pick<Result, "countersPerToken">, { weightBytes, kvBytes = 0 }: Decode): number | undefined {
+  const weights = weightBytes ?? countersPerToken["weightBytesRead"] ?? 0;
+  return weights === 0 ? undefined : weights + kvBytes;
 }
 
 /** Tokens a second that the adapter cannot go beyond: the bytes that it reads in a second, by those of a token. */
-export function limitOf({ ceilings }: Pick<Result, "ceilings">, decode: Decode): number | undefined {
-  const bytes = bytesPerToken(decode);
-  return ceilings === undefined || bytes === undefined ? undefined : ceilings.bytesReadPerSecond / bytes;
+export function limitOf(result: Pick<Result, "ceilings" | "countersPerToken">, decode: Decode): number | undefined {
+  const bytes = bytesPerToken(result, decode);
+  return result.ceilings === undefined || bytes === undefined ? undefined : result.ceilings.bytesReadPerSecond / bytes;
 }
 
 /** A part of something stacked. Of those that are too small to be told apart, `name` is undefined. */

@@ -1,5 +1,6 @@
 /** Draws a chart's data by uPlot, which is fetched when the first chart is drawn. Colours and letters are those of the element that it is drawn in. */
 import type UPlot from "uplot";
+import { formatNumber } from "../format.js";
 import type { Chart } from "./charts.js";
 
 /** What is drawn, and how to take it away. */
@@ -51,7 +52,6 @@ export async function plot(chart: Chart, host: HTMLElement, size: Size): Promise
       scales: scalesOf(chart), axes: axesOf(chart, look, size), series: [{}, ...seriesOf(chart, look, bars, uPlot)],
       hooks: { draw: [drawn] },
     };
-    // eslint-disable-next-line no-new -- it lives in its host.
     new uPlot(options, dataOf(chart), host);
   });
 }
@@ -91,7 +91,7 @@ function axesOf({ kind, labels, xs, xTitle, format }: Chart, { soft, line, font 
   const common = { stroke: soft, font: small, labelFont: small, border: { show: false } };
   const room = Math.max(4, Math.floor(width / Math.max(1, labels.length) / LABEL_WIDTH));
   const x: UPlot.Axis = kind === "line"
-    ? { ...common, ...(xs.length <= 4 ? { splits: () => [...xs] } : {}), space: 60, grid: { show: false }, ticks: { show: false }, values: (_, at) => at.map((one) => one.toLocaleString()), ...(xTitle === undefined ? {} : { label: xTitle, labelSize: 20 }) }
+    ? { ...common, ...(xs.length <= 4 ? { splits: () => [...xs] } : {}), space: 60, grid: { show: false }, ticks: { show: false }, values: (_, at) => at.map((one) => formatNumber(one)), ...(xTitle === undefined ? {} : { label: xTitle, labelSize: 20 }) }
     : { ...common, splits: () => labels.map((_, at) => at), space: 0, grid: { show: false }, ticks: { show: false }, values: () => labels.map((label) => shortened(label, room)) };
   const y: UPlot.Axis = {
     ...common, space: 36, grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (_, at) => at.map(format),

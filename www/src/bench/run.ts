@@ -73,7 +73,10 @@ async function take(bench: Bench, step: Step): Promise<void> {
   bench.signal.throwIfAborted();
   const info = bench.engine?.info;
   const skip = info === undefined ? undefined : skipOf(step, bench.plan, info);
-  if (skip !== undefined) return become({ step, state: "skipped", skip });
+  if (skip !== undefined) {
+    become({ step, state: "skipped", skip });
+    return;
+  }
   become({ step, state: "running", fraction: 0 });
   const skipped = await doStep(bench, step);
   become(skipped === undefined ? { step, state: "done" } : { step, state: "skipped", skip: skipped });

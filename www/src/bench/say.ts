@@ -26,7 +26,8 @@ export function nameOfMeasure(measure: Measure): string {
       const word = `counter_${measure.counter}`;
       return t.has(word) ? t(word) : measure.counter;
     }
-    default: return t(measure.of);
+    case "read": case "copy": case "fma": case "dot4": case "dispatch": case "roundTrip": case "cold": case "warm": case "gpu": case "weights": case "kv": case "wasm":
+      return t(measure.of);
   }
 }
 
