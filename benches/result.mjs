@@ -87,35 +87,52 @@ export const SCHEMA = 1;
  * @property {Record<string, Peer>} [peers]
  */
 
-/** A check gives what is wrong with a value, as `[place, sentence]`. @typedef {(value: unknown) => [string, string][]} Check */
+/** @typedef {[place: string, sentence: string][]} Wrong What is wrong, and where. */
+/** @typedef {(value: unknown) => Wrong} Check */
+/** @typedef {Record<string, Check>} Shape */
 
-/** @returns {Check} */
+/** @type {(is: (value: unknown) => boolean, sentence: string) => Check} */
 const check = (is, sentence) => (value) => (is(value) ? [] : [["", sentence]]);
 const text = check((value) => typeof value === "string" && value.length <= 1000, "is not a text of at most 1000 characters");
 const truth = check((value) => typeof value === "boolean", "is neither true nor false");
-const amount = check((value) => Number.isFinite(value) && value >= 0, "is not a number from 0 on");
-const positive = check((value) => Number.isFinite(value) && value > 0, "is not a number above 0");
-const whole = check((value) => Number.isSafeInteger(value) && value >= 0, "is not a whole number from 0 on");
-const oneOf = (...words) => check((value) => words.includes(value), `is not one of ${words.join(", ")}`);
-const isDate = (value) => typeof value === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(value) && Number.isFinite(Date.parse(value));
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+const amount = check((value) => isNumber(value) && value >= 0, "is not a number from 0 on");
+const positive = check((value) => isNumber(value) && value > 0, "is not a number above 0");
+const whole = check((value) => isNumber(value) && Number.isSafeInteger(value) && value >= 0, "is not a whole number from 0 on");
+const date = check((value) => typeof value === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(value) && isNumber(Date.parse(value)),
+  "is not a date such as 2026-01-31T12:00:00.000Z");
+/** @type {(...words: (string | number)[]) => Check} */
+const oneOf = (...words) => check((value) => words.some((word) => word === value), `is not one of ${words.join(", ")}`);
 
+/** @type {(value: unknown) => value is number} */
+function isNumber(value) {
+  return Number.isFinite(value);
+}
+
+/** @type {(value: unknown) => value is Record<string, unknown>} */
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** @type {(place: string, found: Wrong) => Wrong} */
 const inside = (place, found) => found.map(([rest, sentence]) => [rest === "" ? place : `${place}.${rest}`, sentence]);
 /** At most so many: a file may come from anyone. */
 const MOST = 1000;
+/** @type {(each: Check) => Check} */
 const list = (each) => (value) => (Array.isArray(value) && value.length <= MOST
   ? value.flatMap((one, i) => inside(String(i), each(one)))
   : [["", `is not a list of at most ${MOST}`]]);
+/** @type {(each: Check) => Check} */
 const table = (each) => (value) => (isObject(value) && Object.keys(value).length <= MOST
   ? Object.entries(value).flatMap(([key, one]) => inside(key, each(one)))
   : [["", `is not an object of at most ${MOST} keys`]]);
+/** @type {(needed: Shape, optional?: Shape) => Check} */
 const object = (needed, optional = {}) => (value) => {
   if (!isObject(value)) return [["", "is not an object"]];
-  const has = (key) => Object.hasOwn(value, key);
-  return [
-    ...Object.entries(needed).flatMap(([key, one]) => (has(key) ? inside(key, one(value[key])) : [[key, "is missing"]])),
-    ...Object.entries(optional).flatMap(([key, one]) => (has(key) ? inside(key, one(value[key])) : [])),
-  ];
+  // What is `undefined` here is absent once it is JSON.
+  const has = (/** @type {string} */ key) => Object.hasOwn(value, key) && value[key] !== undefined;
+  const missing = Object.keys(needed).filter((key) => !has(key));
+  const present = Object.entries({ ...needed, ...optional }).filter(([key]) => has(key));
+  return [...missing.map((key) => /** @type {Wrong[number]} */ ([key, "is missing"])), ...present.flatMap(([key, one]) => inside(key, one(value[key])))];
 };
 
 const ADAPTER = object({ vendor: text, architecture: text, device: text, description: text, isFallback: truth }, { features: list(text) });
@@ -135,7 +152,7 @@ const PEER = object({
   runs: list(object({ prefill: list(PREFILL), decode: list(DECODE) }, { loadMs: positive, failed: text })),
 }, { threads: whole });
 const RESULT = object({
-  schema: oneOf(SCHEMA), version: text, date: check(isDate, "is not a date such as 2026-01-31T12:00:00.000Z"),
+  schema: oneOf(SCHEMA), version: text, date,
   device: object({ adapter: ADAPTER, browser: text }),
 }, {
   runs: whole, loadAverage: amount, model: object({ name: text, bytes: whole }, { parameters: whole, precision: oneOf("exact", "fast") }), ceilings: CEILINGS,
@@ -157,7 +174,10 @@ export const problems = (result) => RESULT(result).map(([place, sentence]) => `$
  */
 export const isResult = (value) => problems(value).length === 0;
 
-/** In this order: browsers name those that they come from, too. */
+/**
+ * In this order: browsers name those that they come from, too.
+ * @type {[name: string, pattern: RegExp][]}
+ */
 const BROWSERS = [
   ["Edge", /\bEdg\/(\d+)/], ["Opera", /\bOPR\/(\d+)/], ["Firefox", /\bFirefox\/(\d+)/], ["Chrome", /\b(?:Headless)?Chrome\/(\d+)/],
   ["Safari", /\bVersion\/([\d.]+).*\bSafari\//],

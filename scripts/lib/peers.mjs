@@ -98,10 +98,10 @@ export async function peerRun(peer, { url, mounts, cases, seconds }) {
     },
   });
   const profile = mkdtempSync(join(tmpdir(), "doran-peer-"));
-  const opened = await openPage({ profile });
   const row = { prefill: [], decode: [] };
-  const measure = async () => {
-    const { page } = opened;
+  const measure = async ({ page }) => {
+    // The run has one end, which is the caller's.
+    page.setDefaultTimeout(0);
     const crashed = new Promise((_, reject) => page.on("crash", () => reject(new Plain("the page crashed"))));
     const steps = async () => {
       await page.goto(site.address);
@@ -117,13 +117,15 @@ export async function peerRun(peer, { url, mounts, cases, seconds }) {
     await Promise.race([steps(), crashed]);
   };
   try {
-    await within(seconds, measure());
+    const opened = await openPage({ profile });
+    try {
+      await within(seconds, measure(opened));
+    } finally {
+      // A browser whose page never returns goes, too.
+      await opened.close();
+    }
   } catch (error) {
     row.failed = sentence(error);
-  }
-  try {
-    // A browser whose page never returns is asked to go, too; Playwright ends the process where it does not.
-    await opened.close();
   } finally {
     await site.close();
     rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });

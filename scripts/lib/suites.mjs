@@ -24,6 +24,7 @@ export const SUITES = [
   },
   { name: "catalogue", quick: true, commands: [node("tests/catalogue.mjs")] },
   { name: "tools", quick: true, commands: [node("--test", ...toolTests())] },
+  { name: "bench tables", quick: true, commands: [node("--test", "tests/bench/table.test.mjs")] },
   { name: "models page", quick: true, commands: [node("scripts/models-page.mjs", "--check")] },
   { name: "protocol", quick: true, commands: [["playwright", ["test", "--project=protocol"]]] },
   { name: "packaging of the stand-in", quick: true, commands: [node("tests/packaging/run.mjs", "--fake")] },
