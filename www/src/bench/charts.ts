@@ -1,9 +1,9 @@
 /** The charts as data, with their words: what `plot.ts` draws, and what a screen reader is told instead. */
 import type { Result } from "../../../benches/result.mjs";
-import { formatBytes, formatList, formatNumber, formatShare } from "../format.js";
+import { formatBytes, formatNumber, formatShare } from "../format.js";
 import { t } from "../words/bench.js";
 import { commonContext, decodeAt, kernelStacks, limitOf, memoryParts, type KernelStack } from "./figures.js";
-import { namesOf, nameOfStep, sayMillis, sayTps } from "./say.js";
+import { namesOf, nameOfStep, sayList, sayMillis, sayTps } from "./say.js";
 
 /** Colours by number: custom properties of `bench.css`. */
 export const COLOURS = 8;
@@ -49,7 +49,7 @@ function labelOf({ title, series, labels }: Pick<Chart, "title" | "series" | "la
     const value = values[at] ?? null;
     return value === null ? [] : [series.length === 1 ? t("point", { name, value: format(value) }) : t("pointOf", { name, series: of, value: format(value) })];
   }));
-  return t("chartLabel", { title, points: formatList(points) });
+  return t("chartLabel", { title, points: sayList(points) });
 }
 
 /** One device: a pair of bars for each context. Several: a pair for each, where most of them were measured. */

@@ -4,6 +4,7 @@ import { DoranError, Engine, type LoadOptions, type Progress } from "doran";
 import { measureCeilings } from "doran/probe";
 import about from "doran/package.json";
 import { browserOf, SCHEMA, type Load, type Result } from "../../../benches/result.mjs";
+import { shortName } from "../format.js";
 import { pageOptions, storedChanges, type Choice } from "../model.js";
 import { median, perToken, shareOf } from "./figures.js";
 import { contextFor, KERNEL_CONTEXT, promptOf, skipOf, stepsOf, WARM_UP, type Plan, type Skip, type Step, type StepState } from "./plan.js";
@@ -24,6 +25,7 @@ interface Bench {
   readonly tell: (fraction: number) => void;
   result: Result;
   engine: Engine | undefined;
+  worker: Worker | undefined;
   context: number;
 }
 
@@ -43,16 +45,22 @@ export async function start(choice: Choice, plan: Plan): Promise<void> {
   let bench: Bench | undefined;
   try {
     await leaving;
-    bench = { choice, plan, signal: own.signal, tell, result: await begun(plan), engine: undefined, context: 0 };
+    bench = { choice, plan, signal: own.signal, tell, result: await begun(plan), engine: undefined, worker: undefined, context: 0 };
     for (const { step } of steps.value) await take(bench, step);
   } catch (error) {
     if (!own.signal.aborted) problem.value = error;
     end(own.signal.aborted ? "stopped" : "failed");
   } finally {
-    leaving = bench?.engine?.unload().catch(() => undefined) ?? Promise.resolve();
+    leaving = bench === undefined ? Promise.resolve() : leave(bench);
     storedChanges.value += 1;
     running.value = false;
   }
+}
+
+/** Frees the model. What was stopped may be in the middle of minutes of work that nothing else ends: its worker is not asked. */
+async function leave({ engine, worker, signal }: Bench): Promise<void> {
+  if (signal.aborted) worker?.terminate();
+  else await engine?.unload().catch(() => undefined);
 }
 
 /** Ends the run; what was measured stays. */
@@ -113,7 +121,7 @@ async function firstLoad(bench: Bench): Promise<undefined> {
   const { gpuBytes, peakWasmBytesGrown } = info.load;
   add(bench, {
     model: {
-      name: info.name, bytes: fileBytes, precision: options.precision ?? "exact",
+      name: shortName(info.name), bytes: fileBytes, precision: options.precision ?? "exact",
       ...(info.parameters === undefined ? {} : { parameters: info.parameters }),
     },
     memory: { gpuBytes, weightsBytes: gpu.weightsBytes, kvBytes: gpu.kvBytesPerToken * info.context, peakWasmBytesGrown },
@@ -144,7 +152,12 @@ async function loaded(bench: Bench, source: Choice["source"]): Promise<Load> {
   const isStored = typeof source === "object" && "stored" in source;
   const onProgress = ({ loadedBytes, totalBytes }: Progress): void => { if (totalBytes > 0) bench.tell(loadedBytes / totalBytes); };
   const before = performance.now();
-  const engine = await Engine.load(source, { ...pageOptions(), ...(isStored ? stored : options), fit: "auto", context, signal, onProgress });
+  const page = pageOptions();
+  const createWorker = (): Worker => {
+    bench.worker = page.createWorker();
+    return bench.worker;
+  };
+  const engine = await Engine.load(source, { ...page, createWorker, ...(isStored ? stored : options), fit: "auto", context, signal, onProgress });
   const ms = performance.now() - before;
   bench.engine = engine;
   const { bytesDownloaded, bytesFromStore, times } = engine.info.load;

@@ -1,6 +1,7 @@
 /** Figures in words: names of rows, values with their units, names of devices that can be told apart. */
 import type { Result } from "../../../benches/result.mjs";
-import { formatBytes, formatDate, formatMs, formatNumber, formatShare, formatShort, shortName } from "../format.js";
+import { formatBytes, formatDate, formatMs, formatNumber, formatShare, shortName } from "../format.js";
+import { language } from "../words.js";
 import { t } from "../words/bench.js";
 import { deviceName, type Measure } from "./figures.js";
 
@@ -9,6 +10,10 @@ const digits = (value: number): number => (value >= 100 ? 0 : value >= 10 ? 1 : 
 
 /** A number in three places or so. */
 export const sayNumber = (value: number): string => formatNumber(value, digits(value));
+/** A large number by its word: a letter behind it may be one of bytes. */
+const sayMany = (value: number): string => new Intl.NumberFormat(language.value, { notation: "compact", compactDisplay: "long", maximumSignificantDigits: 3 }).format(value);
+/** Things one after the other. */
+export const sayList = (items: readonly string[]): string => new Intl.ListFormat(language.value, { style: "long", type: "unit" }).format(items);
 /** A speed. */
 export const sayTps = (tps: number): string => t("tokensPerSecond", { n: sayNumber(tps) });
 /** A short time. */
@@ -38,7 +43,7 @@ export const nameOfStep = (rows: number): string => (rows === 1 ? t("oneToken") 
 export function sayValue({ of }: Measure, value: number): string {
   switch (of) {
     case "read": case "copy": return t("perSecond", { n: formatBytes(value) });
-    case "fma": case "dot4": return t("perSecond", { n: formatShort(value) });
+    case "fma": case "dot4": return t("perSecond", { n: sayMany(value) });
     case "dispatch": case "roundTrip": return t("micros", { n: sayNumber(value) });
     case "cold": case "warm": return formatMs(value);
     case "prefill": case "decode": case "limit": return sayTps(value);

@@ -1,7 +1,7 @@
 /** What to measure: a model, the parts of a run, how often; and the buttons that begin and end it. */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { formatList, formatNumber, shortName } from "../format.js";
+import { formatNumber, shortName } from "../format.js";
 import type { Choice } from "../model.js";
 import { sourceOf } from "../models/bring.js";
 import { choiceOf, forSource, served } from "../models/offers.js";
@@ -11,6 +11,7 @@ import { Button, Field } from "../ui/controls.js";
 import { t } from "../words/bench.js";
 import { PARTS, planOf, RUNS, type Part, type Plan } from "./plan.js";
 import { running, start, stop } from "./run.js";
+import { sayList } from "./say.js";
 
 const QUERY = new URLSearchParams(location.search);
 const ASKED: Plan = planOf(QUERY);
@@ -102,4 +103,4 @@ export function SetUp(): JSX.Element {
   );
 }
 
-const listOf = (lengths: readonly number[]): string => formatList(lengths.map((one) => formatNumber(one)));
+const listOf = (lengths: readonly number[]): string => sayList(lengths.map((one) => formatNumber(one)));
