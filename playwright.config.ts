@@ -11,6 +11,8 @@ export default defineConfig({
   projects: [
     // The worker and its protocol, against the stand-in of tests/fake-wasm.
     { name: "protocol", testDir: "tests/protocol", timeout: 20_000 },
+    // The demo's rooms that have no view: conversations in a real database, Markdown in a real page.
+    { name: "www", testDir: "tests/www", testMatch: "*.spec.ts", use: { trace: "off" }, timeout: 20_000 },
     // The real engine: answers on tiny models, downloads of a generated one.
     { name: "engine", testDir: "tests/engine", timeout: 120_000 },
     // What stands on the engine: the Prompt API, the AI SDK, React; bundled, with the real packages.

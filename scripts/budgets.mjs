@@ -1,11 +1,13 @@
-/** Weighs the built package against .ci/budgets.json. `--package DIR` weighs another build. */
+/** Weighs the built package and the demo against .ci/budgets.json. `--package DIR` weighs another build. */
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { clientBytes, packageBytes } from "./lib/package.mjs";
 import { ask, entry, filesUnder, options, Plain, ROOT } from "./lib/util.mjs";
 
-/** What the package weighs, by the budgets' names. */
+const gzippedBytes = (...files) => files.reduce((sum, file) => sum + gzipSync(readFileSync(file), { level: 9 }).byteLength, 0);
+
+/** What the package and the demo weigh, by the budgets' names. */
 async function weigh(packageDir) {
   const printed = ask("npm", ["pack", "--dry-run", "--json", "--ignore-scripts", packageDir]);
   if (printed === undefined) throw new Plain(`npm pack failed in ${packageDir}; run: npm run build`);
@@ -16,7 +18,8 @@ async function weigh(packageDir) {
   return {
     first_token_gzip_bytes: packageBytes(packageDir),
     client_gzip_bytes: clientBytes(packageDir),
-    constrained_gzip_bytes: gzipSync(readFileSync(join(packageDir, "dist/doran_constrained_bg.wasm")), { level: 9 }).byteLength,
+    constrained_gzip_bytes: gzippedBytes(join(packageDir, "dist/doran_constrained_bg.wasm")),
+    demo_first_paint_gzip_bytes: gzippedBytes(...["main.js", "style.css"].map((file) => join(ROOT, "www/dist", file))),
     npm_unpacked_bytes: packed.unpackedSize,
     npm_files: packed.entryCount,
   };

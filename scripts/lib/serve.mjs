@@ -6,9 +6,9 @@ import { extname, join, normalize, sep } from "node:path";
 /** The policy that the package and the demo must live under. */
 export const STRICT_CSP = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
 
-/** The demo's: it fetches models from wherever the reader says. The same words stand in www/public/index.html. */
+/** The demo's: it fetches models from wherever the reader says. The same words stand in the pages of www/public. */
 export const DEMO_CSP = [
-  "default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "worker-src 'self'", "style-src 'self'", "img-src 'self' data:",
+  "default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "worker-src 'self'", "style-src 'self'", "img-src 'self' data:", "manifest-src 'self'",
   "connect-src 'self' https: http://localhost:* http://127.0.0.1:*", "base-uri 'none'", "form-action 'none'",
 ].join("; ");
 

@@ -9,7 +9,7 @@ const node = (...args) => ["node", args];
 
 const hasRustWebTests = () => existsSync(join(ROOT, "tests/web")) && readdirSync(join(ROOT, "tests/web")).some((file) => file.endsWith(".rs"));
 
-const toolTests = () => readdirSync(join(ROOT, "tests/tools")).filter((file) => file.endsWith(".test.mjs")).map((file) => `tests/tools/${file}`);
+const testsIn = (folder) => readdirSync(join(ROOT, folder)).filter((file) => file.endsWith(".test.mjs")).map((file) => `${folder}/${file}`);
 
 const hasCargoDeny = () => ask("cargo-deny", ["--version"]) !== undefined;
 
@@ -23,10 +23,12 @@ export const SUITES = [
     commands: [cargo("clippy", "--workspace", "--lib", ...WASM, "--", "-D", "warnings")],
   },
   { name: "catalogue", quick: true, commands: [node("tests/catalogue.mjs")] },
-  { name: "tools", quick: true, commands: [node("--test", ...toolTests())] },
-  { name: "bench tables", quick: true, commands: [node("--test", "tests/bench/table.test.mjs")] },
+  { name: "tools", quick: true, commands: [node("--test", ...testsIn("tests/tools"))] },
+  { name: "www", quick: true, commands: [node("--test", ...testsIn("tests/www"))] },
+  { name: "bench tables", quick: true, commands: [node("--test", ...testsIn("tests/bench"))] },
   { name: "models page", quick: true, commands: [node("scripts/models-page.mjs", "--check")] },
   { name: "protocol", quick: true, commands: [["playwright", ["test", "--project=protocol"]]] },
+  { name: "www page", quick: true, commands: [["playwright", ["test", "--project=www"]]] },
   { name: "packaging of the stand-in", quick: true, commands: [node("tests/packaging/run.mjs", "--fake")] },
   { name: "native", quick: true, env: { REQUIRE_GPU: "1" }, commands: [cargo("test", "--workspace")] },
   { name: "constrained", quick: true, commands: [node("tests/constrained/run.mjs")] },
@@ -52,6 +54,7 @@ export const SUITES = [
   { name: "engine", commands: [["playwright", ["test", "--project=engine"]]] },
   { name: "surfaces", commands: [["playwright", ["test", "--project=surfaces"]]] },
   { name: "e2e", commands: [["playwright", ["test", "--project=e2e"]]] },
+  { name: "lighthouse", commands: [node("tests/lighthouse.mjs")] },
   { name: "start", commands: [node("tests/start.mjs")] },
   { name: "bench", commands: [node("tests/bench.mjs")] },
   { name: "docs", commands: [node("scripts/docs.mjs")] },

@@ -22,15 +22,15 @@ pub fn shared(manifests: &[Manifest]) -> Vec<Shared> {
         }
     }
     let of = |manifest: &Manifest| {
-        let (mut bytes, mut with) = (0, BTreeSet::new());
+        let (mut bytes, mut with) = (0, BTreeSet::<&str>::new());
         for (hash, len) in stored(manifest) {
-            let others = || owners[hash].iter().filter(|model| **model != manifest.model);
+            let others = || owners[hash].iter().copied().filter(|model| *model != manifest.model);
             if others().next().is_some() {
                 bytes += len;
                 with.extend(others());
             }
         }
-        Shared { bytes, with: with.into_iter().map(|model| (*model).to_owned()).collect() }
+        Shared { bytes, with: with.into_iter().map(str::to_owned).collect() }
     };
     manifests.iter().map(of).collect()
 }

@@ -253,6 +253,11 @@ export class WasmEngine {
     return new Float32Array(ids.length - 1).fill(1);
   }
 
+  async decodeAt(context, tokens) {
+    if (context + tokens > this.context) fail("context_overflow", "there is no room for so many", { needed: context + tokens, context: this.context });
+    return { tokens, ms: tokens, tps: 1000, counters: { ...this.stats().counters } };
+  }
+
   async profile(context) {
     if (context >= this.context) fail("context_overflow", "too long", { context: this.context, needed: context + 1 });
     return [{ rows: 1, kernel: "fake", dispatches: 2, ms: 0.5, weightBytes: 64, kvBytes: 0, multiplyAdds: 32 }];
@@ -347,6 +352,14 @@ export async function verifyModel(name, onProgress) {
   onProgress({ phase: "store", loadedBytes: bytes, totalBytes: bytes, fromStoreBytes: bytes, bytesPerSecond: 0 });
   await storeTransaction("readwrite", (store) => store.put({ ...stored, verifiedAt: Date.now() }));
   return { chunks: 1, bytes, damaged: 0 };
+}
+
+export async function exportModel(name, onProgress) {
+  const stored = await storeTransaction("readonly", (store) => store.get(name));
+  if (stored === undefined) fail("not_found", `no stored model is called ${name}`, { name });
+  const bytes = stored.storedBytes;
+  onProgress({ phase: "store", loadedBytes: bytes, totalBytes: bytes, fromStoreBytes: bytes, bytesPerSecond: 0 });
+  return [new File([new Uint8Array(bytes)], new URL(stored.url).pathname.split("/").pop())];
 }
 
 export async function storageEstimate() {

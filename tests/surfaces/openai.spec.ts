@@ -71,6 +71,26 @@ test("an answer is the engine's own, with usage, log-probabilities, stop texts a
   expect(seen.biased?.trim()).toBe(seen.seventySeven.trim());
 });
 
+test("options that the API has no fields for tell of a long prompt, and let the oldest turns go", async ({ tiny }) => {
+  const seen = await tiny.evaluate(async () => {
+    const { engine } = window;
+    const turn = (content: string): { role: "user"; content: string }[] => [{ role: "user", content }];
+    const old = "a b c d ".repeat(20);
+    let longest = turn(old);
+    while (await engine.countTokens(longest) < engine.info.context) longest = [...longest, ...turn(old)];
+    const request = { messages: longest, temperature: 0, max_tokens: 2 };
+    const refused = await window.refused(engine.chat.completions.create(request));
+    const slid = await engine.chat.completions.create(request, { contextPolicy: "slide" });
+    const read: number[] = [];
+    await engine.chat.completions.create({ messages: turn("x y z ".repeat(40)), temperature: 0, max_tokens: 1 }, { onPrefill: ({ promptTokensDone }) => { read.push(promptTokensDone); } });
+    return { refused: refused.code, prompt: slid.usage.prompt_tokens, answered: slid.usage.completion_tokens, context: engine.info.context, read };
+  });
+  expect(seen.refused).toBe("context_overflow");
+  expect(seen.prompt).toBeLessThan(seen.context);
+  expect(seen.answered).toBeGreaterThan(0);
+  expect(seen.read.length).toBeGreaterThan(0);
+});
+
 test("a stream begins with the role, ends with a reason, and then with usage where that is asked for", async ({ tiny }) => {
   const seen = await tiny.evaluate(async ({ messages }) => {
     const request = { messages, temperature: 0, max_tokens: 6, n: 2, stream: true as const };

@@ -10,6 +10,7 @@ export const DOCUMENTS = {
   quotes: "> a\nlazy\n> > deep\n> - list\n>   in it\n\n> ```\n> code\n\nout\n\n> last\n***\n> x\n***bold***\n# h\n    code after heading\n> q\n# h2",
   links: "See [the docs](https://example.com/a?b=1&c=2 \"title\"), <https://example.org/x>, <me@example.org>.\n\n[text][ref] and [ref] and [later][].\n\n[ref]: https://ref.example/path 'a\ntitle'\n[later]: /relative\n\nThen [ref] again.\n\n# [later]\n[odd]: /odd\n'not\na title' more\n\n[odd]",
   definitions: "[a] [b] [c]\n\nmiddle\n\n- [a]\n- [b]\n\n[a]: https://a.example\n\n# h\n[b]: https://b.example\n'title\nover lines'\n> [c]: https://c.example\n\nend [c] [A]\n\n[a]: https://second.example\n\n[a]",
+  titles: "- [a]: /w\n'title\n===\n***b***\ntitle'\n===\n\n# h\n[b]: /u\n'title\nof b'\n- [b] [a]\n\n> [c\n===\nd]: /v\n# e\n[c\n===\nd]",
   images: "![alt *text*](https://evil.example/x.png)\n\n![ref][pic] [![inner](https://evil.example/y.png)](https://evil.example/z)\n\n![](data:image/png;base64,AAAA)\n\n[pic]: https://evil.example/p.png \"t\"\n\n- ![in list](//evil.example/q.png)",
   attacks: [
     "<img src=x onerror=alert(1)>", "<script>alert(1)</script>", "[x](javascript:alert(1))", "[x](JaVaScRiPt:alert(1))", "<javascript:alert(1)>",

@@ -38,6 +38,7 @@ export function formatMs(ms: number): string {
 export function formatAgo(then: number, now = Date.now()): string {
   const minutes = (then - now) / 60_000;
   const relative = new Intl.RelativeTimeFormat(language.value, { numeric: "auto", style: "short" });
+  if (minutes > -1) return relative.format(0, "second");
   if (minutes > -60) return relative.format(Math.round(minutes), "minute");
   if (minutes > -24 * 60) return relative.format(Math.round(minutes / 60), "hour");
   if (minutes > -7 * 24 * 60) return relative.format(Math.round(minutes / 60 / 24), "day");

@@ -49,12 +49,14 @@ export async function load(choice: Choice): Promise<boolean> {
   loadProblem.value = undefined;
   loading.value = { choice, progress: undefined, paused: false };
   stopCounting();
+  const prepared = preparePage();
   try {
     await unload();
     const loaded = await Engine.load(choice.source, {
       ...pageOptions(), ...choice.options, pause, signal: controller.signal,
       onProgress: (progress) => { if (loading.value !== undefined) loading.value = { ...loading.value, progress }; },
     });
+    await prepared;
     engine.value = loaded;
     remember(loaded.info.name);
     // Asked for once something worth keeping is here; where it stands shows among the stored models.
@@ -69,6 +71,11 @@ export async function load(choice: Choice): Promise<boolean> {
     loading.value = undefined;
     storedChanges.value += 1;
   }
+}
+
+/** Fetches what an answer needs of the page itself while the model comes, so that nothing is fetched once it is ready. */
+async function preparePage(): Promise<void> {
+  await Promise.all([import("doran/openai"), import("./markdown/index.js").then((room) => room.prepare())]).catch(() => undefined);
 }
 
 /** Pauses the download, or lets it go on. */

@@ -69,6 +69,20 @@ function read(value: unknown, id: string): Conversation {
   }
 }
 
+type Writing = IDBPTransaction<unknown, string[], "readwrite">;
+
+async function putBoth(transaction: Writing, conversation: Conversation): Promise<void> {
+  await Promise.all([transaction.objectStore(CONVERSATIONS).put(conversation), transaction.objectStore(SUMMARIES).put(summaryOf(conversation))]);
+}
+
+function abort(transaction: Writing): void {
+  try {
+    transaction.abort();
+  } catch {
+    // It has failed by itself.
+  }
+}
+
 class DatabaseShelf implements Shelf {
   readonly kept = true;
   readonly #database: IDBPDatabase;
@@ -93,38 +107,28 @@ class DatabaseShelf implements Shelf {
   }
 
   put(conversation: Conversation): Promise<void> {
-    return this.#try(async () => {
-      const transaction = this.#database.transaction(BOTH, "readwrite");
-      await Promise.all([
-        transaction.objectStore(CONVERSATIONS).put(conversation), transaction.objectStore(SUMMARIES).put(summaryOf(conversation)), transaction.done,
-      ]);
-    });
+    return this.#write((transaction) => putBoth(transaction, conversation));
   }
 
   update(id: string, change: (conversation: Conversation) => Conversation): Promise<Conversation> {
-    return this.#try(async () => {
-      const transaction = this.#database.transaction(BOTH, "readwrite");
+    return this.#write(async (transaction) => {
       const value: unknown = await transaction.objectStore(CONVERSATIONS).get(id);
       if (value === undefined) throw missing(id);
       const after = change(read(value, id));
-      await Promise.all([
-        transaction.objectStore(CONVERSATIONS).put(after), transaction.objectStore(SUMMARIES).put(summaryOf(after)), transaction.done,
-      ]);
+      await putBoth(transaction, after);
       return after;
     });
   }
 
   delete(id: string): Promise<void> {
-    return this.#try(async () => {
-      const transaction = this.#database.transaction(BOTH, "readwrite");
-      await Promise.all([transaction.objectStore(CONVERSATIONS).delete(id), transaction.objectStore(SUMMARIES).delete(id), transaction.done]);
+    return this.#write(async (transaction) => {
+      await Promise.all([transaction.objectStore(CONVERSATIONS).delete(id), transaction.objectStore(SUMMARIES).delete(id)]);
     });
   }
 
   clear(): Promise<void> {
-    return this.#try(async () => {
-      const transaction = this.#database.transaction(BOTH, "readwrite");
-      await Promise.all([transaction.objectStore(CONVERSATIONS).clear(), transaction.objectStore(SUMMARIES).clear(), transaction.done]);
+    return this.#write(async (transaction) => {
+      await Promise.all([transaction.objectStore(CONVERSATIONS).clear(), transaction.objectStore(SUMMARIES).clear()]);
     });
   }
 
@@ -143,5 +147,22 @@ class DatabaseShelf implements Shelf {
     } catch (error) {
       throw storeError(error);
     }
+  }
+
+  /** Writes into both stores, or into neither. */
+  #write<T>(work: (transaction: Writing) => Promise<T>): Promise<T> {
+    return this.#try(async () => {
+      const transaction = this.#database.transaction(BOTH, "readwrite");
+      // It is awaited below, but may fail before.
+      transaction.done.catch(() => undefined);
+      try {
+        const result = await work(transaction);
+        await transaction.done;
+        return result;
+      } catch (error) {
+        abort(transaction);
+        throw error;
+      }
+    });
   }
 }

@@ -128,6 +128,6 @@ export function titleFrom(text: string): string {
   const line = text.split("\n").map((part) => part.replace(/^[#>*\-\s]+/, "").trim()).find((part) => part !== "") ?? "";
   if (line.length <= TITLE_LENGTH) return line;
   const cut = cutWhere(line, (front) => front.length < TITLE_LENGTH);
-  const space = cut.lastIndexOf(" ");
+  const space = line[cut.length] === " " ? cut.length : cut.lastIndexOf(" ");
   return `${space > TITLE_LENGTH / 2 ? cut.slice(0, space) : cut}…`;
 }

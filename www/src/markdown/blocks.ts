@@ -36,13 +36,12 @@ export class BlockStream {
 
   /** Renders what came since the last time. */
   advance(): Progress {
-    const cut = this.#cut();
-    if (cut === 0) return { finished: [], open: toHtml(this.#rest, this.#options, this.#forRest()) };
-    const source = this.#rest.slice(0, cut);
-    const html = toHtml(source, this.#options, this.#env);
-    this.#rest = this.#rest.slice(cut);
-    this.#finished.push({ source, html });
-    return { finished: [html], open: toHtml(this.#rest, this.#options, this.#forRest()) };
+    const finished = this.#cut().map((source) => {
+      const html = toHtml(source, this.#options, this.#env);
+      this.#finished.push({ source, html });
+      return html;
+    });
+    return { finished, open: toHtml(this.#rest, this.#options, this.#forRest()) };
   }
 
   /** The text is over: the last progress, and every finished block whose HTML is another now, by its number. */
@@ -67,23 +66,29 @@ export class BlockStream {
   }
 
   /**
-   * How much of the rest is finished: all before the end of its last block but one. Only whole lines count, since the next
-   * letter may make any line another thing (`***` a rule, `***a***` emphasis). A definition is no block, and after a bracket,
-   * which may begin one, a block is finished at the next empty line: only that ends a title that was begun.
+   * Takes what is finished off the rest, block by block: all before the end of its last block but one. Only whole lines count,
+   * since the next letter may make any line another thing (`***` a rule, `***a***` emphasis). After a bracket, which may begin
+   * a definition, a block is finished at the next empty line: only that ends a title that was begun.
    */
-  #cut(): number {
+  #cut(): readonly string[] {
     const whole = this.#rest.lastIndexOf("\n") + 1;
-    if (whole <= this.#seen) return 0;
+    if (whole <= this.#seen) return [];
     const parser = parserOf(this.#options);
     const tokens: Token[] = [];
     const text = this.#rest.slice(0, whole);
     parser.block.parse(text, parser, {}, tokens);
-    const ends = tokens.filter(({ level, nesting, type }) => level === 0 && nesting >= 0 && type !== "reference_definition").map(({ map }) => map?.[1] ?? 0);
+    const ends = tokens.filter(({ level, nesting }) => level === 0 && nesting >= 0).map(({ map }) => map?.[1] ?? 0);
     const lines = text.split("\n").slice(0, -1);
     const lastEmpty = text.includes("[") ? lines.map((line) => /^[ \t]*$/.test(line)).lastIndexOf(true) : lines.length;
-    const finished = ends.slice(0, -1).filter((end) => end <= lastEmpty).at(-1) ?? 0;
-    const cut = lines.slice(0, finished).reduce((length, line) => length + line.length + 1, 0);
+    const sources: string[] = [];
+    let from = 0;
+    for (const end of ends.slice(0, -1).filter((end) => end <= lastEmpty)) {
+      sources.push(lines.slice(from, end).map((line) => `${line}\n`).join(""));
+      from = end;
+    }
+    const cut = sources.reduce((length, source) => length + source.length, 0);
+    this.#rest = this.#rest.slice(cut);
     this.#seen = whole - cut;
-    return cut;
+    return sources;
   }
 }

@@ -1,6 +1,6 @@
 /** Colours of code: classes of highlight.js on blocks that are finished. The highlighter and each language are loaded when first needed. */
 import type { HLJSApi } from "highlight.js";
-import { loadLanguage } from "./languages.js";
+import { loadLanguage, loadLanguages } from "./languages.js";
 import { sanitise } from "./sanitise.js";
 
 /** Longer blocks stay plain: highlighting them would hold up the page. */
@@ -39,4 +39,9 @@ async function highlightBlock(block: Element): Promise<void> {
 /** Highlights the code in `root` whose language is known; never rejects. */
 export async function highlight(root: ParentNode): Promise<void> {
   await Promise.all([...root.querySelectorAll("figure.code code[class]")].map(highlightBlock));
+}
+
+/** Fetches the highlighter and all its languages. Rejects where a network is missing. */
+export async function prepare(): Promise<void> {
+  await Promise.all([import("highlight.js/lib/core"), loadLanguages()]);
 }

@@ -39,3 +39,8 @@ export async function loadLanguage(id: string, register: (id: string, language: 
   const loads = [language.load().then((module) => register(id, module.default)), ...(language.inside ?? []).map((inner) => loadLanguage(inner, register))];
   await Promise.all(loads);
 }
+
+/** Every language: what is loaded now is not fetched later. */
+export async function loadLanguages(): Promise<void> {
+  await Promise.all(Object.values(LANGUAGES).map(({ load }) => load()));
+}

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 
 const PATHS = {
   send: "M10 16V5M5 10l5-5 5 5",
-  stop: "M6 6h8v8H6z",
+  stop: "M6 6h8v8H6zM7 7.500h6M7 9h6M7 10.500h6M7 12h6",
   plus: "M10 4v12M4 10h12",
   chat: "M4 5h12v8H9l-4 3v-3H4z",
   models: "M10 3l6 3.5v7L10 17l-6-3.500v-7zM4 6.500L10 10l6-3.500M10 10v7",

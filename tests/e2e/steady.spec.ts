@@ -1,0 +1,73 @@
+/** What a reader does to a page that is kept open: the GPU's process crashes, the network goes, other tabs come, the window is hidden. */
+import { ANSWER_MS, answers, ask, expect, loadModel, NAME, test, whole } from "./fixture.js";
+
+/** Chromium gives no other adapter after the second crash, unless it is told to. */
+test.use({ flags: ["--disable-gpu-process-crash-limit", "--disable-domain-blocking-for-3d-apis"] });
+test.describe.configure({ mode: "serial" });
+
+const COUNT = "Count from one to twenty in words.";
+
+test("the GPU crashes in the middle of an answer, and the answer ends as it would have", async ({ demo: { context, page } }) => {
+  await loadModel(page);
+  await page.locator("#settings").click();
+  await page.getByLabel("Length of an answer, in tokens").fill("40");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Escape");
+  const undisturbed = await (await ask(page, COUNT)).textContent();
+  await page.getByRole("button", { name: "New chat" }).click();
+  await page.locator("#prompt").fill(COUNT);
+  await page.keyboard.press("Enter");
+  await expect(answers(page)).toContainText(/\w+\W+\w+/, { timeout: ANSWER_MS });
+  const session = await context.browser()?.newBrowserCDPSession();
+  await session?.send("Browser.crashGpuProcess");
+  await whole(page);
+  expect(await answers(page).textContent()).toBe(undisturbed);
+  await expect(page.getByRole("alert")).toHaveCount(0);
+});
+
+test("a second tab has the same conversations, loads the model without a download, and both answer", async ({ demo: { context, page, address, modelRequests } }) => {
+  modelRequests();
+  const second = await context.newPage();
+  await second.goto(`${address}/?temperature=0`);
+  await expect(second.locator("#conversations > li")).toHaveCount(2);
+  await loadModel(second);
+  expect(modelRequests()).toBe(0);
+  await Promise.all([ask(page, "What is the capital of France?"), ask(second, "What is the capital of Italy?")]);
+  await expect(answers(page).last()).toContainText("Paris");
+  await expect(answers(second).last()).toContainText("Rome");
+  await expect(page.locator("#conversations > li")).toHaveCount(3);
+  await second.locator("#conversations > li", { hasText: "capital of Italy" }).locator("summary").click();
+  second.once("dialog", (dialog) => void dialog.accept());
+  await second.locator("#conversations > li", { hasText: "capital of Italy" }).getByRole("button", { name: "Delete" }).click();
+  await expect(page.locator("#conversations > li")).toHaveCount(2);
+  await second.close();
+});
+
+test("an answer goes on while the window is hidden", async ({ demo: { context, page } }) => {
+  await page.getByRole("button", { name: "New chat" }).click();
+  const session = await context.newCDPSession(page);
+  const { windowId } = await session.send("Browser.getWindowForTarget");
+  await page.locator("#prompt").fill(COUNT);
+  await page.keyboard.press("Enter");
+  await expect(answers(page)).toContainText(/\w+/, { timeout: ANSWER_MS });
+  await session.send("Browser.setWindowBounds", { windowId, bounds: { windowState: "minimized" } });
+  await expect.poll(() => page.evaluate(() => document.visibilityState)).toBe("hidden");
+  await expect.poll(() => page.evaluate(() => document.querySelector("#send") !== null), { timeout: ANSWER_MS }).toBe(true);
+  expect(await page.evaluate(() => document.visibilityState)).toBe("hidden");
+  await session.send("Browser.setWindowBounds", { windowId, bounds: { windowState: "normal" } });
+  await expect(answers(page)).toContainText("four");
+});
+
+test("without a network the page opens, the model loads, and it answers", async ({ demo: { context, page } }) => {
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+  await context.setOffline(true);
+  await page.reload();
+  await expect(page.locator("#start")).toContainText(NAME);
+  await loadModel(page);
+  await ask(page, "What is the capital of France?");
+  await expect(answers(page).last()).toContainText("Paris");
+  await page.getByRole("navigation").getByRole("link", { name: "Benchmark" }).click();
+  await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+  await page.goBack();
+  await context.setOffline(false);
+});
