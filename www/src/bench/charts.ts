@@ -5,8 +5,11 @@ import { t } from "../words/bench.js";
 import { commonContext, decodeAt, kernelStacks, limitOf, memoryParts, type KernelStack } from "./figures.js";
 import { namesOf, nameOfStep, sayList, sayMillis, sayTps } from "./say.js";
 
-/** Colours by number: custom properties of `bench.css`. */
-export const COLOURS = 8;
+/** Colours in the order that they are used in, by their numbers in `bench.css`; grey comes last. */
+const COLOURS = [0, 1, 2, 3, 4, 6, 7, 5];
+/** For what is only held beside something: limits, and the rest of a whole. */
+const GREY = 5;
+const colourAt = (at: number): number => COLOURS[at % COLOURS.length] ?? GREY;
 
 /** What is drawn in one colour. */
 export interface Series {
@@ -69,7 +72,7 @@ export function decodeChart(results: readonly Result[]): Chart | undefined {
   const labels = pairs.map(({ name }) => name);
   const series: Series[] = [
     { name: t("measuredSeries"), colour: 0, values: pairs.map(({ is = null }) => is) },
-    ...(pairs.some(({ limit }) => limit !== undefined) ? [{ name: t("limitSeries"), colour: 5, values: pairs.map(({ limit = null }) => limit) }] : []),
+    ...(pairs.some(({ limit }) => limit !== undefined) ? [{ name: t("limitSeries"), colour: GREY, values: pairs.map(({ limit = null }) => limit) }] : []),
   ];
   return {
     id: "decode", kind: "grouped", title, help: t("chart_decode_help"), labels, xs: [], series, format: short,
@@ -83,7 +86,7 @@ export function contextChart(results: readonly Result[]): Chart | undefined {
   if (measured.length === 0) return undefined;
   const names = namesOf(measured);
   const xs = [...new Set(measured.flatMap(({ decode = [] }) => decode.map(({ context }) => context)))].sort((a, b) => a - b);
-  const series = measured.map((result, at): Series => ({ name: names[at] ?? "", colour: at % COLOURS, values: xs.map((x) => decodeAt(result, x)?.tps ?? null) }));
+  const series = measured.map((result, at): Series => ({ name: names[at] ?? "", colour: colourAt(at), values: xs.map((x) => decodeAt(result, x)?.tps ?? null) }));
   const title = t("chart_context");
   const labels = xs.map((x) => t("promptOf", { n: x }));
   return { id: "context", kind: "line", title, labels, xs, xTitle: t("contextAxis"), series, format: short, label: labelOf({ title, series, labels }, sayTps) };
@@ -102,13 +105,15 @@ export function kernelChart(results: readonly Result[]): Chart | undefined {
     return portion === undefined ? null : portion.ms / stack.ms;
   };
   const series = ordered.map((name, at): Series => ({
-    name: name ?? t("otherKernels"), colour: at % COLOURS, values: stacks.map((stack) => share(stack, name)),
+    name: name ?? t("otherKernels"), colour: name === undefined ? GREY : colourAt(at), values: stacks.map((stack) => share(stack, name)),
   }));
   const title = t("chart_kernels");
   const labels = stacks.map(({ rows }) => nameOfStep(rows));
   const context = result?.kernelsContext;
+  const name = results.length < 2 || result === undefined ? undefined : namesOf(results)[results.indexOf(result)];
+  const help = context === undefined ? name : name === undefined ? t("chart_kernels_help", { n: context }) : t("chart_kernels_of", { name, n: context });
   return {
-    id: "kernels", kind: "stacked", title, ...(context === undefined ? {} : { help: t("chart_kernels_help", { n: context }) }), labels, xs: [], series,
+    id: "kernels", kind: "stacked", title, ...(help === undefined ? {} : { help }), labels, xs: [], series,
     totals: stacks.map(({ ms }) => sayMillis(ms)), format: formatShare, most: 1,
     label: labelOf({ title, series, labels: stacks.map(({ rows, ms }) => t("stepTime", { step: nameOfStep(rows), ms: sayMillis(ms) })) }, formatShare),
   };
@@ -121,7 +126,7 @@ export function memoryChart(results: readonly Result[]): Chart | undefined {
   const title = t("chart_memory");
   const labels = namesOf(measured.map(({ result }) => result));
   const part = (name: "weights" | "kv" | "rest", colour: number): Series => ({ name: t(name), colour, values: measured.map(({ parts }) => parts[name]) });
-  const series = [part("weights", 0), part("kv", 1), part("rest", 5)];
+  const series = [part("weights", 0), part("kv", 1), part("rest", GREY)];
   return {
     id: "memory", kind: "stacked", title, labels, xs: [], series, totals: measured.map(({ parts: { weights, kv, rest } }) => formatBytes(weights + kv + rest)),
     format: formatBytes, label: labelOf({ title, series, labels }, formatBytes),

@@ -65,8 +65,11 @@ async function drawChart(ctx: CanvasRenderingContext2D, chart: Chart, host: HTML
   const place = document.createElement("div");
   place.className = "unseen";
   host.append(place);
-  const { canvas, destroy } = await plot(chart, place, { ...CHART, height: CHART.height - 30 });
-  ctx.drawImage(canvas, x, CHARTS_TOP + 26, CHART.width, CHART.height - 30);
+  // As many pixels as the picture has, whatever the screen has.
+  const zoom = SCALE / devicePixelRatio;
+  const height = CHART.height - 30;
+  const { canvas, destroy } = await plot(chart, place, { width: Math.round(CHART.width * zoom), height: Math.round(height * zoom), zoom });
+  ctx.drawImage(canvas, x, CHARTS_TOP + 26, CHART.width, height);
   destroy();
   place.remove();
 }
@@ -74,7 +77,7 @@ async function drawChart(ctx: CanvasRenderingContext2D, chart: Chart, host: HTML
 function legend(ctx: CanvasRenderingContext2D, { series }: Chart, left: number, look: ReturnType<typeof lookOf>, write: (text: string, x: number, y: number, font: string, colour?: string) => void): void {
   if (series.length < 2) return;
   let x = left;
-  let y = CHARTS_TOP + CHART.height + 16;
+  let y = CHARTS_TOP + CHART.height + 20;
   ctx.font = `14px ${look.font}`;
   for (const { name, colour } of series) {
     const width = 34 + ctx.measureText(name).width;

@@ -13,7 +13,7 @@ export const sayNumber = (value: number): string => formatNumber(value, digits(v
 /** A large number by its word: a letter behind it may be one of bytes. */
 const sayMany = (value: number): string => new Intl.NumberFormat(language.value, { notation: "compact", compactDisplay: "long", maximumSignificantDigits: 3 }).format(value);
 /** Things one after the other. */
-export const sayList = (items: readonly string[]): string => new Intl.ListFormat(language.value, { style: "long", type: "unit" }).format(items);
+export const sayList = (items: readonly string[]): string => new Intl.ListFormat(language.value, { style: "long", type: "conjunction" }).format(items);
 /** A speed. */
 export const sayTps = (tps: number): string => t("tokensPerSecond", { n: sayNumber(tps) });
 /** A short time. */
