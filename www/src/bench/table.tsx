@@ -1,6 +1,5 @@
 /** All figures as a table, a device a column: also what the charts say, for those who do not see them. */
 import type { JSX } from "preact";
-import { Fragment } from "preact";
 import type { Kernel, Result } from "../../../benches/result.mjs";
 import { formatNumber, formatShare } from "../format.js";
 import { t } from "../words/bench.js";
@@ -21,19 +20,17 @@ export function Table({ results, hasOwn }: { readonly results: readonly Result[]
             {results.map((result, at) => <th scope="col" key={at}><DeviceHead result={result} name={names[at] ?? ""} mine={hasOwn && at === 0} /></th>)}
           </tr>
         </thead>
-        <tbody>
-          {[...groups].map(([group, rows]) => (
-            <Fragment key={group}>
-              <tr class="group"><th scope="colgroup" colSpan={results.length + 1}>{t(`group_${group}`)}</th></tr>
-              {rows.map((row, at) => (
-                <tr key={at} data-measure={row.measure.of}>
-                  <th scope="row">{nameOfMeasure(row.measure)}</th>
-                  {row.values.map((value, of) => <td key={of}>{value === undefined ? "–" : sayValue(row.measure, value)}</td>)}
-                </tr>
-              ))}
-            </Fragment>
-          ))}
-        </tbody>
+        {[...groups].map(([group, rows]) => (
+          <tbody key={group}>
+            <tr class="group"><th scope="rowgroup">{t(`group_${group}`)}</th><td colSpan={results.length} /></tr>
+            {rows.map((row, at) => (
+              <tr key={at} data-measure={row.measure.of}>
+                <th scope="row">{nameOfMeasure(row.measure)}</th>
+                {row.values.map((value, of) => <td key={of}>{value === undefined ? "–" : sayValue(row.measure, value)}</td>)}
+              </tr>
+            ))}
+          </tbody>
+        ))}
       </table>
     </div>
   );
