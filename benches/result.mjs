@@ -16,7 +16,13 @@ export const SCHEMA = 1;
  * @property {readonly string[]} [features]
  */
 /** @typedef {{ adapter: Adapter, browser: string }} Device `browser`: name and version. */
-/** @typedef {{ name: string, bytes: number, parameters?: number }} Model `bytes`: of its files. */
+/**
+ * @typedef {object} Model
+ * @property {string} name
+ * @property {number} bytes Of its files.
+ * @property {number} [parameters]
+ * @property {"exact" | "fast"} [precision] As `Engine.load` was asked for; `exact` where it is not said.
+ */
 /**
  * @typedef {object} Ceilings What the adapter does at most.
  * @property {number} vec4LoadsPerSecond
@@ -30,7 +36,15 @@ export const SCHEMA = 1;
 /** @typedef {{ ms: number, bytesDownloaded?: number, bytesFromStore?: number, times?: Record<string, number> }} Load */
 /** @typedef {{ cold?: Load, warm?: Load }} Loads `cold`: nothing stored. `warm`: the model is in the browser's storage. */
 /** @typedef {{ promptTokens: number, tps: number, tpsOfRuns?: readonly number[] }} Prefill `tps`: the median of the runs. */
-/** @typedef {{ context: number, tokens: number, tps: number, tpsOfRuns?: readonly number[] }} Decode `tokens` of them after `context`. */
+/**
+ * @typedef {object} Decode
+ * @property {number} context Tokens before those that were decoded.
+ * @property {number} tokens How many were decoded.
+ * @property {number} tps The median of the runs.
+ * @property {readonly number[]} [tpsOfRuns]
+ * @property {number} [weightBytes] What kernels read of weights for a token.
+ * @property {number} [kvBytes] What they read of keys and values for a token there.
+ */
 /**
  * @typedef {object} Kernel A kernel in a step of `rows`, by `engine.profile`.
  * @property {number} rows
@@ -42,7 +56,7 @@ export const SCHEMA = 1;
  * @property {number} multiplyAdds
  * @property {number} [share] Of the ceiling that bounds it, from 0 on; 1 is all of it.
  */
-/** @typedef {{ gpuBytes: number, peakWasmBytesGrown?: number }} Memory */
+/** @typedef {{ gpuBytes: number, weightsBytes?: number, kvBytes?: number, peakWasmBytesGrown?: number }} Memory Of `gpuBytes` those of weights, and of keys and values. */
 /** @typedef {{ loadMs?: number, prefill: readonly Prefill[], decode: readonly Decode[], failed?: string }} PeerRun `failed`: why it ended early. */
 /**
  * @typedef {object} Peer Another package in the same run.
@@ -67,6 +81,7 @@ export const SCHEMA = 1;
  * @property {readonly Prefill[]} [prefill]
  * @property {readonly Decode[]} [decode]
  * @property {readonly Kernel[]} [kernels]
+ * @property {number} [kernelsContext] Tokens before the step that `kernels` is of.
  * @property {Record<string, number>} [countersPerToken] Of `engine.stats().counters`, for one decoded token.
  * @property {Memory} [memory]
  * @property {Record<string, Peer>} [peers]
@@ -122,7 +137,7 @@ const object = (needed, optional = {}) => (value) => {
 
 const ADAPTER = object({ vendor: text, architecture: text, device: text, description: text, isFallback: truth }, { features: list(text) });
 const PREFILL = object({ promptTokens: whole, tps: positive }, { tpsOfRuns: list(positive) });
-const DECODE = object({ context: whole, tokens: whole, tps: positive }, { tpsOfRuns: list(positive) });
+const DECODE = object({ context: whole, tokens: whole, tps: positive }, { tpsOfRuns: list(positive), weightBytes: amount, kvBytes: amount });
 const LOAD = object({ ms: positive }, { bytesDownloaded: whole, bytesFromStore: whole, times: table(amount) });
 const KERNEL = object(
   { rows: whole, kernel: text, dispatches: whole, ms: amount, weightBytes: whole, kvBytes: whole, multiplyAdds: whole },
@@ -140,9 +155,9 @@ const RESULT = object({
   schema: oneOf(SCHEMA), version: text, date,
   device: object({ adapter: ADAPTER, browser: text }),
 }, {
-  runs: whole, loadAverage: amount, model: object({ name: text, bytes: whole }, { parameters: whole }), ceilings: CEILINGS,
-  load: object({}, { cold: LOAD, warm: LOAD }), prefill: list(PREFILL), decode: list(DECODE), kernels: list(KERNEL),
-  countersPerToken: table(amount), memory: object({ gpuBytes: whole }, { peakWasmBytesGrown: whole }), peers: table(PEER),
+  runs: whole, loadAverage: amount, model: object({ name: text, bytes: whole }, { parameters: whole, precision: oneOf("exact", "fast") }), ceilings: CEILINGS,
+  load: object({}, { cold: LOAD, warm: LOAD }), prefill: list(PREFILL), decode: list(DECODE), kernels: list(KERNEL), kernelsContext: whole,
+  countersPerToken: table(amount), memory: object({ gpuBytes: whole }, { weightsBytes: whole, kvBytes: whole, peakWasmBytesGrown: whole }), peers: table(PEER),
 });
 
 /**

@@ -8,7 +8,7 @@ import { hashOf, ROOT, run, step } from "./util.mjs";
 /** The demo on the package in `packageDir`; `out` is the folder to serve. */
 export async function buildDemo(packageDir, { site = join(ROOT, "www"), out = join(ROOT, "www/dist"), name = "demo" } = {}) {
   await installPacked(packageDir, site, `${name}-package`);
-  const inputs = [join(ROOT, "www/src"), join(ROOT, "www/public"), join(ROOT, "webpack.config.js"), join(site, "node_modules/doran/package.json")];
+  const inputs = [join(ROOT, "www/src"), join(ROOT, "www/public"), join(ROOT, "www/styles"), join(ROOT, "benches/result.mjs"), join(ROOT, "webpack.config.js"), join(site, "node_modules/doran/package.json")];
   await step(name, hashOf(inputs, hashOf([packageDir])), [join(out, "index.html")], async () => {
     await run("webpack", ["--mode", "production", "--env", `out=${out}`, "--env", `modules=${join(site, "node_modules")}`], { quiet: true });
   });

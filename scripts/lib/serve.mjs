@@ -18,7 +18,7 @@ const TYPES = {
   ".png": "image/png", ".map": "application/json", ".ico": "image/x-icon",
 };
 
-/** The file that a URL path names, or `undefined` outside of the mounted folders. */
+/** The file that a URL path names, or `undefined` outside of the mounted folders. Of a folder its page, and whether the path ends as one. */
 function locate(mounts, path) {
   for (const [prefix, root] of mounts) {
     if (!path.startsWith(prefix)) continue;
@@ -30,7 +30,7 @@ function locate(mounts, path) {
     if (stat?.isDirectory()) {
       const index = join(file, "index.html");
       const size = statSync(index, { throwIfNoEntry: false })?.size;
-      if (size !== undefined) return { file: index, size };
+      if (size !== undefined) return { file: index, size, open: !path.endsWith("/") };
     }
   }
   return undefined;
@@ -53,7 +53,7 @@ export async function serve({ mounts, csp, port = 0, host = "127.0.0.1", headers
   const table = Object.entries(mounts);
   const server = createServer((request, response) => {
     if (handle?.(request, response) === true) return;
-    const { pathname } = new URL(request.url, "http://localhost");
+    const { pathname, search } = new URL(request.url, "http://localhost");
     const found = locate(table, decodeURIComponent(pathname));
     const policy = csp === undefined ? {} : { "Content-Security-Policy": csp };
     if (found === undefined && pathname === "/favicon.ico") {
@@ -64,7 +64,12 @@ export async function serve({ mounts, csp, port = 0, host = "127.0.0.1", headers
       response.writeHead(found === undefined ? 404 : 405, { "Content-Type": "text/plain", ...policy }).end("not here\n");
       return;
     }
-    const { file, size } = found;
+    const { file, size, open = false } = found;
+    if (open) {
+      // What its page names is beside it.
+      response.writeHead(308, { Location: `./${pathname.split("/").at(-1)}/${search}`, ...policy }).end();
+      return;
+    }
     const range = rangeOf(request.headers.range, size);
     const common = {
       "Content-Type": TYPES[extname(file)] ?? "application/octet-stream", "Accept-Ranges": "bytes", "Cache-Control": "no-cache",

@@ -38,7 +38,7 @@ watchRequests(TAB);
 const createWorker = (): Worker => new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: TAB });
 
 /** Options that every load of the page has. */
-export const pageOptions = (): LoadOptions => ({ createWorker });
+export const pageOptions = (): LoadOptions & { readonly createWorker: () => Worker } => ({ createWorker });
 
 /** Loads a model in the place of the one that is loaded; gives whether it is ready. One load at a time. */
 export async function load(choice: Choice): Promise<boolean> {

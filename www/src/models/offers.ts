@@ -24,10 +24,10 @@ export const served = signal<readonly Served[]>([]);
 /** Verdicts by the names of offers. */
 export const fits = signal<ReadonlyMap<string, Fit>>(new Map());
 
-/** Asks the server once what it has; a plain host has nothing. */
-export async function findServed(): Promise<void> {
+/** Asks the server once what it has; a plain host has nothing. `home` is the way to the main page, beside which the list is. */
+export async function findServed(home = "./"): Promise<void> {
   try {
-    const response = await fetch("models.json");
+    const response = await fetch(`${home}models.json`);
     const list: unknown = response.ok ? await response.json() : [];
     served.value = Array.isArray(list) ? list.filter(isServed) : [];
   } catch {
