@@ -18,7 +18,7 @@ import type {
 export const UNREAD_LIMIT = 32;
 
 /** Changes with every message that changes. Page and worker of different builds refuse each other. */
-export const PROTOCOL_VERSION = 7;
+export const PROTOCOL_VERSION = 8;
 
 /** Request or response headers. */
 export type WireHeaders = readonly (readonly [string, string])[];

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::quantize::Quantize;
 use crate::weights::indexed_db::DATABASE;
 use crate::weights::web_store::WebStore;
-use crate::weights::{Cancel, ChunkStore, check_model, delete_model};
+use crate::weights::{Cancel, ChunkStore, check_model, delete_model, shared};
 
 /// The lasting store, opened once; or, where the browser gives none, one that lasts as long as a load.
 ///
@@ -64,6 +64,10 @@ struct WireStored {
     complete: bool,
     url: Option<String>,
     last_used: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_at: Option<f64>,
+    shared_bytes: u64,
+    shared_with: Vec<String>,
 }
 
 /// The models in the store, complete or not.
@@ -72,13 +76,18 @@ pub fn list_models() -> Promise {
     future_to_promise(async {
         let manifests = web_store().await?.list().await?;
         let models = Array::new();
-        for manifest in manifests {
+        let common = shared(&manifests);
+        for (manifest, common) in manifests.into_iter().zip(common) {
             models.push(&to_js(&WireStored {
                 total_bytes: manifest.total_bytes(),
                 stored_bytes: manifest.stored_bytes(),
                 complete: manifest.complete,
                 url: manifest.files.first().map(|file| file.url.clone()),
                 last_used: manifest.last_used_ms,
+                // Of a model that is not whole any more, nothing is promised.
+                verified_at: manifest.verified_ms.filter(|_| manifest.complete),
+                shared_bytes: common.bytes,
+                shared_with: common.with,
                 name: manifest.model,
             })?);
         }

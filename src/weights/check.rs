@@ -1,6 +1,7 @@
 //! Looking after what is stored: whether it is still what was written, and what to give up where there is no more room.
 
 use super::cancel::Cancel;
+use super::manifest::Manifest;
 use super::progress::{Phase, Progress};
 use super::store::ChunkStore;
 use super::verify::has_hash;
@@ -57,14 +58,25 @@ pub async fn check_model<T: ChunkStore>(
     }
     checked.damaged = damaged.len();
     if damaged.is_empty() {
+        if manifest.complete {
+            manifest.verified_ms = Some(store.now_ms());
+            // What was found is what was asked for; a disk that is full keeps an older date.
+            let _ = store.put_manifest(&manifest).await;
+        }
         return Ok(checked);
     }
-    for (file, index) in damaged {
-        manifest.files[file].chunks[index].stored = false;
-    }
-    manifest.complete = false;
+    mark_damaged(&mut manifest, &damaged);
     store.put_manifest(&manifest).await?;
     Ok(checked)
+}
+
+/// Notes that these chunks, by file and index, are to be fetched again.
+pub(super) fn mark_damaged(manifest: &mut Manifest, damaged: &[(usize, usize)]) {
+    for (file, index) in damaged {
+        manifest.files[*file].chunks[*index].stored = false;
+    }
+    manifest.complete = false;
+    manifest.verified_ms = None;
 }
 
 /// Removes the model that was not used for the longest time, other than `keep` and those that somebody works on. Gives its name;

@@ -374,6 +374,8 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
         let was_complete = manifest.complete && manifest.integrity() == self.manifest.borrow().integrity();
         manifest.complete = true;
         manifest.last_used_ms = self.store.now_ms();
+        // On its way each chunk was held against its hash, or got one.
+        manifest.verified_ms = Some(manifest.last_used_ms);
         if was_complete {
             match self.store.put_manifest(&manifest).await {
                 // The weights are here, and that is what was wanted.

@@ -22,6 +22,11 @@ pub struct Manifest {
     pub created_ms: f64,
     /// Milliseconds since 1970.
     pub last_used_ms: f64,
+    /// Milliseconds since 1970 of the last time that every chunk was held against its hash and none was damaged: by a load, which
+    /// hashes all that it reads or fetches, or by a check. Manifests of before this was noted lack it, and readers of then
+    /// leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_ms: Option<f64>,
 }
 
 /// One file of a model.
@@ -104,7 +109,8 @@ impl Manifest {
     pub fn new(model: &str, urls: impl IntoIterator<Item = String>, now_ms: f64) -> Self {
         let files = urls.into_iter().map(|url| FileEntry { url, ..FileEntry::default() }).collect();
         let model = model.to_owned();
-        Self { schema: SCHEMA, model, files, complete: false, created_ms: now_ms, last_used_ms: now_ms }
+        let complete = false;
+        Self { schema: SCHEMA, model, files, complete, created_ms: now_ms, last_used_ms: now_ms, verified_ms: None }
     }
 
     /// Whether it can be true. What a store gives back may be damaged, or written by something else: then it counts as none.

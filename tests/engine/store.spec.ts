@@ -182,9 +182,37 @@ test("a store that the first version wrote still loads", async ({ doran }) => {
     const checked = await window.doran.Engine.storage.verify(manifest.model);
     const old = await window.probe(manifest.model);
     const fresh = await window.probe("/arch/llama/model-f32.gguf", { name: "fresh" });
-    return { listed, checked, same: old.logits.join() === fresh.logits.join(), info: old.info };
+    const dates = (await window.doran.Engine.storage.list()).map(({ verifiedAt }) => verifiedAt ?? 0);
+    return { listed, checked, same: old.logits.join() === fresh.logits.join(), info: old.info, dates };
   }, manifest);
   expect(seen.listed).toMatchObject({ name: "tiny llama", complete: true, totalBytes: seen.checked.bytes });
   expect(seen).toMatchObject({ same: true, checked: { damaged: 0 }, info: { integrity: "verified", load: { bytesDownloaded: 0 } } });
   expect(seen.checked.chunks).toBeGreaterThanOrEqual(8);
+  // It did not note when it was found to be right; a check does, and so does a load.
+  expect(seen.listed?.verifiedAt).toBeUndefined();
+  for (const date of seen.dates) expect(Math.abs(Date.now() - date)).toBeLessThan(60_000);
+});
+
+test("what is stored twice is told, and when it was last found to be right", async ({ doran }) => {
+  const seen = await doran.evaluate(async () => {
+    const { Engine } = window.doran;
+    const list = async () => Object.fromEntries((await Engine.storage.list()).map((model) => [model.name, model]));
+    const url = "/arch/llama/model-f32.gguf";
+    await window.probe(url, { name: "one" });
+    await window.probe("/arch/qwen2/model-f32.gguf", { name: "other" });
+    const alone = await list();
+    await window.probe(url, { name: "two" });
+    const both = await list();
+    const before = Date.now();
+    await Engine.storage.verify("one");
+    return { alone, both, before, after: await list() };
+  });
+  const { one, two, other } = seen.both;
+  expect(seen.alone["one"]).toMatchObject({ sharedBytes: 0, sharedWith: [] });
+  expect(one).toMatchObject({ sharedBytes: one?.totalBytes, sharedWith: ["two"] });
+  expect(two).toMatchObject({ sharedBytes: two?.totalBytes, sharedWith: ["one"] });
+  expect(other).toMatchObject({ sharedBytes: 0, sharedWith: [] });
+  expect(one?.verifiedAt ?? Infinity).toBeLessThanOrEqual(seen.before);
+  expect(seen.after["one"]?.verifiedAt ?? 0).toBeGreaterThanOrEqual(seen.before);
+  expect(seen.after["two"]?.verifiedAt).toBe(two?.verifiedAt);
 });

@@ -145,7 +145,7 @@ export class WasmEngine {
     }
     if (options.store !== false && source.url !== undefined) {
       await storeTransaction("readwrite", (store) => store.put({
-        name: engine.name, url: source.url, totalBytes: bytes, storedBytes: bytes, complete: true, lastUsed: Date.now(),
+        name: engine.name, url: source.url, totalBytes: bytes, storedBytes: bytes, complete: true, lastUsed: Date.now(), verifiedAt: Date.now(), sharedBytes: 0, sharedWith: [],
       }));
     }
     progress("ready", bytes, bytes);
@@ -345,6 +345,7 @@ export async function verifyModel(name, onProgress) {
   if (stored === undefined) fail("not_found", `no stored model is called ${name}`, { name });
   const bytes = stored.storedBytes;
   onProgress({ phase: "store", loadedBytes: bytes, totalBytes: bytes, fromStoreBytes: bytes, bytesPerSecond: 0 });
+  await storeTransaction("readwrite", (store) => store.put({ ...stored, verifiedAt: Date.now() }));
   return { chunks: 1, bytes, damaged: 0 };
 }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use doran::weights::manifest::ChunkEntry;
-use doran::weights::{Manifest, check_model, evict_oldest};
+use doran::weights::{Manifest, check_model, evict_oldest, shared};
 use futures_util::FutureExt;
 
 use super::*;
@@ -83,4 +83,71 @@ fn what_was_not_used_for_the_longest_goes_first_and_never_what_is_locked() {
     assert_eq!([evict(), evict(), evict()], [Some("old".to_owned()), Some("new".to_owned()), None]);
     let left: Vec<_> = block_on(store.list()).expect("lists").into_iter().map(|manifest| manifest.model).collect();
     assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[test]
+fn when_all_was_found_to_be_right_is_known_after_a_load_and_a_check_and_not_after_damage() {
+    let (files, spans) = model();
+    let (server, store) = (Server::new(files.clone()), Store::default());
+    let manifest = || block_on(store.manifest(MODEL)).expect("reads").expect("is there");
+    // A clock that stands still tells nothing: what is noted is set back by hand.
+    let forget = |verified_ms| block_on(store.put_manifest(&Manifest { verified_ms, ..manifest() })).expect("writes");
+    let check = || block_on(check_model(&store, MODEL, &|_| (), &Cancel::new())).expect("checks").damaged;
+    store.set_limit_bytes(30_000);
+    let load = |options| block_on(super::load(Some(&server), store.clone(), options, &files, &spans));
+    load(stated(&files)).expect_err("has no room");
+    assert!(manifest().stored_bytes() > 0 && check() == 0);
+    assert_eq!(manifest().verified_ms, None, "what is not whole is not verified, by a load or a check");
+    store.set_limit_bytes(u64::MAX);
+    load(stated(&files)).expect("loads");
+    assert_eq!(manifest().verified_ms, Some(manifest().last_used_ms));
+    for known in [None, Some(1.0)] {
+        forget(known);
+        assert_eq!(check(), 0);
+        let checked_ms = manifest().verified_ms.expect("a check notes it");
+        assert!(checked_ms >= manifest().last_used_ms);
+        forget(known);
+        load(unstated()).expect("loads");
+        assert!(manifest().verified_ms.expect("a load of stored chunks notes it") >= checked_ms);
+    }
+    store.damage(MODEL, 0, 3, None);
+    assert_eq!(check(), 1);
+    assert_eq!(manifest().verified_ms, None);
+    load(unstated()).expect("mends");
+    assert_eq!(manifest().verified_ms, Some(manifest().last_used_ms));
+}
+
+#[test]
+fn manifests_without_that_date_and_with_fields_of_a_later_version_are_read() {
+    let old = include_str!("../fixtures/store/manifest-1.json");
+    let read: Manifest = serde_json::from_str(old).expect("reads");
+    assert_eq!((read.verified_ms, read.complete, read.is_sound()), (None, true, true));
+    let without = serde_json::to_value(&read).expect("writes");
+    assert_eq!(without, serde_json::from_str::<serde_json::Value>(old).expect("is JSON"), "nothing is made up");
+    let mut later = without.clone();
+    later["verified_ms"] = 5.5.into();
+    later["of_a_later_version"] = "x".into();
+    let later: Manifest = serde_json::from_value(later).expect("reads");
+    assert_eq!(later, Manifest { verified_ms: Some(5.5), ..read });
+}
+
+#[test]
+fn chunks_of_the_same_bytes_are_told_of_each_model_that_stores_them() {
+    let chunk = |hash: &str, len, stored| ChunkEntry { start: 0, len, sha256: Some(hash.to_owned()), stored };
+    let model = |name: &str, chunks: Vec<ChunkEntry>| {
+        let mut manifest = Manifest::new(name, ["u".to_owned()], 0.0);
+        manifest.files[0].chunks = chunks;
+        manifest
+    };
+    let manifests = [
+        model("b", vec![chunk("1", 10, true), chunk("2", 20, true), chunk("3", 40, true)]),
+        model("a", vec![chunk("2", 20, true), chunk("1", 10, true), chunk("1", 10, true)]),
+        // Twice in one model is no matter of others, and what is not stored is not there twice.
+        model("alone", vec![chunk("4", 5, true), chunk("4", 5, true), chunk("3", 40, false)]),
+        model("c", vec![chunk("2", 20, true)]),
+    ];
+    let told = shared(&manifests);
+    let told: Vec<_> = told.iter().map(|shared| (shared.bytes, shared.with.join(" "))).collect();
+    let wanted = [(30, "a c"), (40, "b c"), (0, ""), (20, "a b")];
+    assert_eq!(told, wanted.map(|(bytes, with)| (bytes, with.to_owned())));
 }

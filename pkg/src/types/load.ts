@@ -169,6 +169,15 @@ export interface StoredModel {
   readonly complete: boolean;
   readonly url?: string | undefined;
   readonly lastUsed?: number | undefined;
+  /**
+   * Milliseconds since 1970 of the last time that all of it was found to be what was written: by `verify`, or by a load, which holds each
+   * chunk that it reads or fetches against its hash. Missing while something is damaged or not there, and for what an earlier version stored.
+   */
+  readonly verifiedAt?: number | undefined;
+  /** Bytes of its chunks that another stored model has too, by their SHA-256. They are stored once for each of these models. */
+  readonly sharedBytes: number;
+  /** The names of those models. */
+  readonly sharedWith: readonly string[];
 }
 
 /** What `Engine.storage.verify` found. */
