@@ -39,7 +39,7 @@ export default tseslint.config(
       ecmaVersion: 2024,
       globals: Object.fromEntries([
         "process", "console", "URL", "URLSearchParams", "Buffer", "fetch", "setTimeout", "clearTimeout", "performance", "window", "document", "location",
-        "WebAssembly", "Navigator", "indexedDB", "navigator", "structuredClone", "AbortSignal", "AbortController", "Response", "Headers", "DOMException",
+        "WebAssembly", "Navigator", "File", "indexedDB", "navigator", "structuredClone", "AbortSignal", "AbortController", "Response", "Headers", "DOMException",
         "Worker", "addEventListener", "postMessage",
       ].map((name) => [name, "readonly"])),
     },

@@ -18,7 +18,7 @@ import type {
 export const UNREAD_LIMIT = 32;
 
 /** Changes with every message that changes. Page and worker of different builds refuse each other. */
-export const PROTOCOL_VERSION = 8;
+export const PROTOCOL_VERSION = 9;
 
 /** Request or response headers. */
 export type WireHeaders = readonly (readonly [string, string])[];
@@ -138,6 +138,7 @@ export interface Calls {
   listModels: { args: null; result: readonly StoredModel[] };
   deleteModel: { args: { name: string }; result: null };
   verifyModel: { args: { name: string }; result: StoredCheck };
+  exportModel: { args: { name: string }; result: readonly File[] };
   storageEstimate: { args: null; result: StorageEstimate };
 }
 

@@ -89,5 +89,6 @@ export class WasmGeneration {
 export function inspectModel(source: WasmSource, options: WireLoadOptions, signal: AbortSignal | undefined): Promise<Inspected>;
 export function listModels(): Promise<StoredModel[]>;
 export function verifyModel(name: string, onProgress: (progress: Progress) => void, signal: AbortSignal): Promise<StoredCheck>;
+export function exportModel(name: string, onProgress: (progress: Progress) => void, signal: AbortSignal): Promise<File[]>;
 export function deleteModel(name: string): Promise<void>;
 export function storageEstimate(): Promise<StorageEstimate>;

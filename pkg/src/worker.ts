@@ -2,7 +2,7 @@
  * The worker: the one place that imports the WebAssembly module. It turns messages into calls and results into messages;
  * it decides nothing.
  */
-import init, { deleteModel, inspectModel, listModels, storageEstimate, verifyModel, WasmEngine, WasmPause, type Constraint, type WasmGeneration, type WasmSource } from "./wasm.js";
+import init, { deleteModel, exportModel, inspectModel, listModels, storageEstimate, verifyModel, WasmEngine, WasmPause, type Constraint, type WasmGeneration, type WasmSource } from "./wasm.js";
 import { DoranError, toWire } from "./errors.js";
 import { compile } from "./wasm-compile.js";
 import { Constraints, importHook } from "./guides.js";
@@ -245,6 +245,7 @@ const handlers: { readonly [K in CallKind]: (id: number, args: Args<K>) => Resul
   listModels: () => listModels(),
   deleteModel: (_, { name }) => deleteModel(name).then(() => null),
   verifyModel: (id, { name }) => abortable(id, (signal) => verifyModel(name, (progress) => post({ type: "progress", id, progress }), signal)),
+  exportModel: (id, { name }) => abortable(id, (signal) => exportModel(name, (progress) => post({ type: "progress", id, progress }), signal)),
   storageEstimate: async () => ({ ...await storageEstimate(), persisted: await navigator.storage.persisted() }),
 };
 
@@ -291,6 +292,7 @@ function dispatch(call: AnyCall): Promise<void> {
     case "listModels": return answer(call, (result) => ({ type: "reply", id, kind: "listModels", result }));
     case "verifyModel": return answer(call, (result) => ({ type: "reply", id, kind: "verifyModel", result }));
     case "deleteModel": return answer(call, (result) => ({ type: "reply", id, kind: "deleteModel", result }));
+    case "exportModel": return answer(call, (result) => ({ type: "reply", id, kind: "exportModel", result }));
     case "storageEstimate": return answer(call, (result) => ({ type: "reply", id, kind: "storageEstimate", result }));
   }
 }

@@ -65,6 +65,11 @@ impl Quantize {
         }
     }
 
+    /// Whether a stored file with this address was quantised at all.
+    pub fn is_in_any(url: &str) -> bool {
+        url.contains("#quantize=")
+    }
+
     /// Whether a stored file with this address was quantised to this.
     pub fn is_in(self, url: &str) -> bool {
         url.contains(&format!("#quantize={}.", self.name()))

@@ -6,15 +6,16 @@ use js_sys::{Array, Function, Object, Promise, Reflect};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
-use web_sys::AbortSignal;
+use web_sys::{AbortSignal, Blob, File};
 
 use super::js::{AbortLink, to_js};
 use super::progress::Speed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::quantize::Quantize;
+use crate::weights::http::JsBytes;
 use crate::weights::indexed_db::DATABASE;
 use crate::weights::web_store::WebStore;
-use crate::weights::{Cancel, ChunkStore, check_model, delete_model, shared};
+use crate::weights::{Cancel, ChunkStore, check_model, delete_model, export_model, shared};
 
 /// The lasting store, opened once; or, where the browser gives none, one that lasts as long as a load.
 ///
@@ -48,11 +49,13 @@ pub(super) async fn stored_paths(store: &WebStore, name: &str, quantize: Option<
             format!("{name:?} is not stored in {}; leave `quantize` out, or give its source", quantize.name());
         return Err(Error::bad_argument("quantize", message));
     }
-    let path = |url: &str| {
-        let plain = url.split(['?', '#']).next().unwrap_or(url);
-        plain.rsplit(['/', ':']).next().unwrap_or(plain).to_owned()
-    };
-    Ok(files.iter().map(|file| path(&file.url)).collect())
+    Ok(files.iter().map(|file| file_name(&file.url)).collect())
+}
+
+/// The end of a file's address.
+fn file_name(url: &str) -> String {
+    let plain = url.split(['?', '#']).next().unwrap_or(url);
+    plain.rsplit(['/', ':']).next().unwrap_or(plain).to_owned()
 }
 
 #[derive(Serialize)]
@@ -125,6 +128,42 @@ pub fn verify_stored_model(name: String, on_progress: Function, signal: Option<A
         Reflect::set(&result, &"bytes".into(), &JsValue::from(checked.bytes as f64))?;
         Reflect::set(&result, &"damaged".into(), &JsValue::from(checked.damaged as f64))?;
         Ok(result.into())
+    })
+}
+
+/// A stored model's files as they came, as `File`s. `on_progress` is told how far it is.
+#[wasm_bindgen(js_name = exportModel)]
+pub fn export_stored_model(name: String, on_progress: Function, signal: Option<AbortSignal>) -> Promise {
+    future_to_promise(async move {
+        let cancel = Cancel::new();
+        let link = AbortLink::new(signal, &cancel);
+        let speed = Speed::new(on_progress);
+        let store = web_store().await?;
+        let manifest = store.manifest(&name).await?;
+        if manifest.is_some_and(|manifest| manifest.files.iter().any(|file| Quantize::is_in_any(&file.url))) {
+            let message = format!(
+                "{name:?} was quantised when it arrived, and is stored in a form that only doran reads; download the original from its address"
+            );
+            return Err(Error::unsupported("export of a model that was quantised on arrival", message).into());
+        }
+        // A blob is the browser's to keep: what is in this heap is one chunk.
+        let mut parts: Vec<Array> = Vec::new();
+        let mut take = |file: usize, bytes: JsBytes| {
+            let blob = Blob::new_with_u8_array_sequence(&Array::of1(&bytes.0));
+            let blob = blob.map_err(|_| Error::new(ErrorKind::Storage, "the browser has no room for a copy"))?;
+            parts.resize_with(parts.len().max(file + 1), Array::new);
+            parts[file].push(&blob);
+            Ok(())
+        };
+        let exported = export_model(&store, &name, &mut take, &|progress| speed.bytes(progress), &cancel).await;
+        drop(link);
+        let urls = exported?;
+        parts.resize_with(urls.len(), Array::new);
+        let files = Array::new();
+        for (url, parts) in urls.iter().zip(&parts) {
+            files.push(File::new_with_blob_sequence(parts, &file_name(url))?.as_ref());
+        }
+        Ok(files.into())
     })
 }
 

@@ -17,6 +17,7 @@ pub mod cancel;
 pub mod check;
 pub mod directory;
 pub mod download;
+mod export;
 pub mod file;
 pub mod http;
 pub mod indexed_db;
@@ -42,6 +43,7 @@ pub mod web_store;
 
 pub use cancel::Cancel;
 pub use check::{Checked, check_model, evict_oldest};
+pub use export::export_model;
 pub use load::{LoadOptions, ModelFiles, Sink, Update};
 pub use manifest::{Integrity, Manifest};
 pub use memory::MemoryStore;

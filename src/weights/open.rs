@@ -162,7 +162,7 @@ async fn has_changed<S: ByteSource>(source: &S, manifest: &Manifest, options: &L
 }
 
 /// The stored manifest, if this version can read it.
-async fn read_manifest<T: ChunkStore>(store: &T, model: &str) -> Result<Option<Manifest>> {
+pub(super) async fn read_manifest<T: ChunkStore>(store: &T, model: &str) -> Result<Option<Manifest>> {
     let manifest = store.manifest(model).await?;
     if manifest.as_ref().is_some_and(|manifest| manifest.schema > SCHEMA) {
         let message = "this model was stored by a newer version of doran; use that, or delete the model";

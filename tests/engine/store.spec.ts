@@ -12,6 +12,9 @@ const MIB = 1 << 20;
 const model = generated(64);
 const size = statSync(model.path).size;
 
+/** A safetensors folder. */
+const FOLDER = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"].map((path) => ({ path, url: `/arch/llama/${path}` }));
+
 /** A number below 1 that the seed gives (mulberry32). */
 function random(seed: number): number {
   let state = Math.imul(seed + 1, 0x6d2b79f5);
@@ -215,4 +218,78 @@ test("what is stored twice is told, and when it was last found to be right", asy
   expect(one?.verifiedAt ?? Infinity).toBeLessThanOrEqual(seen.before);
   expect(seen.after["one"]?.verifiedAt ?? 0).toBeGreaterThanOrEqual(seen.before);
   expect(seen.after["two"]?.verifiedAt).toBe(two?.verifiedAt);
+});
+
+test("a stored model comes out as the files it was loaded from", async ({ doran, site }) => {
+  site.faults.reset();
+  const bytes = site.faults.bytes();
+  const seen = await doran.evaluate(async ({ url, folder }) => {
+    const { Engine } = window.doran;
+    const hash = async (file: Blob) => [...new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    await window.probe(url, { name: "whole" });
+    const told: { loadedBytes: number; totalBytes: number }[] = [];
+    const files = await Engine.storage.export("whole", { onProgress: (progress) => { told.push(progress); } });
+    const [file] = files;
+    if (file === undefined) throw new Error("no file");
+    // It loads like the one that was downloaded.
+    const again = await window.probe(url, { name: "whole" });
+    await Engine.storage.delete("whole");
+    const engine = await Engine.load(file, { backend: "reference", store: false });
+    const { lastLogits } = await engine.logits(Uint32Array.of(1, 5, 9));
+    await engine.unload();
+    // A folder has several.
+    await (await Engine.load({ files: folder }, { name: "folder", backend: "reference" })).unload();
+    const several = await Engine.storage.export("folder");
+    return {
+      names: files.map(({ name }) => name), hash: await hash(file), told,
+      same: lastLogits.slice(0, 64).join() === again.logits.join(),
+      several: await Promise.all(several.map(async (file) => [file.name, await hash(file)])),
+      originals: await Promise.all(folder.map(async ({ path, url }) => [path, await hash(await (await fetch(url)).blob())])),
+    };
+  }, { url: `${site.faults.url}/${model.name}?slow=0`, folder: FOLDER });
+  expect(site.faults.bytes() - bytes).toBe(size);
+  expect(seen).toMatchObject({ names: [model.name], same: true, hash: await sha256(model.path) });
+  expect(seen.told.length).toBeGreaterThanOrEqual(8);
+  expect(seen.told.at(-1)).toMatchObject({ loadedBytes: size, totalBytes: size });
+  expect(new Map(seen.several.map(([name, hash]) => [name, hash]))).toEqual(new Map(seen.originals.map(([name, hash]) => [name, hash])));
+});
+
+test("what cannot be exported is a typed error, and leaves the store as it is but for what is damaged", async ({ doran, site }) => {
+  const seen = await doran.evaluate(async ({ url, folder }) => {
+    const { Engine } = window.doran;
+    const failed = (name: string, options = {}) => window.failure(Engine.storage.export(name, options));
+    const none = await failed("none");
+    const early = new AbortController();
+    await window.failure(window.probe(`${url}?slow=50000000`, { name: "part", signal: early.signal, onProgress: ({ loadedBytes }) => { if (loadedBytes > 20 * 2 ** 20) early.abort(); } }));
+    const part = await failed("part");
+    await window.probe(url, { name: "whole" });
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    let told = 0;
+    const aborted = await Engine.storage.export("whole", { signal: controller.signal, onProgress: () => { told += 1; controller.abort(reason); } }).catch((error: unknown) => error === reason);
+    const before = await window.rawStore("whole");
+    // A bit of the sixth chunk flips on the disk.
+    const request = indexedDB.open("doran");
+    const db = await new Promise<IDBDatabase>((resolve) => { request.onsuccess = () => { resolve(request.result); }; });
+    const settled = <T>(wanted: IDBRequest<T>): Promise<T> => new Promise((resolve, reject) => { wanted.onsuccess = () => { resolve(wanted.result); }; wanted.onerror = () => { reject(wanted.error); }; });
+    const record: unknown = await settled<unknown>(db.transaction("chunks").objectStore("chunks").get(["whole", 0, 5]));
+    if (typeof record !== "object" || record === null || !("blob" in record) || !(record.blob instanceof Blob)) throw new Error("Chromium stores blobs");
+    const chunk = new Uint8Array(await record.blob.arrayBuffer());
+    chunk[1000] = (chunk[1000] ?? 0) ^ 8;
+    await settled(db.transaction("chunks", "readwrite").objectStore("chunks").put({ buffer: chunk.buffer }, ["whole", 0, 5]));
+    db.close();
+    const damaged = await failed("whole");
+    const after = await window.rawStore("whole");
+    const mended = await window.probe(url, { name: "whole" });
+    await (await Engine.load({ files: folder }, { name: "small", quantize: "q8_0", backend: "reference" })).unload();
+    return { none, part, aborted, told, before, damaged, after, length: chunk.byteLength, downloaded: mended.info.load.bytesDownloaded, quantised: await failed("small") };
+  }, { url: `${site.faults.url}/${model.name}`, folder: FOLDER });
+  expect(seen.none).toMatchObject({ name: "DoranError", code: "not_found" });
+  expect(seen.part).toMatchObject({ code: "bad_argument", data: { argument: "name", total_bytes: size }, message: expect.stringContaining("load it from its address") });
+  expect(seen.part.data["stored_bytes"]).toBeLessThan(size);
+  expect(seen).toMatchObject({ aborted: true, told: 1, before: { complete: true, bad: 0, missing: 0 } });
+  expect(seen.damaged).toMatchObject({ code: "bad_chunk", data: { file: 0, chunk: 5 } });
+  expect(seen.after).toEqual({ complete: false, stored: seen.before.stored - 1, bad: 0, missing: 1 });
+  expect(seen.downloaded).toBe(seen.length);
+  expect(seen.quantised).toMatchObject({ code: "unsupported", message: expect.stringContaining("quantised when it arrived") });
 });

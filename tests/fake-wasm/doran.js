@@ -349,6 +349,14 @@ export async function verifyModel(name, onProgress) {
   return { chunks: 1, bytes, damaged: 0 };
 }
 
+export async function exportModel(name, onProgress) {
+  const stored = await storeTransaction("readonly", (store) => store.get(name));
+  if (stored === undefined) fail("not_found", `no stored model is called ${name}`, { name });
+  const bytes = stored.storedBytes;
+  onProgress({ phase: "store", loadedBytes: bytes, totalBytes: bytes, fromStoreBytes: bytes, bytesPerSecond: 0 });
+  return [new File([new Uint8Array(bytes)], new URL(stored.url).pathname.split("/").pop())];
+}
+
 export async function storageEstimate() {
   const { usage = 0, quota = 0 } = await navigator.storage.estimate();
   return { usageBytes: usage, quotaBytes: quota, persisted: await navigator.storage.persisted() };

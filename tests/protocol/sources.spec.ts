@@ -70,7 +70,7 @@ test("hf: names a file or a repository of the hub, of which the file that suits 
   expect(seen.malformed.code).toBe("bad_argument");
 });
 
-test("storage lists, verifies, deletes and estimates", async ({ doran }) => {
+test("storage lists, verifies, exports, deletes and estimates", async ({ doran }) => {
   const seen = await doran.evaluate(async () => {
     const { Engine } = window.doran;
     await (await Engine.load("/a.gguf")).unload();
@@ -78,14 +78,18 @@ test("storage lists, verifies, deletes and estimates", async ({ doran }) => {
     const read: number[] = [];
     const checked = await Engine.storage.verify("a.gguf", { onProgress: ({ loadedBytes }) => { read.push(loadedBytes); } });
     const aborted = await Engine.storage.verify("a.gguf", { signal: AbortSignal.abort(new Error("enough")) }).catch((error: unknown) => String(error));
+    const exported = await Engine.storage.export("a.gguf", { onProgress: ({ loadedBytes }) => { read.push(loadedBytes); } });
+    const ended = await Engine.storage.export("a.gguf", { signal: AbortSignal.abort(new Error("no more")) }).catch((error: unknown) => String(error));
+    const files = exported.map((file) => [file instanceof File, file.name, file.size]);
     await Engine.storage.delete("a.gguf");
     const unknown = await window.failure(Engine.storage.verify("a.gguf"));
     const after = (await Engine.storage.list()).length;
     const twice = await window.failure(Engine.storage.delete("a.gguf"));
-    return { before, after, twice: twice.code, checked, read, aborted, unknown: unknown.code, estimate: await Engine.storage.estimate() };
+    return { before, after, twice: twice.code, checked, read, aborted, files, ended, unknown: unknown.code, estimate: await Engine.storage.estimate() };
   });
-  expect(seen).toMatchObject({ before: 1, after: 0, twice: "not_found", unknown: "not_found", aborted: "Error: enough", checked: { damaged: 0 } });
-  expect(seen.read).toEqual([seen.checked.bytes]);
+  expect(seen).toMatchObject({ before: 1, after: 0, twice: "not_found", unknown: "not_found", aborted: "Error: enough", checked: { damaged: 0 }, ended: "Error: no more" });
+  expect(seen.read).toEqual([seen.checked.bytes, seen.checked.bytes]);
+  expect(seen.files).toEqual([[true, "a.gguf", seen.checked.bytes]]);
   expect(seen.estimate.quotaBytes).toBeGreaterThan(0);
 });
 

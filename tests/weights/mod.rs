@@ -1,5 +1,6 @@
 //! Loading under every fault that a network, a disk or a caller can produce, with exact byte counts.
 mod check;
+mod export;
 pub mod faulty;
 mod interrupted;
 mod secrets;

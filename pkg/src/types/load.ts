@@ -189,11 +189,11 @@ export interface StoredCheck {
   readonly damaged: number;
 }
 
-/** Options of `Engine.storage.verify`. */
+/** Options of `Engine.storage.verify` and `Engine.storage.export`. */
 export interface VerifyOptions extends AssetOptions {
   /** Called with each chunk that was read. */
   readonly onProgress?: (progress: Progress) => void;
-  /** Ends the check. */
+  /** Ends the call. */
   readonly signal?: AbortSignal;
 }
 
