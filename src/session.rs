@@ -1,6 +1,7 @@
 //! One sequence: which tokens the KV cache holds, and steps that bring it to where a call wants it.
 
 mod adapters;
+mod decode_at;
 
 use std::rc::Rc;
 

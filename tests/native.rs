@@ -8,6 +8,7 @@ mod budget;
 mod chat_template;
 mod common;
 mod context;
+mod decode_at;
 mod documents;
 mod encoder_decoders;
 mod encoders;

@@ -12,7 +12,7 @@ import { adapterOptions, hinted, open, wireSource } from "./sources.js";
 import { storage } from "./storage.js";
 import { support } from "./support.js";
 import type {
-  AdapterOptions, AdapterUse, ChatTemplateOptions, EmbedOptions, EngineStats, Generation, GenerateInput, GenerateOptions, KernelTime, LoadOptions, Logits, LogitsOptions, Message,
+  AdapterOptions, AdapterUse, ChatTemplateOptions, DecodeSpeed, EmbedOptions, EngineStats, Generation, GenerateInput, GenerateOptions, KernelTime, LoadOptions, Logits, LogitsOptions, Message,
   ModelInfo, ModelSource, NllOptions, Support,
 } from "./types.js";
 
@@ -216,6 +216,16 @@ export class Engine implements AsyncDisposable {
    */
   profile({ context = 511 }: { context?: number } = {}): Promise<readonly KernelTime[]> {
     return this.#connection.call("profile", (id) => ({ type: "call", id, kind: "profile", args: { context } })).result;
+  }
+
+  /**
+   * Decodes `tokens` tokens greedily behind `context` positions that are counted as held, though nobody computed their keys and values: what
+   * an answer costs there, without a prompt of that length. For benchmarks: the tokens mean nothing, and what the KV cache holds is lost.
+   *
+   * @throws `context_overflow` if the engine has no room for `context + tokens`; `unsupported` if the model reads texts.
+   */
+  decodeAt({ context, tokens = 32 }: { context: number; tokens?: number }): Promise<DecodeSpeed> {
+    return this.#connection.call("decodeAt", (id) => ({ type: "call", id, kind: "decodeAt", args: { context, tokens } })).result;
   }
 
   /** Frees the GPU and ends the worker. What still runs ends with `unloaded`; a second call does nothing. */

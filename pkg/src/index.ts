@@ -12,7 +12,7 @@ export { createEngine, RemoteEngine } from "./remote.js";
 export type { CreateEngineOptions, OpenAiChat, OpenAiClient, OpenAiCompletions, RemoteModel, RemoteReason } from "./remote.js";
 export type { ErrorCode, ErrorData } from "./errors.js";
 export type {
-  Activations, AdapterInfo, AdapterOptions, AdapterUse, Backend, ChatTemplateOptions, ContextPolicy, Counters, EmbedOptions, EngineStats, Finish,
+  Activations, AdapterInfo, AdapterOptions, AdapterUse, Backend, ChatTemplateOptions, ContextPolicy, Counters, DecodeSpeed, EmbedOptions, EngineStats, Finish,
   FinishReason, Generation,
   GenerateInput, GenerateOptions, Kernels, KernelTime, KernelTrial, KvCache, LoadFacts, LoadOptions, LikelyToken, LoadTimes, Logits, LogitsHook, LogitsOptions, Message, ModelFile, ModelInfo, ModelKind,
   ModelSource, NllOptions, OutputFormat, Phase, Pooling, Precision,

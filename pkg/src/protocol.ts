@@ -10,7 +10,7 @@ import type { Adapter } from "./adapter.js";
 import { isRecord, type WireError } from "./errors.js";
 import type { Inspection } from "./inspection.js";
 import type {
-  Backend, ContextPolicy, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, OutputFormat, Pooling, Precision, PrefillProgress, Progress, Quantize,
+  Backend, ContextPolicy, DecodeSpeed, EngineStats, Finish, Kernels, KernelTime, KvCache, Logits, Message, ModelInfo, OutputFormat, Pooling, Precision, PrefillProgress, Progress, Quantize,
   StorageEstimate, StoredCheck, StoredModel, Token, Variants,
 } from "./types.js";
 
@@ -18,7 +18,7 @@ import type {
 export const UNREAD_LIMIT = 32;
 
 /** Changes with every message that changes. Page and worker of different builds refuse each other. */
-export const PROTOCOL_VERSION = 9;
+export const PROTOCOL_VERSION = 10;
 
 /** Request or response headers. */
 export type WireHeaders = readonly (readonly [string, string])[];
@@ -134,6 +134,7 @@ export interface Calls {
   unloadAdapter: { args: { adapter: number }; result: null };
   stats: { args: null; result: EngineStats };
   profile: { args: { context: number }; result: readonly KernelTime[] };
+  decodeAt: { args: { context: number; tokens: number }; result: DecodeSpeed };
   unload: { args: null; result: null };
   listModels: { args: null; result: readonly StoredModel[] };
   deleteModel: { args: { name: string }; result: null };

@@ -141,6 +141,8 @@ export class RemoteEngine implements AsyncDisposable {
   /** Rejects: `unsupported_remote`. */
   profile(): never { return onlyHere("profile"); }
   /** Rejects: `unsupported_remote`. */
+  decodeAt(): never { return onlyHere("decodeAt"); }
+  /** Rejects: `unsupported_remote`. */
   get completions(): never { return onlyHere("completions"); }
   /** Rejects: `unsupported_remote`. */
   get embeddings(): never { return onlyHere("embeddings"); }

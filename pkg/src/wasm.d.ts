@@ -1,5 +1,5 @@
 /** What the WebAssembly module exports (`src/wasm.rs`), as the worker sees it. Errors it throws are `{ code, message, data }`. */
-import type { EngineStats, Finish, KernelTime, Logits, LogitsHook, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredCheck, StoredModel, Token } from "./types.js";
+import type { DecodeSpeed, EngineStats, Finish, KernelTime, Logits, LogitsHook, Message, ModelInfo, PrefillProgress, Progress, StorageEstimate, StoredCheck, StoredModel, Token } from "./types.js";
 import type { Inspected } from "./fit.js";
 import type { WireAdapter, WireAdapterOptions, WireAdapterUse, WireChatOptions, WireEmbedOptions, WireGenerateOptions, WireLoadOptions } from "./protocol.js";
 
@@ -53,6 +53,7 @@ export class WasmEngine {
     signal: AbortSignal | undefined,
   ): Promise<WireAdapter>;
   unloadAdapter(id: number): Promise<void>;
+  decodeAt(context: number, tokens: number): Promise<DecodeSpeed>;
   profile(context: number): Promise<readonly KernelTime[]>;
   unload(): Promise<void>;
 }

@@ -242,6 +242,7 @@ const handlers: { readonly [K in CallKind]: (id: number, args: Args<K>) => Resul
   unloadAdapter: (_, { adapter }) => theEngine().unloadAdapter(adapter).then(() => null),
   stats: () => theEngine().stats(),
   profile: (_, { context }) => theEngine().profile(context),
+  decodeAt: (_, { context, tokens }) => theEngine().decodeAt(context, tokens),
   listModels: () => listModels(),
   deleteModel: (_, { name }) => deleteModel(name).then(() => null),
   verifyModel: (id, { name }) => abortable(id, (signal) => verifyModel(name, (progress) => post({ type: "progress", id, progress }), signal)),
@@ -288,6 +289,7 @@ function dispatch(call: AnyCall): Promise<void> {
     case "unloadAdapter": return answer(call, (result) => ({ type: "reply", id, kind: "unloadAdapter", result }));
     case "stats": return answer(call, (result) => ({ type: "reply", id, kind: "stats", result }));
     case "profile": return answer(call, (result) => ({ type: "reply", id, kind: "profile", result }));
+    case "decodeAt": return answer(call, (result) => ({ type: "reply", id, kind: "decodeAt", result }));
     case "unload": return answer(call, (result) => ({ type: "reply", id, kind: "unload", result }));
     case "listModels": return answer(call, (result) => ({ type: "reply", id, kind: "listModels", result }));
     case "verifyModel": return answer(call, (result) => ({ type: "reply", id, kind: "verifyModel", result }));

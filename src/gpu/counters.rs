@@ -35,6 +35,27 @@ pub struct Counts {
     pub gpu_bytes: u64,
 }
 
+impl Counts {
+    /// What was counted since `before`; what is alive, as it is now.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            dispatches: self.dispatches.saturating_sub(before.dispatches),
+            passes: self.passes.saturating_sub(before.passes),
+            submits: self.submits.saturating_sub(before.submits),
+            created: self.created.saturating_sub(before.created),
+            pipelines: self.pipelines.saturating_sub(before.pipelines),
+            buffer_writes: self.buffer_writes.saturating_sub(before.buffer_writes),
+            bytes_written: self.bytes_written.saturating_sub(before.bytes_written),
+            readback_bytes: self.readback_bytes.saturating_sub(before.readback_bytes),
+            weight_bytes_read: self.weight_bytes_read.saturating_sub(before.weight_bytes_read),
+            kv_bytes_read: self.kv_bytes_read.saturating_sub(before.kv_bytes_read),
+            live_objects: self.live_objects,
+            gpu_bytes: self.gpu_bytes,
+        }
+    }
+}
+
 /// The live counters, shared by everything that talks to one device.
 #[derive(Clone, Debug, Default)]
 pub struct Counters(Rc<Cell<Counts>>);

@@ -12,7 +12,7 @@ use web_sys::AbortSignal;
 use super::adapters::{Adapters, wire_uses};
 use super::answer::{Answer, WasmGeneration};
 use super::guides::{JsConstraint, guides};
-use super::js::{AbortLink, field, from_js, local_secs, to_js};
+use super::js::{AbortLink, field, from_js, local_secs, now_ms, to_js};
 use super::load::load;
 use super::options::{Surroundings, WireChatOptions, WireEmbedOptions, WireGenerateOptions};
 use super::progress::Speed;
@@ -62,6 +62,16 @@ pub(super) struct WireStats {
     recoveries: u32,
 }
 
+/// What `decodeAt` tells.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WireDecoded {
+    tokens: usize,
+    ms: f64,
+    tps: f64,
+    counters: Counts,
+}
+
 pub(super) struct Inner {
     pub(super) name: String,
     pub(super) info: ModelInfo,
@@ -80,6 +90,13 @@ pub(super) struct Inner {
     pub(super) speeds: Cell<Speeds>,
     pub(super) adapters: Adapters,
     pub(super) is_unloaded: Cell<bool>,
+}
+
+impl Inner {
+    /// What the device has counted; nothing on the CPU.
+    fn counts(&self) -> Counts {
+        self.gpu.borrow().as_ref().map(|gpu| gpu.counts()).unwrap_or_default()
+    }
 }
 
 pub(super) fn unloaded() -> Error {
@@ -150,7 +167,7 @@ impl WasmEngine {
 
     /// What the GPU was asked for, and how fast answers were.
     pub fn stats(&self) -> Result<JsValue, JsValue> {
-        let counters = self.0.gpu.borrow().as_ref().map(|gpu| gpu.counts()).unwrap_or_default();
+        let counters = self.0.counts();
         let decode_dispatches = self.0.decode_labels.clone();
         Ok(to_js(&WireStats {
             counters,
@@ -312,6 +329,26 @@ impl WasmEngine {
             let _turn = inner.turns.take().await;
             let profile = async |session: &mut Session| session.profile(context).await;
             Ok(to_js(&inner.with_session(&Cancel::new(), profile).await?)?)
+        })
+    }
+
+    /// Decodes so many tokens behind so many positions that nobody computed, and tells what that took.
+    #[wasm_bindgen(js_name = decodeAt)]
+    pub fn decode_at(&self, context: usize, tokens: usize) -> Promise {
+        let inner = Rc::clone(&self.0);
+        future_to_promise(async move {
+            let _turn = inner.turns.take().await;
+            let now = || (now_ms(), inner.counts());
+            let begun = Cell::new(now());
+            let work = async |session: &mut Session| {
+                session.decode_at(context, tokens, &mut || begun.set(now()), &Cancel::new()).await
+            };
+            let tokens = inner.with_session(&Cancel::new(), work).await?.len();
+            let ((ended_ms, counts), (begun_ms, before)) = (now(), begun.get());
+            // Clocks of browsers are coarse: a few tokens of a tiny model may take no time by them.
+            let ms = (ended_ms - begun_ms).max(f64::EPSILON);
+            let counters = counts.since(before);
+            Ok(to_js(&WireDecoded { tokens, ms, tps: tokens as f64 / ms * 1000.0, counters })?)
         })
     }
 

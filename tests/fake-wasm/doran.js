@@ -253,6 +253,11 @@ export class WasmEngine {
     return new Float32Array(ids.length - 1).fill(1);
   }
 
+  async decodeAt(context, tokens) {
+    if (context + tokens > this.context) fail("context_overflow", "there is no room for so many", { needed: context + tokens, context: this.context });
+    return { tokens, ms: tokens, tps: 1000, counters: { ...this.stats().counters } };
+  }
+
   async profile(context) {
     if (context >= this.context) fail("context_overflow", "too long", { context: this.context, needed: context + 1 });
     return [{ rows: 1, kernel: "fake", dispatches: 2, ms: 0.5, weightBytes: 64, kvBytes: 0, multiplyAdds: 32 }];

@@ -30,6 +30,7 @@ test("the small calls answer, and typed arrays stay typed", async ({ doran }) =>
       top1: [...logits.top1],
       counters: (await engine.stats()).counters,
       kernels: await engine.profile({ context: 3 }),
+      decoded: await engine.decodeAt({ context: 3 }),
     };
     await engine.unload();
     return result;
@@ -41,6 +42,7 @@ test("the small calls answer, and typed arrays stay typed", async ({ doran }) =>
   expect(seen.top1).toHaveLength(2);
   expect(seen.counters.liveObjects).toBe(1);
   expect(seen.kernels).toMatchObject([{ rows: 1, kernel: "fake", dispatches: 2 }]);
+  expect(seen.decoded).toMatchObject({ tokens: 32, ms: 32, tps: 1000, counters: { liveObjects: 1 } });
 });
 
 test("nothing starts before the first next(), and an unread answer stops at 32 tokens", async ({ doran }) => {

@@ -95,6 +95,18 @@ export interface Counters {
   readonly gpuBytes: number;
 }
 
+/** What `Engine.decodeAt` measured. */
+export interface DecodeSpeed {
+  /** Tokens decoded. */
+  readonly tokens: number;
+  /** Milliseconds of all of them. */
+  readonly ms: number;
+  /** Tokens a second. */
+  readonly tps: number;
+  /** What they were counted to take; `liveObjects` and `gpuBytes` as they are at the end. All zero on the CPU references. */
+  readonly counters: Counters;
+}
+
 /** Counters and speeds. */
 export interface EngineStats {
   readonly counters: Counters;
