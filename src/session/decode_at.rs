@@ -66,6 +66,8 @@ impl Session {
 
     /// The likeliest token after `ids`.
     async fn greedy(&mut self, ids: &[u32], ahead: usize, greedy: &SamplerOptions, cancel: &Cancel) -> Result<u32> {
+        // A step of one row looks at nothing else.
+        cancel.check()?;
         match self.next(ids, ahead, cancel).await? {
             Next::Token(id) => Ok(id),
             Next::Logits(mut logits) => Ok(sample(&mut logits, greedy, ids, ids.len() as u32)?.id),
