@@ -1,7 +1,8 @@
 /** How answers are made: the settings of new conversations, and those of the one that is shown. Remembered for the next visit. */
-import { signal } from "@preact/signals";
+import { effect, signal, type Signal } from "@preact/signals";
 import type { Adapter } from "doran";
 import type { ChatSettings } from "../conversations/index.js";
+import { engine } from "../model.js";
 
 /** A LoRA adapter that is loaded beside the model, and how strongly it counts. */
 export interface UsedAdapter {
@@ -16,11 +17,13 @@ const DEFAULT: ChatSettings = { temperature: 0.2, topP: 0.9, maxTokens: 1024 };
 /** The settings now. `?temperature=0` makes answers the same each time. */
 export const chatSettings = signal<ChatSettings>(remembered());
 /** Whether the oldest turns leave a context that is full. */
-export const slides = signal(true);
+export const slides = rememberedSwitch("slides");
 /** Whether models that can think first do so. */
-export const thinks = signal(true);
-/** The adapters that answers run with. */
+export const thinks = rememberedSwitch("thinks");
+/** The adapters that answers run with; they go with the model that they were loaded beside. */
 export const adapters = signal<readonly UsedAdapter[]>([]);
+
+effect(() => { if (engine.value === undefined) adapters.value = []; });
 
 /** Changes some of the settings, and remembers them. */
 export function setChatSettings(change: { readonly [K in keyof ChatSettings]?: ChatSettings[K] | undefined }): void {
@@ -37,6 +40,18 @@ export function setChatSettings(change: { readonly [K in keyof ChatSettings]?: C
 export function resetChatSettings(): void {
   chatSettings.value = {};
   setChatSettings(DEFAULT);
+}
+
+/** A switch that is on until the reader turns it off. */
+function rememberedSwitch(name: string): Signal<boolean> {
+  const at = signal(true);
+  try {
+    at.value = localStorage.getItem(name) !== "off";
+    effect(() => { localStorage.setItem(name, at.value ? "on" : "off"); });
+  } catch {
+    // Then it is for this visit.
+  }
+  return at;
 }
 
 function remembered(): ChatSettings {

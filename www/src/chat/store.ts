@@ -1,6 +1,6 @@
 /** The conversations of this browser as the views see them: opened once, told anew with each change, here or in another tab. */
 import { signal } from "@preact/signals";
-import { openConversations, type Conversation, type ConversationStore, type Summary } from "../conversations/index.js";
+import { openConversations, StoreError, type Conversation, type ConversationStore, type Summary } from "../conversations/index.js";
 
 /** All conversations, the newest first. */
 export const summaries = signal<readonly Summary[]>([]);
@@ -20,7 +20,7 @@ export function conversations(): Promise<ConversationStore> {
 }
 
 async function open(): Promise<ConversationStore> {
-  const store = await openConversations({ onBlocked: () => { storeProblem.value = new Error("another tab holds an older version of this page: close it"); } });
+  const store = await openConversations({ onBlocked: () => { storeProblem.value = new StoreError("closed", "another tab holds an older version of the conversations"); } });
   storeProblem.value = undefined;
   kept.value = store.kept;
   store.onChange((change) => {
@@ -39,7 +39,7 @@ async function refresh(store: ConversationStore): Promise<void> {
 
 /** Shows a stored conversation. */
 export async function show(id: string): Promise<void> {
-  shown.value = await (await conversations()).get(id);
+  await withStore(async (store) => { shown.value = await store.get(id); });
 }
 
 /** Does something with the store; what fails is shown. */

@@ -69,10 +69,9 @@ export function newChat(): void {
   answerProblem.value = undefined;
 }
 
-/** Shows a stored conversation. */
+/** Shows a stored conversation. An answer that is coming in another one goes on there. */
 export async function openChat(id: string): Promise<void> {
   if (shown.value?.id === id) return;
-  stop();
   answerProblem.value = undefined;
   await show(id);
 }
@@ -110,10 +109,10 @@ async function run(conversation: Conversation, { id }: Turn): Promise<void> {
   controller = own;
   answerProblem.value = undefined;
   running.value = { conversation: conversation.id, turn: id, answer: NOTHING };
-  await keep(conversation);
+  const settings = chatSettings.value;
+  await keep({ ...conversation, model: model.info.name, settings });
   let last: Answer = NOTHING;
   let keptAt = performance.now();
-  const settings = chatSettings.value;
   try {
     const messages = messagesOf(conversation, id);
     last = await ask(model, { messages, settings, adapters: adapters.value, thinks: thinks.value, contextPolicy: slides.value ? "slide" : "error", signal: own.signal }, (answer) => {
@@ -140,7 +139,7 @@ async function run(conversation: Conversation, { id }: Turn): Promise<void> {
 /** Keeps what came of an answer, in the conversation as it is now, which another tab may have changed. */
 async function write(conversation: string, turn: string, { text, reasoning, toolCalls }: Answer, more: Partial<Pick<Turn, "statistics" | "stopped">>): Promise<void> {
   const change = { content: text, ...(reasoning === "" ? {} : { reasoning }), ...(toolCalls.length === 0 ? {} : { toolCalls }), ...more };
-  if (shown.value?.id === conversation) shown.value = updateTurn(shown.value, turn, change);
+  if (shown.value?.id === conversation && shown.value.turns.some(({ id }) => id === turn)) shown.value = updateTurn(shown.value, turn, change);
   const store = await conversations();
   // A conversation that was deleted meanwhile stays deleted.
   await store.update(conversation, (there) => updateTurn(there, turn, change)).catch(() => undefined);

@@ -1,7 +1,7 @@
 /** Where no model is loaded: the shortest way to one. */
 import type { JSX } from "preact";
 import { formatBytes, shortName } from "../format.js";
-import { lastModel, loadProblem } from "../model.js";
+import { lastModel } from "../model.js";
 import { loadAndChat } from "../models/card.js";
 import { choiceOf, nameOf, offers } from "../models/offers.js";
 import { loadStored, stored } from "../models/stored.js";
@@ -32,7 +32,7 @@ function First(): JSX.Element | null {
     return <Button kind="main" id="start" onClick={() => void loadStored(model)}>{t("start", { name: shortName(model.name) })} <span class="start-size">{complete ? t("startStored") : t("startSize", { size: formatBytes(totalBytes - storedBytes) })}</span></Button>;
   }
   const [offer] = offers();
-  if (offer === undefined || loadProblem.value !== undefined) return null;
+  if (offer === undefined) return null;
   const bytes = offer.kind === "served" ? offer.served.bytes : offer.entry.bytes.value;
   return (
     <Button kind="main" id="start" onClick={() => void loadAndChat(choiceOf(offer))}>

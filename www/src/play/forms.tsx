@@ -87,10 +87,19 @@ export function Forms({ kind, model }: { readonly kind: Kind; readonly model: En
   );
 }
 
+/** JSON with its parts on lines of their own; what is no JSON stays. */
+function indented(json: string): string {
+  try {
+    return pretty(JSON.parse(json));
+  } catch {
+    return json;
+  }
+}
+
 function Output({ kind, answer, busy }: { readonly kind: Kind; readonly answer: Answer; readonly busy: boolean }): JSX.Element {
   const isCut = answer.finishReason === "length";
   const isWhole = !busy && !isCut && answer.finishReason !== undefined;
-  const text = isWhole && kind !== "regex" ? pretty(JSON.parse(answer.text)) : answer.text;
+  const text = isWhole && kind !== "regex" ? indented(answer.text) : answer.text;
   return (
     <section class="card" aria-label={t("answer")} id="output" data-whole={isWhole} aria-busy={busy}>
       <pre class="output" tabIndex={0}>{text === "" ? t("reading") : text}</pre>

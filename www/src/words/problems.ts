@@ -27,6 +27,12 @@ export const t = words({
   tools_unsupported: "This model does not know how to call tools.",
   schema_unsatisfiable: "Nothing can have the form that was asked for.",
   internal: "This is a fault of the page. Load the model again.",
+  store_newer: "These conversations were written by a newer version of this page. Reload it; nothing was deleted.",
+  store_closed: "Another tab has another version of this page open. Close that tab, or reload this one.",
+  store_full: "This browser has no room for more conversations. Delete a model or a conversation.",
+  store_damaged: "This conversation cannot be read.",
+  store_missing: "This conversation was deleted in another tab.",
+  store_failed: "The browser's storage of conversations failed. What you say now may be lost with the page.",
 }, {
   problem: "잘되지 않았습니다",
   webgpu_missing: "이 브라우저에는 WebGPU가 없습니다.",
@@ -53,4 +59,10 @@ export const t = words({
   tools_unsupported: "이 모델은 도구를 부르는 방법을 모릅니다.",
   schema_unsatisfiable: "요청한 형식에 맞는 답은 있을 수 없습니다.",
   internal: "페이지의 결함입니다. 모델을 다시 불러오세요.",
+  store_newer: "이 페이지의 더 새로운 버전이 쓴 대화입니다. 새로 고치세요. 지워진 것은 없습니다.",
+  store_closed: "다른 탭에 이 페이지의 다른 버전이 열려 있습니다. 그 탭을 닫거나 이 탭을 새로 고치세요.",
+  store_full: "대화를 더 보관할 자리가 없습니다. 모델이나 대화를 지우세요.",
+  store_damaged: "읽을 수 없는 대화입니다.",
+  store_missing: "다른 탭에서 지워진 대화입니다.",
+  store_failed: "브라우저의 대화 저장소에 문제가 있습니다. 지금 나누는 말은 페이지와 함께 사라질 수 있습니다.",
 });
