@@ -78,6 +78,15 @@ test("a short run measures, draws, exports, and opens what it exported", async (
   await expect(page.locator("#chart-kernels").getByRole("img")).toHaveAccessibleName(/토큰 하나.*matvec_rows/);
   await page.getByRole("button", { name: /빼기$/ }).click();
   await expect(page.locator("#figures thead th")).toHaveCount(2);
+
+  // A stopped run stays stopped, also in the middle of a call that nothing else ends, and another can begin.
+  await page.goto(`${server.address}/bench/?parts=decode&decode=0,64&tokens=400&runs=1&lang=en`);
+  await page.getByRole("button", { name: "Run" }).click();
+  await expect(page.locator('#progress [data-step="decode"]').first()).toHaveAttribute("data-state", "running", { timeout: 120_000 });
+  await page.getByRole("button", { name: "Stop" }).click();
+  await expect(page.getByRole("button", { name: "Run" })).toBeVisible();
+  await expect(page.locator('#progress [data-step="decode"]')).toHaveCount(2);
+  for (const step of await page.locator('#progress [data-step="decode"]').all()) await expect(step).toHaveAttribute("data-state", "stopped");
   expect(faults).toEqual([]);
   await server.close();
 });

@@ -95,9 +95,10 @@ export function SetUp(): JSX.Element {
       </fieldset>
       {NARROWED && <p class="small form-foot" id="narrowed">{t("narrowed", { prefill: listOf(ASKED.prefill), tokens: ASKED.tokens, decode: listOf(ASKED.decode) })}</p>}
       <div class="buttons form-foot">
+        {/* Two elements: one that became the other while it is clicked would begin what it has just ended. */}
         {running.value
-          ? <Button kind="main" icon="stop" id="stop" onClick={stop}>{t("stop")}</Button>
-          : <Button kind="main" submit id="run" disabled={parts.length === 0}>{t("run")}</Button>}
+          ? <Button key="stop" kind="main" icon="stop" id="stop" onClick={stop}>{t("stop")}</Button>
+          : <Button key="run" kind="main" submit id="run" disabled={parts.length === 0}>{t("run")}</Button>}
       </div>
     </form>
   );
