@@ -52,8 +52,8 @@ export function Composer(): JSX.Element {
         onInput={(event) => { setText(event.currentTarget.value); }} onKeyDown={onEnter(send)}
       />
       {busy
-        ? <Button kind="main" icon="stop" label={t("stop")} id="stop" onClick={stop} />
-        : <Button kind="main" icon="send" label={t("send")} id="send" submit disabled={!canTalk || text.trim() === ""} />}
+        ? <Button key="stop" kind="main" icon="stop" label={t("stop")} id="stop" onClick={stop} />
+        : <Button key="send" kind="main" icon="send" label={t("send")} id="send" submit disabled={!canTalk || text.trim() === ""} />}
     </form>
   );
 }

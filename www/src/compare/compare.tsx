@@ -32,7 +32,7 @@ export function Compare(): JSX.Element {
                 {(id) => <textarea id={id} rows={2} required placeholder={t("hint")} value={prompt} onInput={(event) => { setPrompt(event.currentTarget.value); }} />}
               </Field>
               <div class="buttons form-foot">
-                {comparing.value ? <Button kind="main" icon="stop" onClick={stopComparing}>{t("stop")}</Button> : <Button kind="main" submit>{t("run")}</Button>}
+                {comparing.value ? <Button key="stop" kind="main" icon="stop" onClick={stopComparing}>{t("stop")}</Button> : <Button key="run" kind="main" submit>{t("run")}</Button>}
               </div>
             </form>
             <div class="sides">

@@ -78,7 +78,7 @@ export function Forms({ kind, model }: { readonly kind: Kind; readonly model: En
         <Field label={t("prompt")}>{(id) => <textarea id={id} rows={2} required value={asked} onInput={(event) => { setPrompt(event.currentTarget.value); }} />}</Field>
         <Field label={t("maxTokens")}>{(id) => <input id={id} type="number" min={1} max={4096} value={maxTokens} onChange={({ currentTarget: { valueAsNumber } }) => { setMaxTokens(Number.isFinite(valueAsNumber) ? valueAsNumber : 256); }} />}</Field>
         <div class="buttons form-foot">
-          {controller === undefined ? <Button kind="main" submit>{t("run")}</Button> : <Button kind="main" icon="stop" onClick={() => { controller.abort(); }}>{t("stop")}</Button>}
+          {controller === undefined ? <Button key="run" kind="main" submit>{t("run")}</Button> : <Button key="stop" kind="main" icon="stop" onClick={() => { controller.abort(); }}>{t("stop")}</Button>}
         </div>
       </form>
       {problem !== undefined && <Problem error={problem} />}

@@ -79,7 +79,7 @@ export function ToolCalls({ model }: { readonly model: Engine }): JSX.Element {
         </Field>
         <Field label={t("prompt")}>{(id) => <textarea id={id} rows={2} required value={asked} onInput={(event) => { setPrompt(event.currentTarget.value); }} />}</Field>
         <div class="buttons form-foot">
-          {controller === undefined ? <Button kind="main" submit>{t("run")}</Button> : <Button kind="main" icon="stop" onClick={() => { controller.abort(); }}>{t("stop")}</Button>}
+          {controller === undefined ? <Button key="run" kind="main" submit>{t("run")}</Button> : <Button key="stop" kind="main" icon="stop" onClick={() => { controller.abort(); }}>{t("stop")}</Button>}
         </div>
       </form>
       {problem !== undefined && <Problem error={problem} />}
