@@ -1,6 +1,6 @@
 /** Talking: an answer comes, is stopped, made again, edited into branches; what it took is told; conversations are kept, found and deleted. */
 import { readFileSync } from "node:fs";
-import { ANSWER_MS, answers, ask, expect, LOAD_MS, loadModel, NAME, test, whole } from "./fixture.js";
+import { ANSWER_MS, answers, ask, expect, LOAD_MS, loadModel, NAME, show, test, whole } from "./fixture.js";
 
 test.describe.configure({ mode: "serial" });
 
@@ -36,6 +36,11 @@ test("nothing is requested once a model is ready, and a request of the worker is
   await expect(page.getByRole("dialog")).toContainText(/worker.+from-the-worker/);
   await expect(page.getByRole("dialog")).toContainText(/page.+from-the-page/);
   await page.keyboard.press("Escape");
+  // What is stored is read by a worker of its own, whose files the page had before.
+  await show(page, "Models");
+  await expect(page.locator("#stored-list li")).toHaveCount(1);
+  await expect(page.locator("#requests")).toHaveAttribute("data-count", "2");
+  await show(page, "Chat");
 });
 
 test("stop keeps what was said", async ({ demo: { page } }) => {

@@ -9,15 +9,22 @@ import { CHANNEL } from "./requests-channel.js";
 export interface SeenRequest {
   readonly url: string;
   readonly where: "page" | "worker";
+  /** The same address was asked for before the model was ready: a file of the page, which carries nothing new. */
+  readonly again: boolean;
 }
 
 /** Requests since the model was ready; `undefined` while none is. */
 export const requests = signal<readonly SeenRequest[] | undefined>(undefined);
 
+/** Addresses that were asked for before the model was ready. */
+const known = new Set<string>();
+
 const isOfInterest = (url: string): boolean => /^https?:|^wss?:/.test(url);
 
-function note(request: SeenRequest): void {
-  if (requests.value !== undefined && isOfInterest(request.url)) requests.value = [...requests.value, request];
+function note(url: string, where: SeenRequest["where"]): void {
+  if (!isOfInterest(url)) return;
+  if (requests.value === undefined) known.add(url);
+  else requests.value = [...requests.value, { url, where, again: known.has(url) }];
 }
 
 /** Begins to count anew. */
@@ -33,11 +40,11 @@ export function stopCounting(): void {
 /** Watches this page; `id` tells its worker's messages from those of other tabs. */
 export function watchRequests(id: string): void {
   new PerformanceObserver((list) => {
-    for (const { name } of list.getEntries()) note({ url: name, where: "page" });
-  }).observe({ type: "resource" });
+    for (const { name } of list.getEntries()) note(name, "page");
+  }).observe({ type: "resource", buffered: true });
   new BroadcastChannel(CHANNEL).addEventListener("message", ({ data }: MessageEvent<unknown>) => {
     if (typeof data === "object" && data !== null && "id" in data && data.id === id && "url" in data && typeof data.url === "string") {
-      note({ url: data.url, where: "worker" });
+      note(data.url, "worker");
     }
   });
 }

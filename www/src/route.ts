@@ -24,4 +24,7 @@ export function go(name: View): void {
   location.hash = hrefOf(name).slice(1);
 }
 
-addEventListener("hashchange", () => { view.value = current(); });
+addEventListener("hashchange", () => {
+  view.value = current();
+  scrollTo(0, 0);
+});

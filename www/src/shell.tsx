@@ -53,11 +53,12 @@ function ThemeButton(): JSX.Element {
 function Requests(): JSX.Element {
   const [open, setOpen] = useState(false);
   const seen = requests.value;
-  const label = seen === undefined ? t("private") : seen.length === 0 ? t("requestsNone") : t.count("requests", seen.length);
+  const fresh = seen?.filter(({ again }) => !again).length;
+  const label = fresh === undefined ? t("private") : fresh === 0 ? t("requestsNone") : t.count("requests", fresh);
   return (
     <>
-      <button type="button" class="button bare requests" id="requests" data-count={seen?.length} aria-label={label} title={label} onClick={() => { setOpen(true); }}>
-        <Icon name="shield" />{seen !== undefined && <span>{t("requestsShort", { n: seen.length })}</span>}
+      <button type="button" class="button bare requests" id="requests" data-count={fresh} aria-label={label} title={label} onClick={() => { setOpen(true); }}>
+        <Icon name="shield" />{fresh !== undefined && <span>{t("requestsShort", { n: fresh })}</span>}
       </button>
       {open && (
         <Dialog title={t("private")} closeLabel={t("close")} onClose={() => { setOpen(false); }}>
@@ -71,5 +72,5 @@ function Requests(): JSX.Element {
 }
 
 function RequestList({ seen }: { readonly seen: readonly SeenRequest[] }): JSX.Element {
-  return <ul class="plain small">{seen.map(({ url, where }, at) => <li key={at}><span class="chip">{t(where === "page" ? "ofPage" : "ofWorker")}</span> {url}</li>)}</ul>;
+  return <ul class="plain small">{seen.map(({ url, where, again }, at) => <li key={at}><span class="chip">{t(where === "page" ? "ofPage" : "ofWorker")}</span> {again && <span class="chip">{t("again")}</span>} {url}</li>)}</ul>;
 }

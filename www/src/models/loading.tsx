@@ -35,8 +35,9 @@ function line(progress: Progress | undefined): string {
   const parts: string[] = [t(phase)];
   if (totalBytes > 0 && phase !== "header") {
     parts.push(t("ofBytes", { loaded: formatBytes(loadedBytes), total: formatBytes(totalBytes) }));
-    if (bytesPerSecond > 0 && loadedBytes < totalBytes) parts.push(t("perSecond", { speed: formatBytes(bytesPerSecond) }));
-    if (secondsLeft !== undefined && secondsLeft >= 1) parts.push(t("left", { time: formatSeconds(secondsLeft) }));
+    const waits = phase === "paused" || phase === "offline" || loadedBytes >= totalBytes;
+    if (bytesPerSecond > 0 && !waits) parts.push(t("perSecond", { speed: formatBytes(bytesPerSecond) }));
+    if (secondsLeft !== undefined && secondsLeft >= 1 && !waits) parts.push(t("left", { time: formatSeconds(secondsLeft) }));
   }
   return parts.join(" · ");
 }
