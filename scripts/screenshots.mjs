@@ -73,6 +73,9 @@ const VIEWS = {
   },
 };
 
+/** Views that others come after. */
+const STEPS = ["welcome", "loading", "chat"];
+
 /** Sets a language without loading the page anew. */
 async function speak(page, language) {
   if (await page.evaluate(() => document.documentElement.lang) !== language) await page.evaluate(() => document.querySelector("#language").click());
@@ -113,6 +116,7 @@ async function sheet(browser, name, files) {
 
 /** The two pictures of the README. */
 async function forReadme(page) {
+  mkdirSync(join(ROOT, "docs/images"), { recursive: true });
   await page.setViewportSize({ width: 1120, height: 720 });
   await page.emulateMedia({ colorScheme: "light" });
   await show(page, "chat");
@@ -141,9 +145,11 @@ entry(async () => {
     const page = await browser.newPage({ viewport: SIZES.desktop, locale: "en-US" });
     await page.goto(`${server.address}/?temperature=0`);
     for (const [name, view] of Object.entries(VIEWS)) {
-      await view.ready(page);
-      if (wanted === undefined || wanted.includes(name)) await sheet(browser, name, await shoot(page, name, view));
+      const isWanted = wanted === undefined || wanted.includes(name);
+      if (isWanted || STEPS.includes(name)) await view.ready(page);
+      if (isWanted) await sheet(browser, name, await shoot(page, name, view));
       await view.after?.(page);
+      if (name === "chat" && readme === true) await forReadme(page);
     }
     if (wanted === undefined || wanted.includes("unsupported")) {
       const none = await browser.newPage({ viewport: SIZES.desktop, locale: "en-US" });
@@ -155,10 +161,6 @@ entry(async () => {
       const bench = await browser.newPage({ viewport: SIZES.desktop, locale: "en-US" });
       await bench.goto(`${server.address}/bench/`);
       await sheet(browser, "bench", await shoot(bench, "bench", {}));
-    }
-    if (readme === true) {
-      mkdirSync(join(ROOT, "docs/images"), { recursive: true });
-      await forReadme(page);
     }
     writeFileSync(join(OUT, "README.txt"), "Made by npm run screenshots.\n");
   } finally {
