@@ -8,11 +8,13 @@ import { SUITES } from "./lib/suites.mjs";
 import { entry, environment, options, Plain, ROOT } from "./lib/util.mjs";
 import { defaultModel } from "./model.mjs";
 
-/** How each kind of runner says what it counted: cargo, Playwright, and the runners here. */
+/** How each kind of runner says what it counted: cargo, Playwright, node's own, and the runners here. */
 const COUNTS = [
   /test result: \w+\. (?<passed>\d+) passed; (?<failed>\d+) failed/g,
   /^\s+(?<failed>\d+) failed$/gm,
   /^\s+(?<passed>\d+) passed \(/gm,
+  /^# pass (?<passed>\d+)$/gm,
+  /^# fail (?<failed>\d+)$/gm,
   /^(?<passed>\d+) passed, (?<failed>\d+) failed$/gm,
 ];
 

@@ -51,6 +51,16 @@ test("a wrong address is a sentence, and the page goes on", async ({ demo: { pag
   await expect(page.getByRole("alert")).toContainText("could not be fetched", { timeout: 60_000 });
 });
 
+test("a file that is dropped on the page and is no model is told so", async ({ demo: { page } }) => {
+  const dataTransfer = await page.evaluateHandle(() => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File(["no model"], "no.gguf"));
+    return transfer;
+  });
+  await page.dispatchEvent("body", "drop", { dataTransfer });
+  await expect(page.getByRole("alert")).toContainText("This file is not a model that can be read.", { timeout: 60_000 });
+});
+
 test("a download is paused, goes on, is cut by a reload in the middle, and goes on where it stopped", async ({ demo: { page, files, sent } }) => {
   await page.getByLabel("Name or address").fill(`${files}/${NAME}?slow=4000000`);
   await page.locator("#by-address").getByRole("button", { name: "Load" }).click();

@@ -45,6 +45,9 @@ test("a second tab has the same conversations, loads the model without a downloa
 
 test("without a network the page opens, the model loads, and it answers", async ({ demo: { context, page } }) => {
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+  const session = await context.newCDPSession(page);
+  const { installabilityErrors } = await session.send("Page.getInstallabilityErrors");
+  expect(installabilityErrors, "the page can be installed as an app").toEqual([]);
   await context.setOffline(true);
   await page.reload();
   await expect(page.locator("#start")).toContainText(NAME);

@@ -1,38 +1,14 @@
 /** Results of other devices: opened from files or dropped, listed, taken away again. */
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
 import { Button } from "../ui/controls.js";
+import { useDrops } from "../ui/drops.js";
 import { t } from "../words/bench.js";
 import { importFiles, others, refused, removeOther, shown } from "./results.js";
 import { namesOf, sayOccasion } from "./say.js";
 
-/** Takes files that are dropped anywhere on the page. */
-function useDrops(): void {
-  useEffect(() => {
-    const over = (event: DragEvent): void => {
-      event.preventDefault();
-      document.body.classList.add("over");
-    };
-    const out = (): void => { document.body.classList.remove("over"); };
-    const drop = (event: DragEvent): void => {
-      event.preventDefault();
-      out();
-      void importFiles(event.dataTransfer?.files ?? []);
-    };
-    addEventListener("dragover", over);
-    addEventListener("dragleave", out);
-    addEventListener("drop", drop);
-    return () => {
-      removeEventListener("dragover", over);
-      removeEventListener("dragleave", out);
-      removeEventListener("drop", drop);
-    };
-  }, []);
-}
-
 /** The card. */
 export function Devices(): JSX.Element {
-  useDrops();
+  useDrops((files) => void importFiles(files));
   const names = namesOf(shown()).slice(-others.value.length);
   return (
     <section class="card" aria-labelledby="others-title" id="others">

@@ -35,7 +35,8 @@ export function Composer(): JSX.Element {
   const canTalk = engine.value !== undefined && engine.value.info.kind !== "encoder";
   useEffect(() => { if (area.current !== null) fitHeight(area.current); }, [text]);
   useEffect(() => {
-    const escape = (event: KeyboardEvent): void => { if (event.key === "Escape") stop(); };
+    // In a dialog Escape means that one.
+    const escape = (event: KeyboardEvent): void => { if (event.key === "Escape" && document.querySelector("dialog[open]") === null) stop(); };
     addEventListener("keydown", escape);
     return () => { removeEventListener("keydown", escape); };
   }, []);

@@ -127,7 +127,14 @@ function Rename({ summary, onDone }: { readonly summary: Summary; readonly onDon
   };
   return (
     <form class="row" onSubmit={(event) => { event.preventDefault(); void submit(); }}>
-      <input ref={input} aria-label={t("title")} value={title} onInput={(event) => { setTitle(event.currentTarget.value); }} onKeyDown={(event) => { if (event.key === "Escape") onDone(); }} />
+      <input
+        ref={input} aria-label={t("title")} value={title} onInput={(event) => { setTitle(event.currentTarget.value); }}
+        onKeyDown={(event) => {
+          if (event.key !== "Escape") return;
+          event.stopPropagation();
+          onDone();
+        }}
+      />
       <Button kind="main" submit>{t("saveTitle")}</Button>
     </form>
   );

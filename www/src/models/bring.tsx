@@ -1,10 +1,11 @@
 /** Models that the gallery does not have: a name on the hub, an address, files; and how models are loaded. */
 import type { ModelSource } from "doran";
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { shortName } from "../format.js";
 import { loading } from "../model.js";
 import { Button, Field } from "../ui/controls.js";
+import { useDrops } from "../ui/drops.js";
 import { t } from "../words/models.js";
 import { loadAndChat } from "./card.js";
 import { forSource } from "./offers.js";
@@ -24,8 +25,7 @@ function loadTyped(text: string): void {
   void loadAndChat({ name: shortName(text), source, options: forSource(loadOptions(), source) });
 }
 
-function loadFiles(list: FileList | null | undefined): void {
-  const files = [...list ?? []];
+function loadFiles(files: readonly File[]): void {
   const [first] = files;
   if (first === undefined) return;
   const source: ModelSource = files.length === 1 ? first : { files: files.map((file) => ({ path: file.name, file })) };
@@ -34,34 +34,10 @@ function loadFiles(list: FileList | null | undefined): void {
   void loadAndChat({ name: first.name, source, options: isGguf || quantize === undefined ? rest : { ...rest, quantize } });
 }
 
-/** Takes files that are dropped anywhere on the page. */
-function useDrops(): void {
-  useEffect(() => {
-    const over = (event: DragEvent): void => {
-      event.preventDefault();
-      document.body.classList.add("over");
-    };
-    const out = (): void => { document.body.classList.remove("over"); };
-    const drop = (event: DragEvent): void => {
-      event.preventDefault();
-      out();
-      loadFiles(event.dataTransfer?.files);
-    };
-    addEventListener("dragover", over);
-    addEventListener("dragleave", out);
-    addEventListener("drop", drop);
-    return () => {
-      removeEventListener("dragover", over);
-      removeEventListener("dragleave", out);
-      removeEventListener("drop", drop);
-    };
-  }, []);
-}
-
 /** The card. */
 export function Bring(): JSX.Element {
   const [typed, setTyped] = useState("");
-  useDrops();
+  useDrops(loadFiles);
   return (
     <section class="card" aria-labelledby="bring-title">
       <h2 id="bring-title">{t("bring")}</h2>
@@ -76,7 +52,7 @@ export function Bring(): JSX.Element {
         </Field>
       </form>
       <div class="drop">
-        <label class="button quiet"><span>{t("chooseFile")}</span><input id="file" type="file" multiple class="unseen" onChange={(event) => { loadFiles(event.currentTarget.files); event.currentTarget.value = ""; }} /></label>
+        <label class="button quiet"><span>{t("chooseFile")}</span><input id="file" type="file" multiple class="unseen" onChange={(event) => { loadFiles([...event.currentTarget.files ?? []]); event.currentTarget.value = ""; }} /></label>
         <span class="small">{t("drop")}</span>
       </div>
       <LoadForm />
