@@ -82,7 +82,7 @@ test("options that the API has no fields for tell of a long prompt, and let the 
     const refused = await window.refused(engine.chat.completions.create(request));
     const slid = await engine.chat.completions.create(request, { contextPolicy: "slide" });
     const read: number[] = [];
-    await engine.chat.completions.create({ messages: turn("x y z ".repeat(40)), temperature: 0, max_tokens: 1 }, { onPrefill: ({ promptTokensDone }) => { read.push(promptTokensDone); } });
+    await engine.chat.completions.create({ messages: turn("x y z ".repeat(25)), temperature: 0, max_tokens: 1 }, { onPrefill: ({ promptTokensDone }) => { read.push(promptTokensDone); } });
     return { refused: refused.code, prompt: slid.usage.prompt_tokens, answered: slid.usage.completion_tokens, context: engine.info.context, read };
   });
   expect(seen.refused).toBe("context_overflow");
