@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { ANSWER_MS, answers, ask, expect, LOAD_MS, loadModel, NAME, show, test, whole } from "./fixture.js";
 
+test.use({ file: "chat" });
 test.describe.configure({ mode: "serial" });
 
 test("a first visit: a load shows its phase, bytes and speed, and ends in a chat", async ({ demo: { page, modelRequests } }) => {

@@ -33,22 +33,22 @@ export interface Demo {
   readonly sent: (path: string) => number;
 }
 
-/** Flags of the browser, and the language of its reader. */
+/** Flags of the browser; and the file of tests that uses it, which each names: otherwise files share a browser, and what is stored in it. */
 export interface Settings {
   readonly flags: readonly string[];
-  readonly readerLanguage: string;
+  readonly file: string;
 }
 
 export const test = base.extend<object, Settings & { demo: Demo }>({
   flags: [[], { option: true, scope: "worker" }],
-  readerLanguage: ["en-US", { option: true, scope: "worker" }],
-  demo: [async ({ flags, readerLanguage }, use) => {
-    const folder = mkdtempSync(join(tmpdir(), "doran-e2e-"));
+  file: ["", { option: true, scope: "worker" }],
+  demo: [async ({ flags, file }, use) => {
+    const folder = mkdtempSync(join(tmpdir(), `doran-e2e-${file}-`));
     const model = await defaultModel();
     const server = await demoServer({ model, sha256: MODEL.sha256 });
     const failing = await serve(dirname(model));
     const options = launchOptions(undefined);
-    const context = await chromium.launchPersistentContext(folder, { ...options, args: [...options.args, ...flags], locale: readerLanguage, acceptDownloads: true });
+    const context = await chromium.launchPersistentContext(folder, { ...options, args: [...options.args, ...flags], locale: "en-US", acceptDownloads: true });
     await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: server.address });
     const page = context.pages()[0] ?? await context.newPage();
     let requests = 0;

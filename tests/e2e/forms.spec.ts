@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ANSWER_MS, expect, FIXTURES, LOAD_MS, loadModel, NAME, show, test } from "./fixture.js";
 
+test.use({ file: "forms" });
 test.describe.configure({ mode: "serial" });
 
 /** SmolLM2's own template knows no tools. */

@@ -3,6 +3,7 @@ import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { ask, expect, loadModel, show, test } from "./fixture.js";
 
+test.use({ file: "looks" });
 test.describe.configure({ mode: "serial" });
 
 const VIEWS = ["Chat", "Models", "Compare", "Playground"] as const;

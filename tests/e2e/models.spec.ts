@@ -5,6 +5,7 @@ import { MODEL } from "../../scripts/model.mjs";
 import { serveHub, type Hub } from "../engine/hub.js";
 import { answers, expect, FIXTURES, LOAD_MS, NAME, show, test } from "./fixture.js";
 
+test.use({ file: "models" });
 test.describe.configure({ mode: "serial" });
 
 let hub: Hub;

@@ -2,7 +2,7 @@
 import { ANSWER_MS, answers, ask, expect, loadModel, NAME, test, whole } from "./fixture.js";
 
 /** Chromium gives no other adapter after the second crash, unless it is told to. */
-test.use({ flags: ["--disable-gpu-process-crash-limit", "--disable-domain-blocking-for-3d-apis"] });
+test.use({ file: "steady", flags: ["--disable-gpu-process-crash-limit", "--disable-domain-blocking-for-3d-apis"] });
 test.describe.configure({ mode: "serial" });
 
 const COUNT = "Count from one to twenty in words.";
