@@ -49,6 +49,12 @@ test("stop keeps what was said", async ({ demo: { page } }) => {
   await page.locator("#prompt").fill("Write a very long story about a lighthouse keeper and the sea.");
   await page.keyboard.press("Enter");
   await expect(answers(page)).toContainText(/\w+ \w+/, { timeout: ANSWER_MS });
+  // Escape closes what is open, and the answer goes on.
+  await page.locator("#settings").click();
+  await expect(page.getByRole("dialog")).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+  await expect(page.locator("#stop")).toBeVisible();
   await page.getByRole("button", { name: "Stop" }).click();
   await whole(page);
   expect((await answers(page).textContent())?.length).toBeGreaterThan(3);

@@ -75,13 +75,7 @@ export interface Conversation {
 export const ROOT = "";
 
 /** What a list of conversations shows of one. */
-export interface Summary {
-  readonly id: string;
-  readonly title: string;
-  readonly titledByHand: boolean;
-  readonly created: number;
-  readonly updated: number;
-  readonly model: string | null;
+export interface Summary extends Omit<Conversation, "settings" | "turns" | "chosen"> {
   /** How many turns there are, of all branches. */
   readonly turns: number;
 }

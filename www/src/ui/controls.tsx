@@ -1,6 +1,6 @@
 /** Buttons, fields and what else every view is made of. */
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { Icon, type IconName } from "./icons.js";
 
 interface ButtonProps {
@@ -71,7 +71,8 @@ interface DialogProps {
 export function Dialog({ title, onClose, closeLabel, children, drawer }: DialogProps): JSX.Element {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  // With the render, not a frame later: Escape must find it open.
+  useLayoutEffect(() => {
     const { current } = ref;
     current?.showModal();
     return () => { current?.close(); };
