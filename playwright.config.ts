@@ -5,6 +5,8 @@ export default defineConfig({
   outputDir: "test-results",
   fullyParallel: false,
   workers: 1,
+  // `npm run test:long -- browser` runs these.
+  ...(process.env["DORAN_LONG"] === undefined && { grepInvert: /@long/ }),
   forbidOnly: process.env["CI"] !== undefined,
   reporter: [["list"]],
   use: { launchOptions: launchOptions(undefined), trace: "retain-on-failure" },

@@ -10,7 +10,7 @@ const COUNT = "Count from one to twenty in words.";
 test("the GPU crashes in the middle of an answer, and the answer ends as it would have", async ({ demo: { context, page } }) => {
   await loadModel(page);
   await page.locator("#settings").click();
-  await page.getByLabel("Length of an answer, in tokens").fill("40");
+  await page.getByLabel("Length of an answer, in tokens").fill("24");
   await page.keyboard.press("Tab");
   await page.keyboard.press("Escape");
   const undisturbed = await (await ask(page, COUNT)).textContent();

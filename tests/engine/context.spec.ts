@@ -4,7 +4,7 @@ import { expect, test } from "./fixture.js";
 const chatTemplate = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
 
 for (const name of ["llama", "gpt2"]) {
-  test(`the oldest turn of a chat leaves the context, and the answer is that to what stays (${name})`, async ({ doran }) => {
+  test(`the oldest turn of a chat leaves the context, and the answer is that to what stays (${name})`, { tag: name === "llama" ? [] : "@long" }, async ({ doran }) => {
     const seen = await doran.evaluate(async ({ model, chatTemplate }) => {
       const system = { role: "system", content: "be kind" };
       const oldest = [{ role: "user", content: "one" }, { role: "assistant", content: "two" }];

@@ -56,7 +56,7 @@ const test = base.extend<{ patient: Page; usual: Page }>({
   usual: async ({ profile, site }, use) => { await use(await prepare(profile, site)); },
 });
 
-test("five crashes in one answer change nothing of it", async ({ patient }) => {
+test("five crashes in one answer change nothing of it", { tag: "@long" }, async ({ patient }) => {
   const seen = await patient.evaluate(async ({ model, prompt }) => {
     const engine = await window.doran.Engine.load(model);
     const input = Uint32Array.from(prompt);
@@ -148,7 +148,7 @@ test("an adapter comes back with the model", async ({ patient }) => {
   expect(seen.plain).not.toEqual(seen.wanted);
 });
 
-test("three losses with nothing computed between them are a typed error, and a later call is a new attempt", async ({ patient, site }) => {
+test("three losses with nothing computed between them are a typed error, and a later call is a new attempt", { tag: "@long" }, async ({ patient, site }) => {
   const { name } = generated(64);
   const seen = await patient.evaluate(async ({ url, prompt }) => {
     let crashing = false;

@@ -3,7 +3,7 @@ import { expect, test } from "./fixture.js";
 
 const MODEL = "/arch/llama/model-f32.gguf";
 
-test("where a kernel does not compile another is taken, at the first load and when it was remembered", async ({ doran }) => {
+test("where a kernel does not compile another is taken, at the first load and when it was remembered", { tag: "@long" }, async ({ doran }) => {
   const seen = await doran.evaluate(async (model) => {
     const answer = async (options: object) => {
       const engine = await window.doran.Engine.load(model, options);

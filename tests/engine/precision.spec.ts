@@ -3,7 +3,7 @@ import { expect, test } from "./fixture.js";
 
 const MODEL = "/kquant/kq-Q4_K.gguf";
 
-test("fast rounds activations where kernels are forced, and is no choice of a CPU adapter's own", async ({ doran }) => {
+test("fast rounds activations where kernels are forced, and is no choice of a CPU adapter's own", { tag: "@long" }, async ({ doran }) => {
   const seen = await doran.evaluate(async (model) => {
     const logprobs = async (options: object) => {
       const engine = await window.doran.Engine.load(model, { name: "kq", ...options });

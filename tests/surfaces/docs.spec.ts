@@ -1,9 +1,11 @@
-/** Each example of the documentation runs, as it stands, in a browser on a real model; only addresses are others. */
+/** Each example of the documentation runs, as it stands, in a browser; only addresses are others: of tiny models, which load in half the time. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../../scripts/lib/util.mjs";
-import { expect, SMOLLM2, test, TINY } from "./fixture.js";
+import { expect, test, TINY } from "./fixture.js";
 
+/** A tiny model that has a chat template. */
+const MODEL = "/arch/llama3/model-f32.gguf";
 const GUIDES = join(ROOT, "docs/guides");
 const PAGES = [join(ROOT, "pkg/README.md"), ...readdirSync(GUIDES).filter((file) => file.endsWith(".md")).map((file) => join(GUIDES, file))];
 
@@ -33,8 +35,8 @@ function asModule(code: string, address: string): string {
     .replaceAll("https://example.org/pirate.gguf", `${address}/adapters/llama/plain.gguf`)
     .replaceAll("hf:owner/formal-lora", `${address}/adapters/llama/plain.gguf`)
     // The adapters there are, are those of a tiny model.
-    .replaceAll("https://example.org/model.gguf", `${address}${code.includes("loadAdapter") ? TINY : SMOLLM2}`)
-    .replaceAll("hf:owner/name", `${address}${SMOLLM2}`);
+    .replaceAll("https://example.org/model.gguf", `${address}${code.includes("loadAdapter") ? TINY : MODEL}`)
+    .replaceAll("hf:owner/name", `${address}${MODEL}`);
   if (/^\s*import /m.test(body)) throw new Error(`an import that is not understood: ${body}`);
   return `${PRELUDE}\n{\n${body}\n}\n`;
 }

@@ -21,7 +21,7 @@ const SCHEMAS: readonly Record<string, unknown>[] = [
   { type: "object", properties: { date: { type: "string", format: "date" } }, required: ["date"], additionalProperties: false },
 ];
 
-test("at a high temperature the real model says nothing but what its schema lets it", async ({ app }) => {
+test("at a high temperature the real model says nothing but what its schema lets it", { tag: "@long" }, async ({ app }) => {
   test.setTimeout(600_000);
   const answers = await app.evaluate(async ({ model, schemas }) => {
     window.engine = await window.surfaces.doran.Engine.load(model);

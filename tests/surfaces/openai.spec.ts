@@ -262,7 +262,7 @@ test("the stock client, given the engine as its fetch, streams, takes forms, cal
   expect(seen.models).toHaveLength(1);
 });
 
-test("thoughts come apart from the answer, also where it has a form, and where the prompt has opened them", async ({ app, address }) => {
+test("thoughts come apart from the answer, also where it has a form, and where the prompt has opened them", { tag: "@long" }, async ({ app, address }) => {
   test.setTimeout(240_000);
   const seen = await app.evaluate(async ({ model, plain }) => {
     const ask = async (chatTemplate: string, request: object): Promise<unknown> => {
