@@ -1,7 +1,7 @@
 /** The service worker, which keeps the page itself: after the first visit it opens without a network. Models are kept by the engine. */
 import { signal } from "@preact/signals";
 
-/** A newer version of the page has been fetched, and waits for a reload. */
+/** A newer version of the page has been fetched, or took over in another tab, and waits for a reload. */
 export const newVersion = signal(false);
 
 let waiting: ServiceWorker | null = null;
@@ -10,12 +10,19 @@ let waiting: ServiceWorker | null = null;
 export async function keepOffline(url: string): Promise<void> {
   const container: ServiceWorkerContainer | undefined = navigator.serviceWorker;
   if (container === undefined) return;
+  let isKept = container.controller !== null;
+  container.addEventListener("controllerchange", () => {
+    waiting = null;
+    // Another tab let a newer version in: parts of the page that come from now on would be of that. The first worker is no news.
+    newVersion.value = isKept;
+    isKept = true;
+  });
   try {
     const registration = await container.register(url, { type: "module" });
     const look = (): void => {
+      if (registration.waiting === null) return;
       waiting = registration.waiting;
-      // The first worker of a page has nothing to wait for.
-      newVersion.value = waiting !== null && container.controller !== null;
+      newVersion.value = isKept;
     };
     registration.addEventListener("updatefound", () => registration.installing?.addEventListener("statechange", look));
     look();
@@ -26,6 +33,10 @@ export async function keepOffline(url: string): Promise<void> {
 
 /** Lets the new version take over. */
 export function takeNewVersion(): void {
+  if (waiting === null) {
+    location.reload();
+    return;
+  }
   navigator.serviceWorker.addEventListener("controllerchange", () => { location.reload(); }, { once: true });
-  waiting?.postMessage("take over");
+  waiting.postMessage("take over");
 }
