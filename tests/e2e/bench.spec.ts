@@ -87,6 +87,10 @@ test("a short run measures, draws, exports, and opens what it exported", async (
   await expect(page.getByRole("button", { name: "Run" })).toBeVisible();
   await expect(page.locator('#progress [data-step="decode"]')).toHaveCount(2);
   for (const step of await page.locator('#progress [data-step="decode"]').all()) await expect(step).toHaveAttribute("data-state", "stopped");
+  await expect(page.locator("#progress").getByRole("status")).toHaveText("stopped");
+  // It has less than the one before, which stays among the others.
+  await expect(page.locator("#imported li")).toHaveCount(1);
+  await expect(page.locator('#figures [data-measure="prefill"]')).toHaveCount(1);
   expect(faults).toEqual([]);
   await server.close();
 });

@@ -54,9 +54,17 @@ test("stop keeps what was said", async ({ demo: { page } }) => {
   await expect(page.getByRole("dialog")).toBeVisible();
   await page.keyboard.press("Escape");
   await expect(page.getByRole("dialog")).toHaveCount(0);
+  const menu = page.locator("#conversations details.menu").first();
+  await menu.locator("summary").click();
+  await page.keyboard.press("Escape");
+  await expect(menu).not.toHaveAttribute("open");
+  await expect(menu.locator("summary")).toBeFocused();
+  await page.locator("#search").press("Escape");
+  await page.locator("#prompt").dispatchEvent("keydown", { key: "Escape", isComposing: true });
   await expect(page.locator("#stop")).toBeVisible();
   await page.getByRole("button", { name: "Stop" }).click();
   await whole(page);
+  await expect(page.locator("#spoken")).toContainText("Stopped.");
   expect((await answers(page).textContent())?.length).toBeGreaterThan(3);
   await page.locator(".turn.assistant .facts summary").click();
   await expect(page.locator(".turn.assistant .facts")).toContainText("you");
@@ -127,10 +135,14 @@ test("conversations are searched, renamed, exported and survive a reload", async
     expect(file.suggestedFilename()).toMatch(/^등대지기\.(md|json)$/);
     expect(readFileSync(await file.path(), "utf8")).toMatch(says);
   }
+  // What is said after it does not bring the old title back.
+  await page.locator("#prompt").fill("Say hello.");
+  await page.keyboard.press("Enter");
+  await whole(page);
   await page.reload();
   await expect(renamed).toBeVisible();
   await renamed.locator(".open").click();
-  await expect(page.locator(".turn.user .said")).toContainText("lighthouse keeper");
+  await expect(page.locator(".turn.user .said").first()).toContainText("lighthouse keeper");
 });
 
 test("after a reload the model is here: it loads without a byte from the network, and the chat goes on", async ({ demo: { page, modelRequests } }) => {
@@ -141,6 +153,36 @@ test("after a reload the model is here: it loads without a byte from the network
   await page.locator("#conversations > li", { hasText: "capital of France" }).first().locator(".open").click();
   await ask(page, "And what is the capital of Germany?");
   await expect(answers(page).last()).toContainText("Berlin");
+});
+
+test("where there is no room for an answer that is told, until there is again", async ({ demo: { page } }) => {
+  await page.getByRole("button", { name: "New chat" }).click();
+  const room = (is: boolean): Promise<void> => page.evaluate((is) => {
+    const key = "put of a browser with room";
+    const there = Object.getOwnPropertyDescriptor(IDBObjectStore.prototype, key) ?? Object.getOwnPropertyDescriptor(IDBObjectStore.prototype, "put");
+    if (there === undefined) throw new Error("there is no put");
+    Object.defineProperty(IDBObjectStore.prototype, key, there);
+    const full = { ...there, value: () => { throw new DOMException("no room", "QuotaExceededError"); } };
+    Object.defineProperty(IDBObjectStore.prototype, "put", is ? there : full);
+  }, is);
+  await room(false);
+  const alert = page.locator("#sidebar").getByRole("alert");
+  await ask(page, "What is the capital of France?");
+  await expect(alert).toContainText("no room for more conversations");
+  await expect(answers(page)).toContainText("Paris");
+  await room(true);
+  await ask(page, "And of Italy?");
+  await expect(alert).toHaveCount(0);
+});
+
+test("an answer that a reload cuts off is known as a part", async ({ demo: { page } }) => {
+  await page.getByRole("button", { name: "New chat" }).click();
+  await page.locator("#prompt").fill("Write a very long story about a bridge.");
+  await page.keyboard.press("Enter");
+  await expect(answers(page)).toContainText(/\w+ \w+/, { timeout: ANSWER_MS });
+  await page.reload();
+  await page.locator("#conversations > li", { hasText: "bridge" }).locator(".open").click();
+  await expect(page.locator(".turn.assistant .turn-foot")).toContainText("Stopped");
 });
 
 test("a conversation that is imported is shown without an image, a link or a request", async ({ demo: { page } }) => {

@@ -6,6 +6,9 @@ import { importRoom } from "./bundle.mjs";
 
 const plan = await importRoom("bench/plan.ts");
 const figures = await importRoom("bench/figures.ts");
+// What words ask a page for as they begin.
+globalThis.location ??= { search: "?lang=en" };
+const { chartsOf } = await importRoom("bench/charts.ts");
 const { readResult, fileName } = await importRoom("bench/results.ts");
 
 const planOf = (query) => plan.planOf(new URLSearchParams(query));
@@ -134,4 +137,14 @@ test("a file is a result, or it is said why not", () => {
   assert.match(wrong({ ...good, memory: { gpuBytes: 9, kvBytes: "1" } }).detail, /memory\.kvBytes/);
   assert.match(wrong({ ...good, model: { name: "m", bytes: 7, precision: "<b>" } }).detail, /model\.precision/);
   assert.equal(fileName(good, "json"), "doran-bench-2026-01-31T12-00-00.json");
+});
+
+test("results of one device have the same names in every chart, whatever of them it shows", () => {
+  const memory = { gpuBytes: 3e8 };
+  const decode = [{ context: 0, tokens: 8, tps: 10 }, { context: 1024, tokens: 8, tps: 8 }];
+  const charts = chartsOf([result({ memory }), result({ memory, decode }), result({ memory, decode })]);
+  const of = (wanted) => charts.find(({ id }) => id === wanted);
+  assert.deepEqual(of("memory").labels, ["acme gen-9 (1)", "acme gen-9 (2)", "acme gen-9 (3)"]);
+  assert.deepEqual(of("decode").labels, ["acme gen-9 (2)", "acme gen-9 (3)"]);
+  assert.deepEqual(of("context").series.map(({ name }) => name), ["acme gen-9 (2)", "acme gen-9 (3)"]);
 });

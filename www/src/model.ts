@@ -1,6 +1,7 @@
 /** The model that the page talks with: one for all views, how far its load is, and what went wrong. */
 import { signal } from "@preact/signals";
 import { Engine, PauseController, type LoadOptions, type ModelSource, type Progress } from "doran";
+import { newId } from "./conversations/tree.js";
 import { startCounting, stopCounting, watchRequests } from "./requests.js";
 
 /** What a reader chose to load. */
@@ -27,7 +28,7 @@ export const loadProblem = signal<unknown>(undefined);
 export const storedChanges = signal(0);
 
 /** This tab, for messages that all tabs hear. */
-const TAB = crypto.randomUUID();
+const TAB = newId();
 const LAST = "last-model";
 
 let running: { readonly controller: AbortController; readonly pause: PauseController } | undefined;

@@ -58,7 +58,7 @@ function Requests(): JSX.Element {
   return (
     <>
       <button type="button" class="button bare requests" id="requests" data-count={fresh} aria-label={label} title={label} onClick={() => { setOpen(true); }}>
-        <Icon name="shield" />{fresh !== undefined && <span>{t("requestsShort", { n: fresh })}</span>}
+        <Icon name="shield" />{fresh !== undefined && <span>{t.count("requestsShort", fresh)}</span>}
       </button>
       {open && (
         <Dialog title={t("private")} closeLabel={t("close")} onClose={() => { setOpen(false); }}>

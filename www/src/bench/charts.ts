@@ -41,9 +41,18 @@ export interface Chart {
   readonly label: string;
 }
 
+/** Names of results: the same in every chart and in the table, whatever of them a chart shows. */
+export type Names = ReadonlyMap<Result, string>;
+
+const namesIn = (results: readonly Result[]): Names => {
+  const names = namesOf(results);
+  return new Map(results.map((result, at) => [result, names[at] ?? ""]));
+};
+
 /** The charts that there are figures for. */
 export function chartsOf(results: readonly Result[]): readonly Chart[] {
-  return [decodeChart(results), contextChart(results), kernelChart(results), memoryChart(results)].filter((chart) => chart !== undefined);
+  const names = namesIn(results);
+  return [decodeChart(results, names), contextChart(results, names), kernelChart(results, names), memoryChart(results, names)].filter((chart) => chart !== undefined);
 }
 
 /** The figures of a chart in words. */
@@ -56,7 +65,7 @@ function labelOf({ title, series, labels }: Pick<Chart, "title" | "series" | "la
 }
 
 /** One device: a pair of bars for each context. Several: a pair for each, where most of them were measured. */
-export function decodeChart(results: readonly Result[]): Chart | undefined {
+export function decodeChart(results: readonly Result[], names: Names = namesIn(results)): Chart | undefined {
   const measured = results.filter(({ decode = [] }) => decode.length > 0);
   const [first] = measured;
   const context = commonContext(measured);
@@ -64,9 +73,9 @@ export function decodeChart(results: readonly Result[]): Chart | undefined {
   const alone = measured.length === 1;
   const pairs = alone
     ? (first.decode ?? []).map((one) => ({ name: t("promptOf", { n: one.context }), is: one.tps, limit: limitOf(first, one) }))
-    : measured.map((result, at) => {
+    : measured.map((result) => {
       const one = decodeAt(result, context);
-      return { name: namesOf(measured)[at] ?? "", is: one?.tps, limit: one === undefined ? undefined : limitOf(result, one) };
+      return { name: names.get(result) ?? "", is: one?.tps, limit: one === undefined ? undefined : limitOf(result, one) };
     });
   const title = alone ? t("chart_decode") : t("chart_decodeAt", { n: context });
   const labels = pairs.map(({ name }) => name);
@@ -81,25 +90,24 @@ export function decodeChart(results: readonly Result[]): Chart | undefined {
 }
 
 /** A line for each device. */
-export function contextChart(results: readonly Result[]): Chart | undefined {
+export function contextChart(results: readonly Result[], names: Names = namesIn(results)): Chart | undefined {
   const measured = results.filter(({ decode = [] }) => decode.length > 1);
   if (measured.length === 0) return undefined;
-  const names = namesOf(measured);
   const xs = [...new Set(measured.flatMap(({ decode = [] }) => decode.map(({ context }) => context)))].sort((a, b) => a - b);
-  const series = measured.map((result, at): Series => ({ name: names[at] ?? "", colour: colourAt(at), values: xs.map((x) => decodeAt(result, x)?.tps ?? null) }));
+  const series = measured.map((result, at): Series => ({ name: names.get(result) ?? "", colour: colourAt(at), values: xs.map((x) => decodeAt(result, x)?.tps ?? null) }));
   const title = t("chart_context");
   const labels = xs.map((x) => t("promptOf", { n: x }));
   return { id: "context", kind: "line", title, labels, xs, xTitle: t("contextAxis"), series, format: short, label: labelOf({ title, series, labels }, sayTps) };
 }
 
 /** A token and a piece of a prompt, by the shares of their kernels; of the first result that has any. */
-export function kernelChart(results: readonly Result[]): Chart | undefined {
+export function kernelChart(results: readonly Result[], names: Names = namesIn(results)): Chart | undefined {
   const result = results.find(({ kernels = [] }) => kernels.length > 0);
   const stacks = kernelStacks(result?.kernels ?? []).filter(({ ms }) => ms > 0);
   if (stacks.length === 0) return undefined;
-  const names = [...new Set(stacks.flatMap(({ portions }) => portions.map(({ name }) => name)))];
+  const kernels = [...new Set(stacks.flatMap(({ portions }) => portions.map(({ name }) => name)))];
   // Those that have no name of their own come last, on top.
-  const ordered = [...names.filter((name) => name !== undefined), ...(names.includes(undefined) ? [undefined] : [])];
+  const ordered = [...kernels.filter((name) => name !== undefined), ...(kernels.includes(undefined) ? [undefined] : [])];
   const share = (stack: KernelStack, name: string | undefined): number | null => {
     const portion = stack.portions.find((one) => one.name === name);
     return portion === undefined ? null : portion.ms / stack.ms;
@@ -110,7 +118,7 @@ export function kernelChart(results: readonly Result[]): Chart | undefined {
   const title = t("chart_kernels");
   const labels = stacks.map(({ rows }) => nameOfStep(rows));
   const context = result?.kernelsContext;
-  const name = results.length < 2 || result === undefined ? undefined : namesOf(results)[results.indexOf(result)];
+  const name = results.length < 2 || result === undefined ? undefined : names.get(result);
   const help = context === undefined ? name : name === undefined ? t("chart_kernels_help", { n: context }) : t("chart_kernels_of", { name, n: context });
   return {
     id: "kernels", kind: "stacked", title, ...(help === undefined ? {} : { help }), labels, xs: [], series,
@@ -120,11 +128,11 @@ export function kernelChart(results: readonly Result[]): Chart | undefined {
 }
 
 /** A bar for each device. */
-export function memoryChart(results: readonly Result[]): Chart | undefined {
+export function memoryChart(results: readonly Result[], names: Names = namesIn(results)): Chart | undefined {
   const measured = results.flatMap((result) => (result.memory === undefined ? [] : [{ result, parts: memoryParts(result.memory) }]));
   if (measured.length === 0) return undefined;
   const title = t("chart_memory");
-  const labels = namesOf(measured.map(({ result }) => result));
+  const labels = measured.map(({ result }) => names.get(result) ?? "");
   const part = (name: "weights" | "kv" | "rest", colour: number): Series => ({ name: t(name), colour, values: measured.map(({ parts }) => parts[name]) });
   const series = [part("weights", 0), part("kv", 1), part("rest", GREY)];
   return {

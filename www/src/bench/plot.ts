@@ -42,7 +42,8 @@ export async function plot(chart: Chart, host: HTMLElement, size: Size): Promise
   const { default: uPlot } = await import("uplot");
   const { width, height, zoom = 1 } = size;
   const look = lookOf(host);
-  const bars: Bar[] = [];
+  // By series and place: uPlot makes paths anew when the density of pixels changes.
+  const bars = new Map<string, Bar>();
   return new Promise((resolve) => {
     const drawn = (self: UPlot): void => {
       if (chart.kind !== "line") write(self, chart, bars, look, zoom * devicePixelRatio);
@@ -120,11 +121,11 @@ function shortened(label: string, room: number, measure: (text: string) => numbe
   return `${letters.join("").trimEnd()}…`;
 }
 
-function seriesOf({ kind, series }: Chart, look: Look, bars: Bar[], zoom: number, { paths }: typeof UPlot): UPlot.Series[] {
+function seriesOf({ kind, series }: Chart, look: Look, bars: Map<string, Bar>, zoom: number, { paths }: typeof UPlot): UPlot.Series[] {
   if (kind === "line") {
     return series.map(({ colour }) => ({ stroke: look.colour(colour), width: 2 * zoom, spanGaps: true, points: { show: true, size: 8 * zoom, fill: look.colour(colour) } }));
   }
-  const each = (_: UPlot, number: number, at: number, left: number, top: number, width: number): void => { bars.push({ series: number, at, left, top, width }); };
+  const each = (_: UPlot, number: number, at: number, left: number, top: number, width: number): void => { bars.set(`${number} ${at}`, { series: number, at, left, top, width }); };
   const painted = kind === "stacked" ? [...series].reverse() : series;
   return painted.map(({ colour }, at) => {
     const align = kind === "stacked" || series.length === 1 ? 0 : at === 0 ? -1 : 1;
@@ -134,13 +135,13 @@ function seriesOf({ kind, series }: Chart, look: Look, bars: Bar[], zoom: number
 }
 
 /** Writes values above bars: of each, or of a whole stack. */
-function write({ ctx }: UPlot, { kind, series, totals, format }: Chart, bars: readonly Bar[], { ink, font }: Look, pixels: number): void {
+function write({ ctx }: UPlot, { kind, series, totals, format }: Chart, bars: ReadonlyMap<string, Bar>, { ink, font }: Look, pixels: number): void {
   ctx.save();
   ctx.font = `${LETTERS * pixels}px ${font}`;
   ctx.fillStyle = ink;
   ctx.textAlign = "center";
   ctx.textBaseline = "bottom";
-  for (const { series: number, at, left, top, width } of bars) {
+  for (const { series: number, at, left, top, width } of bars.values()) {
     const value = series[number - 1]?.values[at] ?? null;
     const text = kind === "stacked" ? (number === 1 ? totals?.[at] : undefined) : value === null ? undefined : format(value);
     if (text !== undefined) ctx.fillText(text, left + width / 2, top - 4 * pixels);

@@ -1,5 +1,6 @@
 /** The results that are shown: the last one of this device, and those of others. Both outlast a reload. */
 import { signal } from "@preact/signals";
+import { newId } from "../conversations/tree.js";
 import { problems, isResult, type Result } from "../../../benches/result.mjs";
 
 /** A result of another device. */
@@ -56,16 +57,25 @@ export async function importFiles(files: Iterable<File>): Promise<void> {
     const read = file.size > MOST_BYTES ? { refused: { file: file.name, why: "size" as const } } : readResult(file.name, await file.text());
     if ("refused" in read) not.push(read.refused);
     else if (others.value.length >= MOST_OTHERS) not.push({ file: file.name, why: "many" });
-    else others.value = [...others.value, { id: crypto.randomUUID(), file: file.name, result: read.result }];
+    else others.value = [...others.value, { id: newId(), file: file.name, result: read.result }];
   }
   refused.value = not;
   keepOthers();
 }
 
 /** Takes a result of another device away. */
-export function removeOther(id: string): void {
+export function removeOther(id: string | undefined): void {
   others.value = others.value.filter((one) => one.id !== id);
   keepOthers();
+}
+
+/** Puts this device's result among the others, since a new one is to come in its place. Nothing where there is none, or no room. */
+export function setAside(): Imported | undefined {
+  if (own.value === undefined || others.value.length >= MOST_OTHERS) return undefined;
+  const aside = { id: newId(), file: fileName(own.value, "json"), result: own.value };
+  others.value = [...others.value, aside];
+  keepOthers();
+  return aside;
 }
 
 /** Keeps this device's result. */

@@ -8,7 +8,7 @@ import { shortName } from "../format.js";
 import { pageOptions, storedChanges, type Choice } from "../model.js";
 import { median, perToken, shareOf } from "./figures.js";
 import { contextFor, KERNEL_CONTEXT, promptOf, skipOf, stepsOf, WARM_UP, type Plan, type Skip, type Step, type StepState } from "./plan.js";
-import { keepOwn } from "./results.js";
+import { keepOwn, removeOther, setAside, type Imported } from "./results.js";
 
 /** The steps of the run that goes on, or of the last one. */
 export const steps = signal<readonly StepState[]>([]);
@@ -27,6 +27,8 @@ interface Bench {
   engine: Engine | undefined;
   worker: Worker | undefined;
   context: number;
+  /** The result before this run, which outlives it among the others unless this one has all that it has; null where there is none. */
+  before: Imported | null | undefined;
 }
 
 let controller: AbortController | undefined;
@@ -45,16 +47,27 @@ export async function start(choice: Choice, plan: Plan): Promise<void> {
   let bench: Bench | undefined;
   try {
     await leaving;
-    bench = { choice, plan, signal: own.signal, tell, result: await begun(plan), engine: undefined, worker: undefined, context: 0 };
+    bench = { choice, plan, signal: own.signal, tell, result: await begun(plan), engine: undefined, worker: undefined, context: 0, before: undefined };
     for (const { step } of steps.value) await take(bench, step);
+    removeOther(bench.before?.id);
   } catch (error) {
     if (!own.signal.aborted) problem.value = error;
     end(own.signal.aborted ? "stopped" : "failed");
+    if (bench !== undefined && hasAllOf(bench.result, bench.before?.result)) removeOther(bench.before?.id);
   } finally {
     leaving = bench === undefined ? Promise.resolve() : leave(bench);
     storedChanges.value += 1;
     running.value = false;
   }
+}
+
+/** Whether a result has all that another has. */
+function hasAllOf(result: Result, other: Result | undefined): boolean {
+  const parts = new Map<string, unknown>(Object.entries(result));
+  return Object.entries(other ?? {}).every(([part, value]: [string, unknown]) => {
+    const mine = parts.get(part);
+    return Array.isArray(value) ? Array.isArray(mine) && mine.length >= value.length : mine !== undefined;
+  });
 }
 
 /** Frees the model. What was stopped may be in the middle of minutes of work that nothing else ends: its worker is not asked. */
@@ -241,6 +254,8 @@ function untilAborted<T>(signal: AbortSignal, call: Promise<T>): Promise<T> {
 
 function add(bench: Bench, more: Partial<Result>): void {
   bench.result = { ...bench.result, ...more };
+  // At the first of it only: then this run's own is the last.
+  if (bench.before === undefined) bench.before = setAside() ?? null;
   keepOwn(bench.result);
 }
 

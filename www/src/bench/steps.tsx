@@ -15,7 +15,7 @@ export function Steps(): JSX.Element | null {
       <h2 id="steps-title">{t("steps")}</h2>
       <progress max={1} value={doneOf(steps.value)} aria-label={t("progress")} />
       <ol class="bench-steps">{steps.value.map((one, at) => <StepRow key={at} of={one} />)}</ol>
-      <p class="unseen" role="status">{current !== undefined ? nameOf(current.step) : running.value || problem.value !== undefined ? "" : t("finished")}</p>
+      <p class="unseen" role="status">{current !== undefined ? nameOf(current.step) : running.value || problem.value !== undefined ? "" : t(steps.value.some(({ state }) => state === "stopped") ? "stopped" : "finished")}</p>
       {problem.value !== undefined && <Problem error={problem.value} />}
     </section>
   );

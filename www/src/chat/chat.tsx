@@ -87,7 +87,7 @@ function Log(): JSX.Element {
         {conversation !== undefined && turns.map((turn) => (
           <TurnView key={turn.id} conversation={conversation} turn={turn} coming={running.value?.turn === turn.id ? running.value.answer : undefined} />
         ))}
-        {answerProblem.value !== undefined && <Problem error={answerProblem.value} />}
+        {answerProblem.value !== undefined && answerProblem.value.conversation === conversation?.id && <Problem error={answerProblem.value.error} />}
       </div>
     </div>
   );
@@ -123,7 +123,8 @@ function Spoken(): JSX.Element {
   useEffect(() => {
     if (region.current === null) return;
     if (now === undefined) {
-      said.current?.sentences.end(t(answerProblem.value === undefined ? "answered" : "stopped"));
+      const turn = shown.value?.turns.find(({ id }) => id === said.current?.turn);
+      said.current?.sentences.end(t(turn?.stopped === true ? "stopped" : "answered"));
       said.current = undefined;
       return;
     }

@@ -12,6 +12,13 @@ function isComposing(event: KeyboardEvent): boolean {
   return event.isComposing || event.keyCode === 229;
 }
 
+/** Whether a key is the writer's Escape. */
+export const isEscape = (event: KeyboardEvent): boolean => event.key === "Escape" && !isComposing(event);
+
+/** Whether Escape means something else where it is pressed: a dialog, the list with its search and menus, a message that is edited. */
+const isElsewhere = ({ target }: Event): boolean =>
+  document.querySelector("dialog[open]") !== null || (target instanceof Element && target.closest("#sidebar, .edit") !== null);
+
 /** Grows a text area with its text. */
 export function fitHeight(area: HTMLTextAreaElement): void {
   area.style.height = "auto";
@@ -35,8 +42,7 @@ export function Composer(): JSX.Element {
   const canTalk = engine.value !== undefined && engine.value.info.kind !== "encoder";
   useEffect(() => { if (area.current !== null) fitHeight(area.current); }, [text]);
   useEffect(() => {
-    // In a dialog Escape means that one.
-    const escape = (event: KeyboardEvent): void => { if (event.key === "Escape" && document.querySelector("dialog[open]") === null) stop(); };
+    const escape = (event: KeyboardEvent): void => { if (isEscape(event) && !isElsewhere(event)) stop(); };
     addEventListener("keydown", escape);
     return () => { removeEventListener("keydown", escape); };
   }, []);

@@ -8,7 +8,8 @@ import { save } from "../save.js";
 import { Button } from "../ui/controls.js";
 import { Icon } from "../ui/icons.js";
 import { t } from "../words/chat.js";
-import { kept, shown, storeProblem, summaries, withStore } from "./store.js";
+import { isEscape } from "./composer.js";
+import { kept, rename, shown, storeProblem, summaries, withStore } from "./store.js";
 import { newChat, openChat, wipe } from "./talk.js";
 import { Problem } from "../ui/problem.js";
 
@@ -31,11 +32,12 @@ export function Sidebar(): JSX.Element {
   );
 }
 
-function useSearch(query: string): readonly Found[] {
-  const [found, setFound] = useState<readonly Found[]>([]);
+/** What was found; nothing before the first look has ended. */
+function useSearch(query: string): readonly Found[] | undefined {
+  const [found, setFound] = useState<readonly Found[]>();
   useEffect(() => {
     const controller = new AbortController();
-    if (query.trim() === "") setFound([]);
+    if (query.trim() === "") setFound(undefined);
     else {
       void withStore(async (store) => {
         const matches = await store.search(query, controller.signal).catch((error: unknown) => {
@@ -81,12 +83,17 @@ function Menu({ summary, onRename }: { readonly summary: Summary; readonly onRen
   const box = useRef<HTMLDetailsElement>(null);
   const title = titleOf(summary);
   useEffect(() => {
-    const close = (event: Event): void => {
+    const outside = (event: Event): void => {
       if (box.current !== null && event.target instanceof Node && !box.current.contains(event.target)) box.current.open = false;
     };
-    addEventListener("pointerdown", close);
-    return () => { removeEventListener("pointerdown", close); };
+    addEventListener("pointerdown", outside);
+    return () => { removeEventListener("pointerdown", outside); };
   }, []);
+  const close = (): void => {
+    if (box.current === null) return;
+    if (box.current.open) box.current.querySelector("summary")?.focus();
+    box.current.open = false;
+  };
   const then = (work: () => unknown) => (): void => {
     if (box.current !== null) box.current.open = false;
     work();
@@ -99,7 +106,7 @@ function Menu({ summary, onRename }: { readonly summary: Summary; readonly onRen
   });
   const remove = (): void => { if (confirm(t("confirmDelete", { title }))) void withStore((store) => store.delete(summary.id)); };
   return (
-    <details class="menu" ref={box}>
+    <details class="menu" ref={box} onKeyDown={(event) => { if (isEscape(event)) close(); }}>
       <summary class="button bare only-icon" aria-label={`${t("more")}: ${title}`}><span aria-hidden="true">⋯</span></summary>
       <div class="menu-items">
         <Button kind="bare" icon="edit" onClick={then(onRename)}>{t("rename")}</Button>
@@ -122,7 +129,7 @@ function Rename({ summary, onDone }: { readonly summary: Summary; readonly onDon
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => input.current?.select(), []);
   const submit = async (): Promise<void> => {
-    if (title.trim() !== "") await withStore((store) => store.rename(summary.id, title.trim()));
+    if (title.trim() !== "") await rename(summary.id, title.trim());
     onDone();
   };
   return (
@@ -130,9 +137,7 @@ function Rename({ summary, onDone }: { readonly summary: Summary; readonly onDon
       <input
         ref={input} aria-label={t("title")} value={title} onInput={(event) => { setTitle(event.currentTarget.value); }}
         onKeyDown={(event) => {
-          if (event.key !== "Escape") return;
-          event.stopPropagation();
-          onDone();
+          if (isEscape(event)) onDone();
         }}
       />
       <Button kind="main" submit>{t("saveTitle")}</Button>
@@ -140,7 +145,8 @@ function Rename({ summary, onDone }: { readonly summary: Summary; readonly onDon
   );
 }
 
-function Matches({ found }: { readonly found: readonly Found[] }): JSX.Element {
+function Matches({ found }: { readonly found: readonly Found[] | undefined }): JSX.Element | null {
+  if (found === undefined) return null;
   if (found.length === 0) return <p class="small" role="status">{t("noMatches")}</p>;
   return (
     <ul class="plain conversations" id="matches">
@@ -172,8 +178,15 @@ function Foot(): JSX.Element {
       setSaid(t("notImported"));
       return;
     }
-    await withStore(async (store) => { for (const one of read.conversations) await store.put(one); });
-    setSaid(t.count("imported", read.conversations.length));
+    let count = 0;
+    await withStore(async (store) => {
+      for (const one of read.conversations) {
+        await store.put(one);
+        count += 1;
+      }
+    });
+    // Where there was no room for all, the alert tells why.
+    setSaid(t.count("imported", count));
   };
   return (
     <div class="foot">

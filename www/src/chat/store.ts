@@ -1,6 +1,6 @@
 /** The conversations of this browser as the views see them: opened once, told anew with each change, here or in another tab. */
 import { signal } from "@preact/signals";
-import { openConversations, StoreError, type Conversation, type ConversationStore, type Summary } from "../conversations/index.js";
+import { openConversations, StoreError, withTitle, type Conversation, type ConversationStore, type Summary } from "../conversations/index.js";
 
 /** All conversations, the newest first. */
 export const summaries = signal<readonly Summary[]>([]);
@@ -26,6 +26,8 @@ async function open(): Promise<ConversationStore> {
   store.onChange((change) => {
     void refresh(store);
     if (change.kind === "closed") opened = undefined;
+    // What could be written shows that there is room again.
+    else if (!change.elsewhere) storeProblem.value = undefined;
     if (change.kind === "wiped" || (change.kind === "deleted" && change.id === shown.value?.id)) shown.value = undefined;
     if (change.kind === "put" && change.elsewhere && change.id === shown.value?.id) void show(change.id);
   });
@@ -50,6 +52,15 @@ export async function withStore<T>(work: (store: ConversationStore) => Promise<T
     storeProblem.value = error;
     return undefined;
   }
+}
+
+/** Gives a conversation the reader's title. */
+export async function rename(id: string, title: string): Promise<void> {
+  await withStore(async (store) => {
+    await store.rename(id, title);
+    // What is shown is written again with the next message.
+    if (shown.value?.id === id) shown.value = withTitle(shown.value, title, true);
+  });
 }
 
 /** Shows a changed conversation, and keeps it. */

@@ -2,12 +2,12 @@
 import { signal } from "@preact/signals";
 import { DoranError, type ChatMessage } from "doran";
 import {
-  addTurn, choose, edit, leaf, newConversation, path, regenerate, titleFrom, updateTurn, withTitle, type Conversation, type Statistics, type Turn,
+  addTurn, choose, edit, leaf, newConversation, path, regenerate, StoreError, titleFrom, updateTurn, withTitle, type Conversation, type Statistics, type Turn,
 } from "../conversations/index.js";
 import { engine, unload } from "../model.js";
 import { ask, NOTHING, type Answer } from "./answer.js";
 import { adapters, chatSettings, slides, thinks } from "./settings.js";
-import { conversations, keep, show, shown, withStore } from "./store.js";
+import { keep, show, shown, withStore } from "./store.js";
 
 /** The answer that is being made: to which turn its words belong, and what has come. */
 export interface Running {
@@ -18,8 +18,8 @@ export interface Running {
 
 /** The answer that is being made. */
 export const running = signal<Running | undefined>(undefined);
-/** Why the last answer failed. */
-export const answerProblem = signal<unknown>(undefined);
+/** Why the last answer failed, and in which conversation. */
+export const answerProblem = signal<{ readonly conversation: string; readonly error: unknown } | undefined>(undefined);
 /** How many tokens of the context the conversation takes, and how many there are. */
 export const contextUsed = signal<{ readonly used: number; readonly of: number } | undefined>(undefined);
 
@@ -110,7 +110,8 @@ async function run(conversation: Conversation, { id }: Turn): Promise<void> {
   answerProblem.value = undefined;
   running.value = { conversation: conversation.id, turn: id, answer: NOTHING };
   const settings = chatSettings.value;
-  await keep({ ...conversation, model: model.info.name, settings });
+  // Until it is whole it is a part: a page that is closed now keeps no more of it.
+  await keep(updateTurn({ ...conversation, model: model.info.name, settings }, id, { stopped: true }));
   let last: Answer = NOTHING;
   let keptAt = performance.now();
   try {
@@ -123,11 +124,12 @@ async function run(conversation: Conversation, { id }: Turn): Promise<void> {
         void write(conversation.id, id, answer, {});
       }
     });
-    await write(conversation.id, id, last, { statistics: statisticsOf(last, model.info.name, settings) });
+    await write(conversation.id, id, last, { stopped: false, statistics: statisticsOf(last, model.info.name, settings) });
   } catch (error) {
-    await write(conversation.id, id, last, { stopped: true, ...(last.tokens > 0 ? { statistics: statisticsOf(last, model.info.name, settings) } : {}) });
-    if (!own.signal.aborted) {
-      answerProblem.value = error;
+    await write(conversation.id, id, last, last.tokens > 0 ? { statistics: statisticsOf(last, model.info.name, settings) } : {});
+    // Where the reader put another model in its place, that is no failure.
+    if (!own.signal.aborted && engine.value === model) {
+      answerProblem.value = { conversation: conversation.id, error };
       if (error instanceof DoranError && ENDS_ENGINE.has(error.code)) await unload();
     }
   } finally {
@@ -140,9 +142,14 @@ async function run(conversation: Conversation, { id }: Turn): Promise<void> {
 async function write(conversation: string, turn: string, { text, reasoning, toolCalls }: Answer, more: Partial<Pick<Turn, "statistics" | "stopped">>): Promise<void> {
   const change = { content: text, ...(reasoning === "" ? {} : { reasoning }), ...(toolCalls.length === 0 ? {} : { toolCalls }), ...more };
   if (shown.value?.id === conversation && shown.value.turns.some(({ id }) => id === turn)) shown.value = updateTurn(shown.value, turn, change);
-  const store = await conversations();
-  // A conversation that was deleted meanwhile stays deleted.
-  await store.update(conversation, (there) => updateTurn(there, turn, change)).catch(() => undefined);
+  await withStore(async (store) => {
+    try {
+      await store.update(conversation, (there) => updateTurn(there, turn, change));
+    } catch (error) {
+      // A conversation that was deleted meanwhile stays deleted.
+      if (!(error instanceof StoreError && error.code === "missing")) throw error;
+    }
+  });
 }
 
 function statisticsOf({ tokens, tokensPerSecond, timeToFirstTokenMs, usage, finishReason }: Answer, model: string, settings: Statistics["settings"]): Statistics {

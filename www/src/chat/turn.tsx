@@ -8,7 +8,7 @@ import { Button } from "../ui/controls.js";
 import { Prose } from "../ui/prose.js";
 import { t } from "../words/chat.js";
 import type { Answer } from "./answer.js";
-import { fitHeight, onEnter } from "./composer.js";
+import { fitHeight, isEscape, onEnter } from "./composer.js";
 import { answerAgain, chooseTurn, editTurn, running } from "./talk.js";
 
 interface TurnProps {
@@ -34,6 +34,7 @@ export function TurnView({ conversation, turn, coming }: TurnProps): JSX.Element
             ? <Button kind="bare" icon="edit" label={t("edit")} disabled={engine.value === undefined || running.value !== undefined} onClick={() => { setEditing(true); }} />
             : <Button kind="bare" icon="retry" label={t("again")} disabled={engine.value === undefined || running.value !== undefined} onClick={() => void answerAgain(turn.id)} />}
           {turn.statistics !== undefined && <Facts statistics={turn.statistics} stopped={turn.stopped === true} />}
+          {turn.statistics === undefined && turn.stopped === true && <span class="small">{t("broken")}</span>}
         </div>
       )}
     </article>
@@ -129,7 +130,7 @@ function Edit({ turn, onDone }: { readonly turn: Turn; readonly onDone: () => vo
     <form class="turn user edit" onSubmit={(event) => { event.preventDefault(); send(); }}>
       <textarea
         ref={area} aria-label={t("editLabel")} value={text} onInput={(event) => { setText(event.currentTarget.value); fitHeight(event.currentTarget); }}
-        onKeyDown={(event) => { if (event.key === "Escape") onDone(); else onEnter(send)(event); }}
+        onKeyDown={(event) => { if (isEscape(event)) onDone(); else onEnter(send)(event); }}
       />
       <div class="buttons"><Button kind="main" submit>{t("saveEdit")}</Button><Button onClick={onDone}>{t("cancel")}</Button></div>
     </form>
