@@ -2,7 +2,7 @@
  * One answer of a model to messages, as it comes: text, thoughts, calls of tools, and what it took. A model without a chat template
  * goes on with the text of the last message instead.
  */
-import type { ChatCompletionChunk, ChatCompletionRequest, ChatMessage, CompletionUsage, ContextPolicy, Engine, PrefillProgress, ResponseFormat, SamplingFields, Tool } from "doran";
+import { DoranError, type ChatCompletionChunk, type ChatCompletionRequest, type ChatMessage, type CompletionUsage, type ContextPolicy, type Engine, type PrefillProgress, type ResponseFormat, type SamplingFields, type Tool } from "doran";
 import type { ChatSettings, ToolCall } from "../conversations/index.js";
 import type { UsedAdapter } from "./settings.js";
 
@@ -47,6 +47,8 @@ export async function ask(engine: Engine, question: Question, tell: (answer: Ans
   };
   const sampling = samplingOf(question);
   if (engine.info.chatTemplate === null) {
+    if (question.tools !== undefined) throw new DoranError("tools_unsupported", "this model has no chat template, which would tell it of tools");
+    if (question.format !== undefined) throw new DoranError("unsupported", "this model has no chat template: it goes on with a text, which has no form");
     const prompt = question.messages.map(({ content }) => (typeof content === "string" ? content : "")).join("\n\n");
     const stream = await engine.completions.create({ ...sampling, prompt, stream: true, stream_options: { include_usage: true } }, options);
     for await (const { choices: [choice], usage } of stream) growing.add(choice === undefined ? undefined : { content: choice.text }, choice?.finish_reason, usage);

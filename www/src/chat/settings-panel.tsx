@@ -5,7 +5,7 @@ import type { ModelSource } from "doran";
 import { formatBytes, shortName } from "../format.js";
 import { engine } from "../model.js";
 import { sourceOf } from "../models/bring.js";
-import { loadSettings, token } from "../models/options.js";
+import { hubHeaders, loadSettings } from "../models/options.js";
 import { Button, Dialog, Field } from "../ui/controls.js";
 import { Problem } from "../ui/problem.js";
 import { t } from "../words/chat.js";
@@ -86,7 +86,7 @@ function Adapters(): JSX.Element {
     setProblem(undefined);
     const { hub } = loadSettings.value;
     try {
-      const adapter = await model.loadAdapter(source, { ...(hub === "" ? {} : { hub }), ...(token.value === "" ? {} : { headers: { Authorization: `Bearer ${token.value}` } }) });
+      const adapter = await model.loadAdapter(source, { ...(hub === "" ? {} : { hub }), ...(typeof source === "string" && source.startsWith("hf:") ? hubHeaders() : {}) });
       adapters.value = [...adapters.value, { adapter, scale: 1 }];
       setTyped("");
     } catch (error) {

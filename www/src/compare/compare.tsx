@@ -39,12 +39,15 @@ export function Compare(): JSX.Element {
               <SideView at={0} side={left} label={t("left")} names={names} />
               <SideView at={1} side={right} label={t("right")} names={names} />
             </div>
-            {left.state === "done" && right.state === "done" && left.error === undefined && right.error === undefined && <p role="status" id="difference">{differenceOf(left.answer.text, right.answer.text)}</p>}
+            {isWhole(left) && isWhole(right) && <p role="status" id="difference">{differenceOf(left.answer.text, right.answer.text)}</p>}
           </>
         )}
     </div>
   );
 }
+
+/** Whether a side has an answer to its end, with words in it. */
+const isWhole = ({ state, answer: { finishReason, text } }: Side): boolean => state === "done" && finishReason !== undefined && text !== "";
 
 function differenceOf(left: string, right: string): string {
   if (left === right) return t("same");

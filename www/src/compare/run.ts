@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { Engine } from "doran";
 import { ask, NOTHING, type Answer } from "../chat/answer.js";
+import { thinks } from "../chat/settings.js";
 import type { ChatSettings } from "../conversations/index.js";
 import { engine, pageOptions } from "../model.js";
 
@@ -66,9 +67,9 @@ async function answerOn(at: 0 | 1, prompt: string, signal: AbortSignal): Promise
     setSide(at, { state: "loading" });
     const loaded = await engineOf(model, signal);
     setSide(at, { state: "answering" });
-    const system = settings.systemPrompt === undefined ? [] : [{ role: "system", content: settings.systemPrompt } as const];
+    const system = settings.systemPrompt === undefined || settings.systemPrompt === "" ? [] : [{ role: "system", content: settings.systemPrompt } as const];
     const messages = [...system, { role: "user", content: prompt } as const];
-    await ask(loaded, { messages, settings, signal }, (answer) => { setSide(at, { answer }); });
+    await ask(loaded, { messages, settings, thinks: thinks.value, signal }, (answer) => { setSide(at, { answer }); });
   } catch (error) {
     if (!signal.aborted) setSide(at, { error });
   } finally {

@@ -1,9 +1,9 @@
 /** Models that the gallery does not have: a name on the hub, an address, files; and how models are loaded. */
-import type { ModelSource } from "doran";
+import { DoranError, type ModelSource } from "doran";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { shortName } from "../format.js";
-import { loading } from "../model.js";
+import { loading, loadProblem } from "../model.js";
 import { Button, Field } from "../ui/controls.js";
 import { useDrops } from "../ui/drops.js";
 import { t } from "../words/models.js";
@@ -21,7 +21,13 @@ export function sourceOf(typed: string): ModelSource {
 }
 
 function loadTyped(text: string): void {
-  const source = sourceOf(text);
+  let source: ModelSource;
+  try {
+    source = sourceOf(text);
+  } catch {
+    loadProblem.value = new DoranError("bad_argument", `${text} is neither an address nor owner/name`);
+    return;
+  }
   void loadAndChat({ name: shortName(text), source, options: forSource(loadOptions(), source) });
 }
 
@@ -29,7 +35,7 @@ function loadFiles(files: readonly File[]): void {
   const [first] = files;
   if (first === undefined) return;
   const source: ModelSource = files.length === 1 ? first : { files: files.map((file) => ({ path: file.name, file })) };
-  const isGguf = files.some((file) => file.name.endsWith(".gguf"));
+  const isGguf = files.length === 1 || files.some((file) => /\.gguf$/i.test(file.name));
   const { quantize, ...rest } = loadOptions();
   void loadAndChat({ name: first.name, source, options: isGguf || quantize === undefined ? rest : { ...rest, quantize } });
 }
@@ -60,13 +66,16 @@ export function Bring(): JSX.Element {
   );
 }
 
+/** Whether what was typed can be meant; else the browser says why not, and nothing changes. */
+const isSound = (input: HTMLInputElement): boolean => input.reportValidity();
+
 function LoadForm(): JSX.Element {
   const { context, quantize, precision, evict, hub, chatTemplate } = loadSettings.value;
   return (
     <details class="options">
       <summary>{t("options")}</summary>
       <Field label={t("context")} help={t("contextHelp")}>
-        {(id, help) => <input id={id} aria-describedby={help} type="number" min={64} step={64} value={context ?? ""} onChange={({ currentTarget: { valueAsNumber } }) => { setLoadSettings({ context: Number.isFinite(valueAsNumber) ? valueAsNumber : undefined }); }} />}
+        {(id, help) => <input id={id} aria-describedby={help} type="number" min={64} step={1} value={context ?? ""} onChange={({ currentTarget }) => { if (isSound(currentTarget)) setLoadSettings({ context: currentTarget.value === "" ? undefined : currentTarget.valueAsNumber }); }} />}
       </Field>
       <Field label={t("quantize")} help={t("quantizeHelp")}>
         {(id, help) => (
@@ -85,7 +94,7 @@ function LoadForm(): JSX.Element {
         )}
       </Field>
       <Field label={t("hub")} help={t("hubHelp")}>
-        {(id, help) => <input id={id} aria-describedby={help} type="url" placeholder="https://huggingface.co" value={hub} onChange={({ currentTarget: { value } }) => { setLoadSettings({ hub: value.trim() }); }} />}
+        {(id, help) => <input id={id} aria-describedby={help} type="url" placeholder="https://huggingface.co" value={hub} onChange={({ currentTarget }) => { if (isSound(currentTarget)) setLoadSettings({ hub: currentTarget.value.trim() }); }} />}
       </Field>
       <Field label={t("chatTemplate")} help={t("chatTemplateHelp")}>
         {(id, help) => <textarea id={id} aria-describedby={help} rows={3} spellcheck={false} value={chatTemplate} onChange={({ currentTarget: { value } }) => { setLoadSettings({ chatTemplate: value }); }} />}

@@ -4,8 +4,9 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { formatBytes, formatLanguage, formatList, formatShort } from "../format.js";
 import { load, loading, type Choice } from "../model.js";
-import { go } from "../route.js";
+import { go, view } from "../route.js";
 import { Button, Dialog, Field } from "../ui/controls.js";
+import { Problem } from "../ui/problem.js";
 import { language } from "../words.js";
 import { KOREAN } from "../words/catalogue.js";
 import { t } from "../words/models.js";
@@ -16,10 +17,14 @@ import { token } from "./options.js";
 /** Languages that a card names; of more it gives the number. */
 const NAMED_LANGUAGES = 4;
 
-/** Loads a model, and shows the chat once it is ready. */
+/** Loads a model, and shows the chat once it is ready, unless the reader has gone elsewhere meanwhile. */
 export async function loadAndChat(choice: Choice): Promise<void> {
-  if (await load(choice)) go("chat");
+  const from = view.value;
+  if (await load(choice) && view.value === from) go("chat");
 }
+
+/** What a model is for, in the reader's language. */
+export const goodFor = ({ id, goodFor: english }: CatalogueEntry): string => (language.value === "ko" ? KOREAN[id] ?? english : english);
 
 /** A card. */
 export function Card({ offer }: { readonly offer: Offer }): JSX.Element {
@@ -33,7 +38,7 @@ export function Card({ offer }: { readonly offer: Offer }): JSX.Element {
   return (
     <li class="card model" data-name={name}>
       <h3>{name}</h3>
-      {entry !== undefined && <p>{language.value === "ko" ? KOREAN[entry.id] ?? entry.goodFor : entry.goodFor}</p>}
+      {entry !== undefined && <p>{goodFor(entry)}</p>}
       <p class="small facts">{factsOf(offer)}</p>
       {entry !== undefined && <Licence entry={entry} />}
       <Verdict fit={fits.value.get(name)} />
@@ -76,7 +81,7 @@ function Licence({ entry: { license } }: { readonly entry: CatalogueEntry }): JS
 function Verdict({ fit }: { readonly fit: Fit | undefined }): JSX.Element | null {
   if (fit === undefined) return null;
   if (fit === "looking") return <p class="small" role="status">{t("checking")}</p>;
-  if ("error" in fit) return <p class="small warn" role="status" lang="en">{fit.error instanceof Error ? fit.error.message : String(fit.error)}</p>;
+  if ("error" in fit) return <Problem error={fit.error} />;
   const { verdict, gpu, downloadBytes, reason, adjustments } = fit.inspection;
   const context = adjustments.find((one) => one.what === "context");
   const takes = downloadBytes === 0 ? t("takesStored", { gpu: formatBytes(gpu.totalBytes) }) : t("takes", { gpu: formatBytes(gpu.totalBytes), download: formatBytes(downloadBytes) });

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { formatLanguage } from "../format.js";
 import { language } from "../words.js";
 import { t } from "../words/models.js";
-import { Card } from "./card.js";
+import { Card, goodFor } from "./card.js";
 import { nameOf, offers, type Offer } from "./offers.js";
 
 const languagesOf = (offer: Offer): readonly string[] => (offer.kind === "entry" ? offer.entry.languages.value ?? [] : []);
@@ -17,7 +17,7 @@ export function Gallery(): JSX.Element {
   const tags = [...new Set(all.flatMap(languagesOf))].sort((a, b) => formatLanguage(a).localeCompare(formatLanguage(b), language.value));
   const wanted = query.normalize("NFKC").toLocaleLowerCase();
   const shown = all.filter((offer) => {
-    const words = offer.kind === "entry" ? `${offer.entry.name} ${offer.entry.source.value} ${offer.entry.goodFor}` : nameOf(offer);
+    const words = offer.kind === "entry" ? `${offer.entry.name} ${offer.entry.source.value} ${offer.entry.goodFor} ${goodFor(offer.entry)}` : nameOf(offer);
     return words.toLocaleLowerCase().includes(wanted) && (tag === "" || languagesOf(offer).includes(tag));
   });
   return (

@@ -1,9 +1,9 @@
 /** Which models the gallery offers: those of the server that the page comes from, and the package's catalogue. */
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { DoranError, Engine, type Inspection, type LoadOptions, type ModelSource } from "doran";
 import { catalogue, type CatalogueEntry } from "doran/catalogue";
-import { pageOptions, type Choice } from "../model.js";
-import { loadOptions } from "./options.js";
+import { pageOptions, storedChanges, type Choice } from "../model.js";
+import { hubHeaders, loadOptions, loadSettings } from "./options.js";
 
 /** A model that the server of this page has. */
 export interface Served {
@@ -63,11 +63,15 @@ export function choiceOf(offer: Offer): Choice {
   return { name, source, options: { ...forSource(options, source), ...(sha256 === undefined ? {} : { sha256 }) } };
 }
 
-/** The options of a load without those that its source refuses: a GGUF file is quantised as it was made. */
+/**
+ * The options of a load as its source takes them: the hub's token for the hub, and nothing to quantise where that is a file by its address,
+ * which is a GGUF file, or a place on the hub that names one (`owner/name-GGUF@revision`).
+ */
 export function forSource(options: LoadOptions, source: ModelSource): LoadOptions {
-  const named = typeof source === "string" ? source : source instanceof URL ? source.pathname : isEntryOf(source) ? source.source.value : "";
-  if (!/\.gguf$|gguf$/i.test(named)) return options;
-  const { quantize: _, ...rest } = options;
+  const named = typeof source === "string" ? source : isEntryOf(source) ? source.source.value : "";
+  const given = { ...options, ...(named.startsWith("hf:") ? hubHeaders() : {}) };
+  if (!(source instanceof URL || /gguf$/i.test(named.replace(/@[^/]*/, "")))) return given;
+  const { quantize: _, ...rest } = given;
   return rest;
 }
 
@@ -101,6 +105,11 @@ async function inspect(source: ModelSource, options: LoadOptions): Promise<Inspe
 }
 
 let waiting: Promise<void> = Promise.resolve();
+
+// What is stored, and how models are loaded, changes what they take.
+effect(() => {
+  if (storedChanges.value > 0 || loadSettings.value !== undefined) fits.value = new Map();
+});
 
 function tell(name: string, fit: Fit): void {
   fits.value = new Map(fits.value).set(name, fit);

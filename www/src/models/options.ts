@@ -33,7 +33,10 @@ export function setLoadSettings(change: Partial<LoadSettings>): void {
   }
 }
 
-/** As a load takes them. */
+/** What says to the hub who asks; to nobody else. */
+export const hubHeaders = (): Pick<LoadOptions, "headers"> => (token.value === "" ? {} : { headers: { Authorization: `Bearer ${token.value}` } });
+
+/** As a load takes them, from wherever. */
 export function loadOptions(): LoadOptions {
   const { context, quantize, precision, evict, hub, chatTemplate } = loadSettings.value;
   return {
@@ -42,7 +45,6 @@ export function loadOptions(): LoadOptions {
     ...(quantize === undefined ? {} : { quantize }),
     ...(hub === "" ? {} : { hub }),
     ...(chatTemplate === "" ? {} : { chatTemplate }),
-    ...(token.value === "" ? {} : { headers: { Authorization: `Bearer ${token.value}` } }),
   };
 }
 

@@ -1,16 +1,17 @@
 /** What is stored: how large, when used and verified, what is the same elsewhere; to verify, export and delete; and the browser's quota. */
-import { Engine, type LoadOptions, type StorageEstimate, type StoredModel } from "doran";
-import { signal } from "@preact/signals";
+import { Engine, type LoadOptions, type ModelSource, type StorageEstimate, type StoredModel } from "doran";
+import { effect, signal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { formatAgo, formatBytes, formatList, formatShare, shortName } from "../format.js";
-import { engine, loading, storedChanges, unload } from "../model.js";
+import { engine, loading, pageOptions, storedChanges, unload } from "../model.js";
 import { Button } from "../ui/controls.js";
 import { Problem } from "../ui/problem.js";
 import { t } from "../words/models.js";
 import { loadAndChat } from "./card.js";
 import { save } from "../save.js";
-import { loadOptions } from "./options.js";
+import { forSource } from "./offers.js";
+import { loadOptions, QUANTIZE } from "./options.js";
 
 /** What is stored, the newest first. */
 export const stored = signal<readonly StoredModel[]>([]);
@@ -20,7 +21,7 @@ const problem = signal<unknown>(undefined);
 /** Reads again what is stored. */
 export async function refreshStored(): Promise<void> {
   try {
-    const [list, room] = await Promise.all([Engine.storage.list(), Engine.storage.estimate()]);
+    const [list, room] = await Promise.all([Engine.storage.list(pageOptions()), Engine.storage.estimate(pageOptions())]);
     stored.value = [...list].sort((a, b) => (b.lastUsed ?? 0) - (a.lastUsed ?? 0));
     estimate.value = { ...room, persisted: await navigator.storage.persisted() };
     problem.value = undefined;
@@ -29,21 +30,27 @@ export async function refreshStored(): Promise<void> {
   }
 }
 
-/** What loads a stored model: by its name, or by its address where something is missing. */
+/**
+ * What loads a stored model: by its name, or from where it came where something is missing. `url` is that of its first file only: a
+ * folder by addresses of its own, or of this device's files, is brought again by whoever has them, and its name says no more.
+ */
 export function loadStored({ name, complete, url }: StoredModel): Promise<void> {
-  const source = complete || url === undefined ? { stored: name } : url.startsWith("hf:") ? url : new URL(url, location.href);
-  return loadAndChat({ name: shortName(name), source, options: { ...storedOptions(), ...(complete ? {} : { name }) } });
+  const [address = name, format] = name.split("#");
+  const { quantize: _, ...options } = loadOptions();
+  const load = (source: ModelSource, more: LoadOptions = {}): Promise<void> =>
+    loadAndChat({ name: shortName(name), source, options: { ...forSource(options, source), ...more } });
+  if (!complete && name.startsWith("hf:")) {
+    const quantize = QUANTIZE.find((one) => one === format);
+    return load(address, { name, ...(quantize === undefined ? {} : { quantize }) });
+  }
+  return complete || url === undefined || format !== undefined ? load({ stored: name }) : load(new URL(url, location.href), { name });
 }
 
-/** Of the page's options those that mean something for a stored model: it is quantised as it was stored. */
-function storedOptions(): LoadOptions {
-  const { quantize: _, ...rest } = loadOptions();
-  return rest;
-}
+// Whatever changes what is stored, in whichever view.
+effect(() => { if (storedChanges.value > 0) void refreshStored(); });
 
 /** The section. */
 export function Stored(): JSX.Element {
-  useEffect(() => void refreshStored(), [storedChanges.value]);
   return (
     <section class="card" aria-labelledby="stored-title" id="stored">
       <h2 id="stored-title">{t("stored")}</h2>
@@ -78,11 +85,11 @@ function Row({ model }: { readonly model: StoredModel }): JSX.Element {
     }
   };
   const verify = (): Promise<void> => run(t("verifying"), async (tell) => {
-    const { bytes, damaged } = await Engine.storage.verify(model.name, { onProgress: ({ loadedBytes, totalBytes }) => { tell(loadedBytes / totalBytes); } });
+    const { bytes, damaged } = await Engine.storage.verify(model.name, { ...pageOptions(), onProgress: ({ loadedBytes, totalBytes }) => { tell(loadedBytes / totalBytes); } });
     return damaged === 0 ? t("sound", { bytes: formatBytes(bytes) }) : t.count("damaged", damaged);
   });
   const exportFiles = (): Promise<void> => run(t("exporting"), async (tell) => {
-    const files = await Engine.storage.export(model.name, { onProgress: ({ loadedBytes, totalBytes }) => { tell(loadedBytes / totalBytes); } });
+    const files = await Engine.storage.export(model.name, { ...pageOptions(), onProgress: ({ loadedBytes, totalBytes }) => { tell(loadedBytes / totalBytes); } });
     for (const file of files) save(file, file.name);
     return "";
   });
@@ -90,7 +97,7 @@ function Row({ model }: { readonly model: StoredModel }): JSX.Element {
     if (!confirm(t("confirmDelete", { name }))) return;
     if (isLoaded) await unload();
     await run("", async () => {
-      await Engine.storage.delete(model.name);
+      await Engine.storage.delete(model.name, pageOptions());
       return "";
     });
   };

@@ -1,7 +1,7 @@
 /** Tools: the model calls them, the page runs its own or the reader writes what they give, and the model answers. */
 import type { ChatMessage, Engine, Tool } from "doran";
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ask, NOTHING, type Answer } from "../chat/answer.js";
 import type { ToolCall } from "../conversations/index.js";
 import { Button, Field } from "../ui/controls.js";
@@ -33,14 +33,24 @@ export function ToolCalls({ model }: { readonly model: Engine }): JSX.Element {
   const [messages, setMessages] = useState<readonly ChatMessage[]>([]);
   const [answer, setAnswer] = useState<Answer>(NOTHING);
   const [problem, setProblem] = useState<unknown>(undefined);
+  /** Calls whose results the reader wrote. */
+  const [typed, setTyped] = useState<ReadonlySet<string>>(new Set());
   const [controller, setController] = useState<AbortController>();
+  const alive = useRef<AbortController>(undefined);
+  const left = useRef(false);
+  useEffect(() => () => {
+    left.current = true;
+    alive.current?.abort();
+  }, []);
   const asked = prompt ?? t("toolsPrompt");
 
   const turn = async (before: readonly ChatMessage[], toolChoice: Choice): Promise<void> => {
     setProblem(undefined);
     setAnswer(NOTHING);
     setMessages(before);
+    if (left.current) return;
     const own = new AbortController();
+    alive.current = own;
     setController(own);
     try {
       const tools = toolsOf(definitions);
@@ -66,6 +76,7 @@ export function ToolCalls({ model }: { readonly model: Engine }): JSX.Element {
     if (results.every(({ result }) => result !== undefined)) await turn(after, "none");
   };
   const giveBack = async (call: ToolCall, content: string): Promise<void> => {
+    setTyped(new Set(typed).add(call.id));
     const after: readonly ChatMessage[] = [...messages, { role: "tool", tool_call_id: call.id, content }];
     setMessages(after);
     if (openCalls(after).length === 0) await turn(after, "none");
@@ -83,7 +94,7 @@ export function ToolCalls({ model }: { readonly model: Engine }): JSX.Element {
         </div>
       </form>
       {problem !== undefined && <Problem error={problem} />}
-      {messages.length > 1 && <ol class="plain steps" id="steps">{messages.slice(1).map((message, at) => <Step key={at} message={message} />)}</ol>}
+      {messages.length > 1 && <ol class="plain steps" id="steps">{messages.slice(1).map((message, at) => <Step key={at} message={message} of={calledBy(messages, message)} typed={typed} />)}</ol>}
       {controller === undefined && openCalls(messages).map((call) => <Result key={call.id} call={call} onGive={(content) => void giveBack(call, content)} />)}
       {controller !== undefined && <section class="card" aria-busy="true"><p class="small" role="status">{t("reading")}</p><Prose text={answer.text} done={false} /></section>}
     </>
@@ -96,9 +107,13 @@ function openCalls(messages: readonly ChatMessage[]): readonly ToolCall[] {
   return messages.flatMap(({ tool_calls: calls = [] }) => calls).filter(({ id }) => !given.has(id));
 }
 
-function Step({ message }: { readonly message: ChatMessage }): JSX.Element {
+/** The call that a message gives a result of. */
+const calledBy = (messages: readonly ChatMessage[], { tool_call_id: of }: ChatMessage): ToolCall | undefined =>
+  messages.flatMap(({ tool_calls: calls = [] }) => calls).find(({ id }) => id === of);
+
+function Step({ message, of, typed }: { readonly message: ChatMessage; readonly of: ToolCall | undefined; readonly typed: ReadonlySet<string> }): JSX.Element {
   const text = typeof message.content === "string" ? message.content : "";
-  if (message.role === "tool") return <li class="card"><span class="chip">{t("builtIn", { name: message.tool_call_id ?? "" })}</span><pre class="output" tabIndex={0}>{text}</pre></li>;
+  if (message.role === "tool") return <li class="card"><span class="chip">{t(of !== undefined && typed.has(of.id) ? "byReader" : "builtIn", { name: of?.function.name ?? "" })}</span><pre class="output" tabIndex={0}>{text}</pre></li>;
   return (
     <li class="card" data-role={message.role}>
       {(message.tool_calls ?? []).map((call) => <div key={call.id}><span class="chip">{t("call", { name: call.function.name })}</span><pre class="output call" tabIndex={0}>{call.function.arguments}</pre></div>)}
