@@ -71,7 +71,7 @@ export class Adapter implements AsyncDisposable {
     try {
       await connection.call("unloadAdapter", (id) => ({ type: "call", id, kind: "unloadAdapter", args: { adapter } })).result;
     } catch (thrown) {
-      if (!(thrown instanceof DoranError && thrown.code === "unloaded")) throw thrown;
+      connection.unlessGone(thrown);
     }
   }
 

@@ -105,6 +105,11 @@ export class Connection {
     return { id, result };
   }
 
+  /** Of a call that frees something: throws what it rejected with, unless that is gone already, with its worker or before. */
+  unlessGone(thrown: unknown): void {
+    if (this.#dead === undefined && !(thrown instanceof DoranError && thrown.code === "unloaded")) throw thrown;
+  }
+
   /** Asks the worker to end a call. */
   cancel(id: number): void {
     if (this.#dead === undefined) this.#post({ type: "cancel", id });
@@ -167,9 +172,11 @@ export class Connection {
       case "failed":
         this.#take(message.id)?.fail(fromWire(message.error));
         return;
-      case "progress":
-        (this.#pending.get(message.id)?.onProgress ?? this.#onReload)?.(message.progress);
+      case "progress": {
+        const pending = this.#pending.get(message.id);
+        (pending === undefined ? this.#onReload : pending.onProgress)?.(message.progress);
         return;
+      }
       case "prefill":
         this.#pending.get(message.id)?.onPrefill?.(message.progress);
         return;

@@ -234,7 +234,7 @@ export class Engine implements AsyncDisposable {
     try {
       await this.#connection.call("unload", (id) => ({ type: "call", id, kind: "unload", args: null })).result;
     } catch (thrown) {
-      if (!(thrown instanceof DoranError && thrown.code === "unloaded")) throw thrown;
+      this.#connection.unlessGone(thrown);
     } finally {
       this.#connection.close(gone);
     }

@@ -107,14 +107,14 @@ export class TokenStream implements Generation {
 
   #push(item: Item, onToken: GenerateOptions["onToken"]): void {
     if (this.#over) return;
-    if (item.finishReason === undefined) onToken?.(item);
     const waiter = this.#waiters.shift();
-    if (waiter === undefined) {
-      this.#items.push(item);
-      return;
+    if (waiter === undefined) this.#items.push(item);
+    else {
+      if (this.#call !== undefined && item.finishReason === undefined) this.#connection.read(this.#call.id, 1);
+      waiter.resolve({ done: false, value: item });
     }
-    if (this.#call !== undefined && item.finishReason === undefined) this.#connection.read(this.#call.id, 1);
-    waiter.resolve({ done: false, value: item });
+    // Last: what it throws is the page's, and costs the answer nothing.
+    if (item.finishReason === undefined) onToken?.(item);
   }
 
   /** No more comes. Unless `keepItems`, what came and was not read is dropped. */

@@ -47,8 +47,12 @@ test("a licence is agreed to before its model is asked for", async ({ demo: { pa
 });
 
 test("a wrong address is a sentence, and the page goes on", async ({ demo: { page } }) => {
+  const load = page.locator("#by-address").getByRole("button", { name: "Load" });
+  await page.getByLabel("Name or address").fill("https://");
+  await load.click();
+  await expect(page.getByRole("alert")).toContainText("https:// is neither an address nor owner/name");
   await page.getByLabel("Name or address").fill("http://localhost:9/no.gguf");
-  await page.locator("#by-address").getByRole("button", { name: "Load" }).click();
+  await load.click();
   await expect(page.getByRole("alert")).toContainText("could not be fetched", { timeout: 60_000 });
 });
 
@@ -110,9 +114,20 @@ test("what is stored is verified, exported whole, and deleted", async ({ demo: {
   await expect(page.locator("#model-name")).toHaveText("");
 });
 
-test("a model comes from a hub by its name, quantised on arrival, and from files of this device", async ({ demo: { page } }) => {
+test("a model comes from a hub by its name, quantised on arrival, and from files of this device", async ({ demo: { context, page, files } }) => {
+  const asked: { readonly url: string; readonly by: string | undefined }[] = [];
+  context.on("request", (request) => { asked.push({ url: request.url(), by: request.headers()["authorization"] }); });
   await show(page, "Models");
+  // A token is the hub's alone.
+  await page.locator('#gallery > li[data-name^="EXAONE 4.0"]').getByRole("button", { name: /^Load/ }).click();
+  await page.getByLabel("Access token of the hub").fill("hf_mine");
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+  await page.getByLabel("Name or address").fill(`${files}/none.gguf`);
+  await page.locator("#by-address").getByRole("button", { name: "Load" }).click();
+  await expect(page.getByRole("alert")).toContainText("could not be fetched", { timeout: 60_000 });
   await page.locator("details.options summary").click();
+  await page.getByLabel("Where the hub is").fill("no address");
+  await page.keyboard.press("Tab");
   await page.getByLabel("Where the hub is").fill(hub.url);
   await page.keyboard.press("Tab");
   await page.getByLabel("Name or address").fill("tiny/folder");
@@ -120,6 +135,29 @@ test("a model comes from a hub by its name, quantised on arrival, and from files
   await expect(page.locator("#model-name")).toContainText("folder", { timeout: LOAD_MS });
   await show(page, "Models");
   await expect(page.locator("#stored-list")).toContainText("q8_0");
+  const of = (place: string): readonly (string | undefined)[] => asked.filter(({ url }) => url.startsWith(place)).map(({ by }) => by);
+  expect(new Set(of(files))).toEqual(new Set([undefined]));
+  expect(of(hub.url)).toContain("Bearer hf_mine");
+
+  // What is missing of it comes again from the hub.
+  const folder = page.locator("#stored-list li", { hasText: "folder" });
+  await folder.getByRole("button", { name: "Unload" }).click();
+  await page.evaluate(async () => {
+    const settled = <T>(request: IDBRequest<T>): Promise<T> => new Promise((resolve, reject) => {
+      request.onsuccess = () => { resolve(request.result); };
+      request.onerror = () => { reject(request.error); };
+    });
+    const db = await settled(indexedDB.open("doran"));
+    const chunks = db.transaction("chunks", "readwrite").objectStore("chunks");
+    for (const key of await settled(chunks.getAllKeys())) if (JSON.stringify(key).includes("tiny/folder")) await settled(chunks.delete(key));
+    db.close();
+  });
+  await folder.getByRole("button", { name: /^Verify/ }).click();
+  await expect(folder).toContainText("damaged");
+  await folder.getByRole("button", { name: /^Load/ }).click();
+  await expect(page.locator("#model-name")).toContainText("folder", { timeout: LOAD_MS });
+  await show(page, "Models");
+  await expect(folder).toContainText("Loaded");
 
   await page.locator("#file").setInputFiles(join(FIXTURES, "arch/llama/model-f32.gguf"));
   await expect(page.locator("#model-name")).toContainText("model-f32", { timeout: LOAD_MS });

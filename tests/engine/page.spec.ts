@@ -23,11 +23,14 @@ for (const [fault, codes] of [["fill", ["out_of_memory"]], ["break", ["internal"
       const long = "long ".repeat(4_000_000);
       const pending = await Promise.all([window.failure(engine.tokenize(long)), window.failure(engine.countTokens(long)), window.failure(engine.stats())]);
       const after = await window.failure(engine.tokenize("x"));
+      // There is nothing left to free.
+      const freed = await window.failure(engine.unload());
       const next = await window.doran.Engine.load(model);
       const { ids } = await window.read(next.generate(input, { maxTokens: 8, temperature: 0, ignoreEos: true }));
       await next.unload();
-      return { read: (await read).code, pending: pending.map(({ code }) => code), after: after.code, ids };
+      return { read: (await read).code, pending: pending.map(({ code }) => code), after: after.code, freed: freed.code, ids };
     }, { model: MODEL, prompt, fault });
+    expect(seen.freed).toBe("none");
     for (const code of [...seen.pending, seen.after]) expect(codes).toContain(code);
     expect([...codes, "none"]).toContain(seen.read);
     expect(seen.ids).toEqual(greedy.slice(0, 8));

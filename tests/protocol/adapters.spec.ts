@@ -3,8 +3,12 @@ import { expect, test } from "./fixture.js";
 test("an adapter is named by requests of its engine, until it is unloaded", async ({ doran }) => {
   const seen = await doran.evaluate(async () => {
     const { Adapter, Engine } = window.doran;
-    const engine = await Engine.load("/model.gguf");
+    let told = 0;
+    const engine = await Engine.load("/model.gguf", { onProgress: () => { told += 1; } });
+    const ofModel = told;
     const a = await engine.loadAdapter("/a.gguf");
+    // An adapter's progress is nobody's who did not ask for it.
+    const ofAdapter = told - ofModel;
     const b = await engine.loadAdapter("/b.gguf", { name: "second" });
     const scale = async (adapters?: { adapter: typeof a; scale?: number }[]) => (
       (await engine.logits([1, 2], adapters === undefined ? {} : { adapters })).lastLogits[0] ?? NaN
@@ -18,12 +22,13 @@ test("an adapter is named by requests of its engine, until it is unloaded", asyn
     const left = await scale([{ adapter: b }]);
     await engine.unload();
     await b.unload();
-    return { scales, text, gone: gone.code, answer: answer.code, left, name: b.name, rank: b.rank, targets: b.targets, isAdapter: b instanceof Adapter };
+    return { scales, ofModel, ofAdapter, text, gone: gone.code, answer: answer.code, left, name: b.name, rank: b.rank, targets: b.targets, isAdapter: b instanceof Adapter };
   });
   expect(seen).toMatchObject({
     scales: [0, 1, -1.5, 0], text: "You said: with both", gone: "unloaded", answer: "unloaded", left: 1,
-    name: "second", rank: 8, targets: ["q_proj", "v_proj"], isAdapter: true,
+    name: "second", rank: 8, targets: ["q_proj", "v_proj"], isAdapter: true, ofAdapter: 0,
   });
+  expect(seen.ofModel).toBeGreaterThan(0);
 });
 
 test("what is no adapter of the engine is refused before it is sent", async ({ doran }) => {

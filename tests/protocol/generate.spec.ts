@@ -17,6 +17,19 @@ test("four lines of JavaScript answer", async ({ doran }) => {
   expect(seen.info).toMatchObject({ name: "model.gguf", architecture: "fake" });
 });
 
+test("what a callback throws is the page's own, and costs the answer nothing", async ({ doran }) => {
+  const thrown: string[] = [];
+  doran.on("pageerror", ({ message }) => { thrown.push(message); });
+  const text = await doran.evaluate(async () => {
+    const engine = await window.doran.Engine.load("/model.gguf");
+    const text = await window.collect(engine.generate([{ role: "user", content: "hi ".repeat(20) }], { onToken: () => { throw new Error("not now"); } }));
+    await engine.unload();
+    return text;
+  });
+  expect(text).toBe(`You said: ${"hi ".repeat(20)}`);
+  expect(thrown.length).toBeGreaterThan(40);
+});
+
 test("the small calls answer, and typed arrays stay typed", async ({ doran }) => {
   const seen = await doran.evaluate(async () => {
     const engine = await window.doran.Engine.load("/model.gguf");

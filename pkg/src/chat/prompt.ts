@@ -18,7 +18,8 @@ export interface Prepared {
 
 /** Checks a request, and writes it as `generate` takes it. */
 export async function prepare(engine: Engine, request: ChatRequest): Promise<Prepared> {
-  const { toolChoice = "auto", options = {}, continueFinalMessage, templateArgs } = request;
+  const { toolChoice = "auto", options = {}, continueFinalMessage } = request;
+  const templateArgs = { ...options.templateArgs, ...request.templateArgs };
   const given = request.messages;
   check(given);
   const tools = toolChoice === "none" ? [] : request.tools ?? [];
@@ -30,7 +31,7 @@ export async function prepare(engine: Engine, request: ChatRequest): Promise<Pre
   const messages: readonly Message[] = syntax === undefined ? plain : syntax.toTemplate(plain).map((message) => ({ role: "", content: "", ...message }));
   const forTemplate: ChatTemplateOptions = {
     ...(tools.length === 0 ? {} : { tools: tools.map((tool) => ({ ...tool })) }),
-    ...(templateArgs === undefined ? {} : { templateArgs }),
+    ...(Object.keys(templateArgs).length === 0 ? {} : { templateArgs }),
     ...(continueFinalMessage === undefined ? {} : { continueFinalMessage }),
   };
   const reasoning = reasoningOf(template);

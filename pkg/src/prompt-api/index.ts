@@ -79,6 +79,10 @@ export function createLanguageModel(config: LanguageModelConfig): LanguageModelC
           engine, shared, sampling, tools, config, context: await Context.begin(engine, initial, frameOf(tools, config)),
         }));
         signal?.addEventListener("abort", () => session.destroyBecause(signal.reason), { once: true });
+        if (signal?.aborted === true) {
+          session.destroyBecause(signal.reason);
+          signal.throwIfAborted();
+        }
         return session;
       } catch (thrown) {
         throw toPage(thrown);

@@ -51,9 +51,10 @@ export class SharedEngine {
     const { engine } = this.#config;
     const never = new AbortController().signal;
     const loaded = engine === undefined ? await this.#wait(signal ?? never, onProgress) : await until(signal ?? never, Promise.resolve(engine));
-    if (loaded.info.kind === "encoder") throw domException("NotSupportedError", `${loaded.info.name} embeds texts and does not answer`);
     this.#sessions += 1;
-    return loaded;
+    if (loaded.info.kind !== "encoder") return loaded;
+    this.release();
+    throw domException("NotSupportedError", `${loaded.info.name} embeds texts and does not answer`);
   }
 
   /** One more session of an engine that is in use. */

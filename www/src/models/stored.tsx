@@ -80,8 +80,9 @@ function Row({ model }: { readonly model: StoredModel }): JSX.Element {
       setFailed(error);
       setSaid("");
     } finally {
-      setBusy(false);
+      // What a model lacks decides how it is loaded.
       await refreshStored();
+      setBusy(false);
     }
   };
   const verify = (): Promise<void> => run(t("verifying"), async (tell) => {
