@@ -66,16 +66,14 @@ export function Bring(): JSX.Element {
   );
 }
 
-/** Whether what was typed can be meant; else the browser says why not, and nothing changes. */
-const isSound = (input: HTMLInputElement): boolean => input.reportValidity();
-
+/** How models are loaded. Of what cannot be meant the browser says why, and nothing changes. */
 function LoadForm(): JSX.Element {
   const { context, quantize, precision, evict, hub, chatTemplate } = loadSettings.value;
   return (
     <details class="options">
       <summary>{t("options")}</summary>
       <Field label={t("context")} help={t("contextHelp")}>
-        {(id, help) => <input id={id} aria-describedby={help} type="number" min={64} step={1} value={context ?? ""} onChange={({ currentTarget }) => { if (isSound(currentTarget)) setLoadSettings({ context: currentTarget.value === "" ? undefined : currentTarget.valueAsNumber }); }} />}
+        {(id, help) => <input id={id} aria-describedby={help} type="number" min={64} step={1} value={context ?? ""} onChange={({ currentTarget }) => { if (currentTarget.reportValidity()) setLoadSettings({ context: currentTarget.value === "" ? undefined : currentTarget.valueAsNumber }); }} />}
       </Field>
       <Field label={t("quantize")} help={t("quantizeHelp")}>
         {(id, help) => (
@@ -94,7 +92,7 @@ function LoadForm(): JSX.Element {
         )}
       </Field>
       <Field label={t("hub")} help={t("hubHelp")}>
-        {(id, help) => <input id={id} aria-describedby={help} type="url" placeholder="https://huggingface.co" value={hub} onChange={({ currentTarget }) => { if (isSound(currentTarget)) setLoadSettings({ hub: currentTarget.value.trim() }); }} />}
+        {(id, help) => <input id={id} aria-describedby={help} type="url" placeholder="https://huggingface.co" value={hub} onChange={({ currentTarget }) => { if (currentTarget.reportValidity()) setLoadSettings({ hub: currentTarget.value.trim() }); }} />}
       </Field>
       <Field label={t("chatTemplate")} help={t("chatTemplateHelp")}>
         {(id, help) => <textarea id={id} aria-describedby={help} rows={3} spellcheck={false} value={chatTemplate} onChange={({ currentTarget: { value } }) => { setLoadSettings({ chatTemplate: value }); }} />}

@@ -1,5 +1,5 @@
 /** Which models the gallery offers: those of the server that the page comes from, and the package's catalogue. */
-import { effect, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { DoranError, Engine, type Inspection, type LoadOptions, type ModelSource } from "doran";
 import { catalogue, type CatalogueEntry } from "doran/catalogue";
 import { pageOptions, storedChanges, type Choice } from "../model.js";
@@ -107,9 +107,9 @@ async function inspect(source: ModelSource, options: LoadOptions): Promise<Inspe
 let waiting: Promise<void> = Promise.resolve();
 
 // What is stored, and how models are loaded, changes what they take.
-effect(() => {
-  if (storedChanges.value > 0 || loadSettings.value !== undefined) fits.value = new Map();
-});
+const forget = (): void => { fits.value = new Map(); };
+storedChanges.subscribe(forget);
+loadSettings.subscribe(forget);
 
 function tell(name: string, fit: Fit): void {
   fits.value = new Map(fits.value).set(name, fit);

@@ -2,7 +2,7 @@
 import { Engine, type LoadOptions, type ModelSource, type StorageEstimate, type StoredModel } from "doran";
 import { effect, signal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { formatAgo, formatBytes, formatList, formatShare, shortName } from "../format.js";
 import { engine, loading, pageOptions, storedChanges, unload } from "../model.js";
 import { Button } from "../ui/controls.js";
@@ -51,6 +51,8 @@ effect(() => { if (storedChanges.value > 0) void refreshStored(); });
 
 /** The section. */
 export function Stored(): JSX.Element {
+  // Other tabs change it too, and tell nobody.
+  useEffect(() => void refreshStored(), []);
   return (
     <section class="card" aria-labelledby="stored-title" id="stored">
       <h2 id="stored-title">{t("stored")}</h2>
