@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::common::{self, gpu, smollm2};
+use crate::common::{self, gpu, own_gpu, smollm2};
 use doran::backend::{Backend, PlannedModel, kv_bytes};
 use doran::engine::EngineOptions;
 use doran::format::{Checkpoint, GenerationConfig, RowMap, TensorInfo, TokenizerSource};
@@ -200,7 +200,7 @@ fn a_token_of_a_model_with_a_large_vocabulary() {
 #[test]
 fn a_token_with_rounded_activations_costs_the_same() {
     let checkpoint = checkpoint(&SMALL, |_| Format::Q8_0);
-    let of = |precision| measure(&gpu(GpuOptions::default()), &checkpoint, (Kernels::Workgroup, precision));
+    let of = |precision| measure(&own_gpu(GpuOptions::default()), &checkpoint, (Kernels::Workgroup, precision));
     let (exact, fast) = (of(Precision::Exact), of(Precision::Fast));
     assert_eq!([exact.rounds, fast.rounds], [false, true]);
     assert_eq!(fast.token, exact.token);

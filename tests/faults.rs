@@ -254,7 +254,7 @@ fn every_n(table: Table, gpu: &mut dyn FnMut() -> Rc<Gpu>, wanted: &[f32]) -> u6
 
 #[test]
 fn operation_n_fails_or_is_aborted() {
-    let shared = common::gpu(GpuOptions::default());
+    let shared = common::own_gpu(GpuOptions::default());
     let world = World::new(Rc::clone(&shared));
     let wanted = world.load(&Cancel::new()).expect("loads");
     let manifest = block_on(world.store.inner.manifest(MODEL)).expect("memory").expect("it is stored");
@@ -277,7 +277,7 @@ fn operation_n_fails_or_is_aborted() {
     }
     // A device that is lost is gone: each of these opens two, and compiles for them. So not at every operation.
     let table = Table { place: Place::Gpu, fault: Fault::Lost, is_stored: false, step: 23 };
-    tried.push((Place::Gpu, every_n(table, &mut || common::gpu(GpuOptions::default()), &wanted)));
+    tried.push((Place::Gpu, every_n(table, &mut || common::own_gpu(GpuOptions::default()), &wanted)));
     println!("{tried:?}");
     let least = |place: Place, n: u64| tried.iter().filter(|(of, _)| *of == place).all(|(_, tried)| *tried >= n);
     assert!(least(Place::Network, 15) && least(Place::Store, 3) && least(Place::Gpu, 100), "{tried:?}");

@@ -17,7 +17,10 @@ export interface AssetOptions {
    * anything of it runs.
    */
   readonly wasmIntegrity?: string;
-  /** Where `doran_constrained_bg.wasm` is, which is fetched when an answer first has a `format`; the default is beside `index.js`. */
+  /**
+   * Where `doran_constrained_bg.wasm` is, which is fetched when an answer first has a `format`; the default is beside `index.js`. A bundle
+   * without `import.meta.url`, such as an IIFE, cannot tell: answers with a format reject with `bad_argument` there.
+   */
   readonly constrainedUrl?: string | URL;
   /** The hash that it must have. */
   readonly constrainedIntegrity?: string;
@@ -44,9 +47,10 @@ interface Pending extends CallEvents {
   readonly fail: (error: unknown) => void;
 }
 
-/** One worker and the calls it has not answered. */
+/** One worker and what it was asked. */
 export class Connection {
   readonly #worker: Worker;
+  /** Calls without an answer; and loads that have one, for a model and its adapters load again where their GPU is lost: fetched as before. */
   readonly #pending = new Map<number, Pending>();
   readonly #fetches: FetchServer;
   readonly #workerUrl: string;
@@ -54,15 +58,15 @@ export class Connection {
   readonly #watch = new AbortController();
   #nextId = 1;
   #started = false;
-  /** Who looks at the load that replaces a lost GPU. */
-  #onReload: ((progress: Progress) => void) | undefined;
   /** Why nothing works any more. */
   #dead: DoranError | undefined;
 
   /** Starts the worker. Throws a `DoranError` where the page may not make one. */
   constructor(assets: AssetOptions) {
     requireWorkers();
+    const { wasmIntegrity, constrainedIntegrity } = assets;
     const wasmUrl = absolute(assets.wasmUrl ?? new URL("./doran_bg.wasm", import.meta.url));
+    const constrainedUrl = assets.constrainedUrl === undefined ? besideThis() : absolute(assets.constrainedUrl);
     this.#workerUrl = assets.workerUrl === undefined ? "the package's worker.js" : absolute(assets.workerUrl);
     this.#worker = makeWorker(assets, this.#workerUrl);
     this.#fetches = new FetchServer((message, transfer) => this.#post(message, transfer), (callId) => this.#pending.get(callId)?.fetch);
@@ -71,12 +75,12 @@ export class Connection {
     });
     this.#worker.addEventListener("error", (event) => this.#onError(event));
     this.#worker.addEventListener("messageerror", () => this.close(new DoranError("internal", "a message of the worker could not be read")));
-    const constrainedUrl = absolute(assets.constrainedUrl ?? new URL("./doran_constrained_bg.wasm", import.meta.url));
-    const { wasmIntegrity, constrainedIntegrity } = assets;
-    this.#post({
-      type: "init", wasmUrl, constrainedUrl,
-      ...(wasmIntegrity === undefined ? {} : { wasmIntegrity }), ...(constrainedIntegrity === undefined ? {} : { constrainedIntegrity }),
-    });
+    this.#post({ type: "init", wasmUrl, wasmIntegrity, constrainedUrl, constrainedIntegrity });
+  }
+
+  /** Aborts when nothing works any more. */
+  get ended(): AbortSignal {
+    return this.#watch.signal;
   }
 
   /** Makes a call; `message` builds it from its id. Rejects with a `DoranError`. */
@@ -162,21 +166,17 @@ export class Connection {
       case "dead":
         this.close(fromWire(message.error));
         return;
-      case "reply": {
-        const pending = this.#take(message.id);
-        // A model loads again where its GPU is lost; nobody calls for that.
-        if (message.kind === "load") this.#onReload = pending?.onProgress;
-        pending?.settle(message);
+      case "reply":
+        this.#pending.get(message.id)?.settle(message);
+        if (message.kind !== "load" && message.kind !== "loadAdapter") this.#pending.delete(message.id);
         return;
-      }
       case "failed":
-        this.#take(message.id)?.fail(fromWire(message.error));
+        this.#pending.get(message.id)?.fail(fromWire(message.error));
+        this.#pending.delete(message.id);
         return;
-      case "progress": {
-        const pending = this.#pending.get(message.id);
-        (pending === undefined ? this.#onReload : pending.onProgress)?.(message.progress);
+      case "progress":
+        this.#pending.get(message.id)?.onProgress?.(message.progress);
         return;
-      }
       case "prefill":
         this.#pending.get(message.id)?.onPrefill?.(message.progress);
         return;
@@ -189,12 +189,6 @@ export class Connection {
         this.#fetches.receive(message);
         return;
     }
-  }
-
-  #take(id: number): Pending | undefined {
-    const pending = this.#pending.get(id);
-    this.#pending.delete(id);
-    return pending;
   }
 
   #greet(version: number, lock: string): void {
@@ -237,6 +231,15 @@ export function absolute(url: string | URL): string {
     return new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href).href;
   } catch {
     throw new DoranError("bad_argument", `this is not a URL: ${String(url)}`, { argument: "url" });
+  }
+}
+
+/** Where the module for formats is, unless the page says. A bundle that does not know its own address (an IIFE) cannot tell, and few pages need it. */
+function besideThis(): string | undefined {
+  try {
+    return absolute(new URL("./doran_constrained_bg.wasm", import.meta.url));
+  } catch {
+    return undefined;
   }
 }
 

@@ -16,6 +16,9 @@ import type {
   ModelInfo, ModelSource, NllOptions, Support,
 } from "./types.js";
 
+/** @internal Aborts when the worker of an engine has ended, by whatever. */
+export let endOf!: (engine: Engine) => AbortSignal;
+
 /**
  * A language model, loaded and ready.
  *
@@ -45,6 +48,10 @@ export class Engine implements AsyncDisposable {
   readonly completions: CompletionsNamespace;
   /** `engine.embeddings.create`, as the OpenAI API has it. */
   readonly embeddings: EmbeddingsNamespace;
+
+  static {
+    endOf = (engine) => engine.#connection.ended;
+  }
 
   private constructor(connection: Connection, info: ModelInfo) {
     this.#connection = connection;

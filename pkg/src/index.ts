@@ -24,6 +24,6 @@ export type {
   ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, ChoiceLogprobs, ChunkDelta, Completion, CompletionRequest, CompletionToolCall, CompletionUsage,
   EmbeddingRequest, EmbeddingResponse, OpenAiFinish, RequestOptions, ResponseFormat, SamplingFields, TextLogprobs, TokenLogprob,
 } from "./openai/types.js";
-export type { CompletionStream } from "./openai/answers.js";
+export type { CompletionStream } from "./openai/stream.js";
 export type { ChatMessage, TextPart, Tool, ToolCall } from "./chat/types.js";
 export type { CatalogueEntry, CatalogueLicense, Fact, KnownFact, UnknownFact, UnverifiedSource } from "./catalogue.js";

@@ -18,7 +18,7 @@ import type {
 export const UNREAD_LIMIT = 32;
 
 /** Changes with every message that changes. Page and worker of different builds refuse each other. */
-export const PROTOCOL_VERSION = 10;
+export const PROTOCOL_VERSION = 11;
 
 /** Request or response headers. */
 export type WireHeaders = readonly (readonly [string, string])[];
@@ -171,7 +171,14 @@ export type AnyReply = { [K in CallKind]: ReplyMessage<K> }[CallKind];
 
 /** From the page to the worker. */
 export type ToWorker =
-  | { readonly type: "init"; readonly wasmUrl: string; readonly wasmIntegrity?: string; readonly constrainedUrl: string; readonly constrainedIntegrity?: string }
+  | {
+    readonly type: "init";
+    readonly wasmUrl: string;
+    readonly wasmIntegrity: string | undefined;
+    /** Not there where the page does not know. */
+    readonly constrainedUrl: string | undefined;
+    readonly constrainedIntegrity: string | undefined;
+  }
   | AnyCall
   /** Stop the call; it ends by its own reply. */
   | { readonly type: "cancel"; readonly id: number }

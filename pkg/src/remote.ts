@@ -1,7 +1,7 @@
 /** A model on this device, or, where that cannot be and the reader agrees, one on a server that speaks the OpenAI API. */
 import { Engine } from "./engine.js";
 import { DoranError, isRecord } from "./errors.js";
-import { CompletionStream } from "./openai/answers.js";
+import { CompletionStream } from "./openai/stream.js";
 import type { ChatNamespace } from "./openai/surface.js";
 import type { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, RequestOptions } from "./openai/types.js";
 import type { LoadOptions, ModelSource } from "./types.js";
@@ -97,22 +97,25 @@ export class RemoteEngine implements AsyncDisposable {
   readonly where = "remote";
   /** `engine.chat.completions.create`, answered by the server. */
   readonly chat: ChatNamespace;
-  readonly #remote: RemoteModel;
 
   /** An engine of this server. Its `consent` was asked before. */
   constructor(remote: RemoteModel) {
-    this.#remote = remote;
-    const ask = (request: ChatCompletionRequest, signal: AbortSignal | undefined): PromiseLike<unknown> => this.#ask(request, signal);
+    const ask = (request: ChatCompletionRequest, signal: AbortSignal | null | undefined): PromiseLike<unknown> => (
+      remote.client.chat.completions.create({ ...request, model: remote.model }, signal ? { signal } : {})
+    );
     function create(request: ChatCompletionRequest & { readonly stream: true }, options?: RequestOptions): Promise<CompletionStream<ChatCompletionChunk>>;
     function create(request: ChatCompletionRequest & { readonly stream?: false | null }, options?: RequestOptions): Promise<ChatCompletion>;
     function create(request: ChatCompletionRequest, options?: RequestOptions): Promise<ChatCompletion | CompletionStream<ChatCompletionChunk>>;
     async function create(request: ChatCompletionRequest, { signal, contextPolicy }: RequestOptions = {}): Promise<ChatCompletion | CompletionStream<ChatCompletionChunk>> {
       if (contextPolicy === "slide") onlyHere("contextPolicy");
-      if (request.stream === true) {
-        onlyForServers(request);
-        return new CompletionStream((stopped) => chunks(ask(request, stopped)), signal);
-      }
-      const answer = await ask(request, signal ?? undefined);
+      onlyForServers(request);
+      signal?.throwIfAborted();
+      if (request.stream === true) return new CompletionStream((stopped) => chunks(() => ask(request, stopped), stopped), signal);
+      const answer = await ask(request, signal).then(undefined, (thrown: unknown) => {
+        // Clients have errors of their own for that.
+        signal?.throwIfAborted();
+        throw thrown;
+      });
       if (isCompletion(answer)) return answer;
       throw new DoranError("network", "the server's answer is no chat completion", {});
     }
@@ -159,11 +162,6 @@ export class RemoteEngine implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.unload();
   }
-
-  #ask(request: ChatCompletionRequest, signal: AbortSignal | undefined): PromiseLike<unknown> {
-    onlyForServers(request);
-    return this.#remote.client.chat.completions.create({ ...request, model: this.#remote.model }, signal === undefined ? {} : { signal });
-  }
 }
 
 function onlyHere(call: string): never {
@@ -177,10 +175,17 @@ function onlyForServers({ adapters, logits_hook: hook, response_format: format }
   if (what !== undefined) throw new DoranError("unsupported_remote", `${what} takes a model on this device`, { parameter: what });
 }
 
-async function* chunks(answer: PromiseLike<unknown>): AsyncGenerator<ChatCompletionChunk, undefined, undefined> {
-  const stream = await answer;
-  if (!isStream(stream)) throw new DoranError("network", "the server's answer is no stream", {});
-  yield* stream;
+/** Asks when the first chunk is wanted, as an engine does. Where `stopped` fires it throws its reason: clients end silently, or throw errors of their own. */
+async function* chunks(ask: () => PromiseLike<unknown>, stopped: AbortSignal): AsyncGenerator<ChatCompletionChunk, undefined, undefined> {
+  try {
+    stopped.throwIfAborted();
+    const stream = await ask();
+    if (!isStream(stream)) throw new DoranError("network", "the server's answer is no stream", {});
+    yield* stream;
+  } catch (thrown) {
+    throw stopped.aborted ? stopped.reason : thrown;
+  }
+  stopped.throwIfAborted();
 }
 
 function isStream(value: unknown): value is AsyncIterable<ChatCompletionChunk> {

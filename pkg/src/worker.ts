@@ -63,12 +63,13 @@ function theEngine(): WasmEngine {
 }
 
 function theConstraints(): Constraints {
-  if (constraints === undefined) throw new DoranError("internal", "the page has not said where the module for formats is");
-  return constraints;
+  if (constraints !== undefined) return constraints;
+  const why = "this page's bundle does not know where doran_constrained_bg.wasm is, which answers with a format take; give constrainedUrl";
+  throw new DoranError("bad_argument", why, { argument: "constrainedUrl" });
 }
 
 async function start({ wasmUrl, wasmIntegrity, constrainedUrl, constrainedIntegrity }: Extract<ToWorker, { type: "init" }>): Promise<void> {
-  constraints = new Constraints(constrainedUrl, constrainedIntegrity);
+  if (constrainedUrl !== undefined) constraints = new Constraints(constrainedUrl, constrainedIntegrity);
   try {
     const { memory } = await init({ module_or_path: await compile(wasmUrl, wasmIntegrity) });
     heap = memory;

@@ -52,7 +52,7 @@ fn as_map<S: serde::Serializer>(limits: &[(String, u64)], serializer: S) -> Resu
 }
 
 /// Limits that a test forces, below what the device has.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GpuOptions {
     /// Pretend that a binding holds no more than this.
     pub max_binding_bytes: Option<u64>,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::kernels::harness;
 use doran::engine::{Engine, EngineOptions};
 use doran::gpu::Gpu;
 use doran::gpu::device::GpuOptions;
@@ -14,8 +15,13 @@ use doran::weights::{Cancel, LoadOptions, MemoryStore, ModelFiles};
 /// Bytes of a chunk here: small, so that tiny models have several.
 const CHUNK_BYTES: u64 = 4 << 20;
 
-/// The GPU that tests run on: lavapipe, from mesa-vulkan-drivers.
+/// The test's GPU of these options.
 pub fn gpu(options: GpuOptions) -> Rc<Gpu> {
+    pollster::block_on(harness::gpu(options))
+}
+
+/// A GPU that nothing has run on: for faults, and where what it does at first is counted.
+pub fn own_gpu(options: GpuOptions) -> Rc<Gpu> {
     Rc::new(pollster::block_on(Gpu::open(options)).expect("tests need a Vulkan adapter: install mesa-vulkan-drivers"))
 }
 

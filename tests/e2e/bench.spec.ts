@@ -4,6 +4,7 @@ import { expect, test } from "@playwright/test";
 import { isResult, problems } from "../../benches/result.mjs";
 import { demoServer } from "../../scripts/lib/demo.mjs";
 import { defaultModel, MODEL } from "../../scripts/model.mjs";
+import { coloured } from "./canvas.mjs";
 
 const SHORT = "parts=ceilings,load,prefill,decode&prefill=64&decode=0,1024,100000&tokens=4&runs=1";
 /** A profile of a real run: timing them takes minutes on a software adapter. */
@@ -94,15 +95,3 @@ test("a short run measures, draws, exports, and opens what it exported", async (
   expect(faults).toEqual([]);
   await server.close();
 });
-
-/** Pixels of a canvas that are neither clear nor grey. */
-function coloured(canvas: Element): number {
-  if (!(canvas instanceof HTMLCanvasElement)) return 0;
-  const data = canvas.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
-  let count = 0;
-  for (let at = 0; at < data.length; at += 4) {
-    const [red = 0, green = 0, blue = 0, alpha = 0] = data.slice(at, at + 4);
-    if (alpha > 200 && Math.max(red, green, blue) - Math.min(red, green, blue) > 40) count += 1;
-  }
-  return count;
-}

@@ -17,6 +17,8 @@ export const NAME = "SmolLM2-135M-Instruct.Q4_1.gguf";
 export const LOAD_MS = 180_000;
 /** A short answer at most. */
 export const ANSWER_MS = 120_000;
+/** Tokens of an answer at most: after a text that ends anywhere the model goes on for as long as it may. */
+const ANSWER_TOKENS = 160;
 /** Tiny models and their adapters. */
 export const FIXTURES = join(ROOT, "tests/fixtures");
 
@@ -50,6 +52,9 @@ export const test = base.extend<object, Settings & { demo: Demo }>({
     const options = launchOptions(undefined);
     const context = await chromium.launchPersistentContext(folder, { ...options, args: [...options.args, ...flags], locale: "en-US", acceptDownloads: true });
     await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: server.address });
+    await context.addInitScript((maxTokens) => {
+      if (location.protocol.startsWith("http") && localStorage.getItem("chat-settings") === null) localStorage.setItem("chat-settings", JSON.stringify({ maxTokens }));
+    }, ANSWER_TOKENS);
     const page = context.pages()[0] ?? await context.newPage();
     let requests = 0;
     context.on("request", (request) => { if (request.url().includes(".gguf")) requests += 1; });

@@ -148,6 +148,29 @@ test("an adapter comes back with the model", async ({ patient }) => {
   expect(seen.plain).not.toEqual(seen.wanted);
 });
 
+test("what came by the page's own fetch and is not stored comes back by it: a model and its adapter", async ({ patient }) => {
+  const seen = await patient.evaluate(async ({ model, prompt }) => {
+    const asked = new Set<string>();
+    const fetch = (url: string, init: RequestInit): Promise<Response> => {
+      asked.add(new URL(url).pathname);
+      return window.fetch(url, init);
+    };
+    const engine = await window.doran.Engine.load(model, { fetch, store: false });
+    const adapter = await engine.loadAdapter("/adapters/llama/plain.gguf", { fetch, store: false });
+    const options = { temperature: 0, maxTokens: 80, ignoreEos: true, adapters: [{ adapter, scale: 1 }] };
+    const input = Uint32Array.from(prompt);
+    const wanted = await window.read(engine.generate(input, options));
+    asked.clear();
+    const got = await window.readCrashing(engine.generate(input, options), [6]);
+    const { recoveries } = await engine.stats();
+    await engine.unload();
+    return { wanted: wanted.ids, got: got.ids, recoveries, asked: [...asked].sort() };
+  }, { model: MODEL, prompt });
+  expect(seen.got).toEqual(seen.wanted);
+  expect(seen.recoveries).toBe(1);
+  expect(seen.asked).toEqual(["/adapters/llama/plain.gguf", MODEL]);
+});
+
 test("three losses with nothing computed between them are a typed error, and a later call is a new attempt", { tag: "@long" }, async ({ patient, site }) => {
   const { name } = generated(64);
   const seen = await patient.evaluate(async ({ url, prompt }) => {

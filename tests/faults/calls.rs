@@ -84,7 +84,7 @@ fn each_of_gpu<R: PartialEq + std::fmt::Debug>(
 
 #[test]
 fn operation_n_of_an_answer_fails_or_is_aborted() {
-    let gpu = common::gpu(GpuOptions::default());
+    let gpu = common::own_gpu(GpuOptions::default());
     let engine = RefCell::new(engine("arch/llama/model-f32.gguf", &gpu));
     for fault in [Fault::Fails, Fault::Aborts] {
         let reset = || engine.borrow_mut().session.reset();
@@ -96,7 +96,7 @@ fn operation_n_of_an_answer_fails_or_is_aborted() {
 
 #[test]
 fn operation_n_of_embeddings_fails_or_is_aborted() {
-    let gpu = common::gpu(GpuOptions::default());
+    let gpu = common::own_gpu(GpuOptions::default());
     let engine = RefCell::new(engine("arch/bert/model-f32.gguf", &gpu));
     for fault in [Fault::Fails, Fault::Aborts] {
         let embed = |cancel: &Cancel| {
@@ -117,7 +117,7 @@ fn operation_n_of_embeddings_fails_or_is_aborted() {
 /// The network, the store and the device, each at every operation: nothing is left of an adapter that did not load.
 #[test]
 fn operation_n_of_an_adapters_load_fails_or_is_aborted() {
-    let gpu = common::gpu(GpuOptions::default());
+    let gpu = common::own_gpu(GpuOptions::default());
     let mut engine = engine("arch/llama/model-f32.gguf", &gpu);
     let file = std::fs::read(fixture("adapters/llama/plain.gguf")).expect("a fixture");
     let chunk_bytes = (file.len() as u64 / 10).next_multiple_of(1024);

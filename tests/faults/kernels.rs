@@ -55,7 +55,7 @@ fn options() -> EngineOptions {
 
 /// Loads where some kernels are bad. The model must be right all the same.
 fn loaded(on: GpuOptions, bad: Bad, known: Option<Tuning>, which: fn(&str) -> bool) -> Result<Tuning> {
-    let gpu = common::gpu(on);
+    let gpu = common::own_gpu(on);
     spoil(&gpu, bad, which);
     let path = fixture("arch/llama/model-f32.gguf");
     let mut engine = load_tuned(&path, Some(Rc::clone(&gpu)), options(), known)?;
@@ -132,14 +132,14 @@ fn what_compiled_once_may_not_compile_now() {
     // A gate is in no check.
     let gated = |label: &str| label.starts_with("matvec[") && label.contains("gate") && !label.contains("subgroup");
     let forced = EngineOptions { kernels: Some(Kernels::Workgroup), ..options() };
-    let gpu = common::gpu(HARDWARE);
+    let gpu = common::own_gpu(HARDWARE);
     spoil(&gpu, Bad::DoesNotCompile, gated);
     let error = load(&fixture("arch/llama/model-f32.gguf"), Some(gpu), forced).err().expect("what is forced is broken");
     assert_eq!(error.kind(), ErrorKind::Gpu, "{error}");
     let tuning = loaded(HARDWARE, Bad::DoesNotCompile, Some(of_32), gated).expect("loads");
     assert!(tuning.kernels == Kernels::Subgroup || tuning.kernels == Kernels::Rows, "{tuning:?}");
     // What stands in must be right as well.
-    let gpu = common::gpu(HARDWARE);
+    let gpu = common::own_gpu(HARDWARE);
     gpu.rewrite_kernels(move |label, wgsl| match label {
         _ if gated(label) => spoilt(Bad::DoesNotCompile, wgsl),
         _ if label.starts_with("matvec[") && label.contains("subgroup") => spoilt(Bad::Wrong, wgsl),
@@ -154,7 +154,7 @@ fn what_compiled_once_may_not_compile_now() {
 fn where_none_compiles_the_kernel_is_named() {
     for on in [HARDWARE, GpuOptions::default()] {
         for kernel in ["matvec", "embedding", "sample_best"] {
-            let gpu = common::gpu(on);
+            let gpu = common::own_gpu(on);
             spoil(&gpu, Bad::DoesNotCompile, move |label| label.starts_with(kernel));
             let loaded = load(&fixture("arch/llama/model-f32.gguf"), Some(Rc::clone(&gpu)), options());
             let error = loaded.err().expect("does not load");

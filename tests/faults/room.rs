@@ -35,8 +35,8 @@ fn each_denied(what: &str, gpu: &Gpu, mut run: impl FnMut() -> Result<()>) -> u6
 /// A load of a decoder, of one with states, of an encoder, and of both; with the choice of kernels, as GPUs have it as well.
 #[test]
 fn a_load_without_room_for_a_buffer() {
-    let software = common::gpu(GpuOptions::default());
-    let hardware = common::gpu(GpuOptions { as_hardware: true, ..GpuOptions::default() });
+    let software = common::own_gpu(GpuOptions::default());
+    let hardware = common::own_gpu(GpuOptions { as_hardware: true, ..GpuOptions::default() });
     let rows = Tuning { kernels: Kernels::Rows, workgroup: 16, norm: Kernels::Rows, ..Tuning::default() };
     for (name, gpu, kernels) in [
         ("llama", &software, None),
@@ -59,7 +59,7 @@ fn a_load_without_room_for_a_buffer() {
 /// An adapter's matrices, and the recordings of the first answer with it. The model goes on without.
 #[test]
 fn an_adapter_without_room_for_a_buffer() {
-    let gpu = common::gpu(GpuOptions::default());
+    let gpu = common::own_gpu(GpuOptions::default());
     let options = EngineOptions { context: Some(32), kernels: Some(Kernels::Rows), ..EngineOptions::default() };
     let mut engine = load(&fixture("arch/llama/model-f32.gguf"), Some(Rc::clone(&gpu)), options).expect("loads");
     let wanted = logits(&mut engine, &[]).expect("runs");

@@ -1,5 +1,6 @@
 //! Runs one lowering on the GPU.
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use doran::gpu::device::GpuOptions;
@@ -37,6 +38,26 @@ impl Random {
     }
 }
 
+thread_local! {
+    static HAS_GPUS: Cell<bool> = const { Cell::new(false) };
+    static GPUS: RefCell<Vec<(GpuOptions, Rc<Gpu>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The GPU that tests run on; natively lavapipe. A test (in the browser, all of them) has one for each choice of options, with the
+/// kernels that are compiled on it: to compile them takes longer than to run them.
+pub async fn gpu(options: GpuOptions) -> Rc<Gpu> {
+    // The list is first touched after wgpu was used: a thread drops last what it touched first, and wgpu must be there still.
+    let find = || GPUS.with_borrow(|gpus| gpus.iter().find(|(of, _)| *of == options).map(|(_, gpu)| Rc::clone(gpu)));
+    if let Some(gpu) = HAS_GPUS.get().then(find).flatten() {
+        return gpu;
+    }
+    let gpu = Rc::new(Gpu::open(options).await.expect("tests need a GPU: natively install mesa-vulkan-drivers"));
+    gpu.write(&gpu.create_buffer("first", 4, Usage::Storage), 0, &[0; 4]);
+    GPUS.with_borrow_mut(|gpus| gpus.push((options, Rc::clone(&gpu))));
+    HAS_GPUS.set(true);
+    gpu
+}
+
 /// A device and what lowerings bind.
 pub struct Bench {
     pub gpu: Rc<Gpu>,
@@ -54,7 +75,7 @@ impl Bench {
     }
 
     pub async fn with(options: GpuOptions) -> Self {
-        let gpu = Rc::new(Gpu::open(options).await.expect("tests need a GPU: natively install mesa-vulkan-drivers"));
+        let gpu = gpu(options).await;
         let nothing = Rc::new(gpu.create_buffer("nothing", 256, Usage::Storage));
         let step = Rc::new(gpu.create_buffer("step", 16 + 16 * 256, Usage::Storage));
         let partials = Rc::new(gpu.create_buffer("partials", 1 << 20, Usage::Storage));
@@ -183,10 +204,15 @@ pub fn turn(format: Format) -> usize {
 }
 
 /// Which of `count` kernels a suite runs. All of them natively; in the browser, where a kernel takes a tenth of a second or more to
-/// compile, one in eight, and which ones goes by `turn`. Built with `DORAN_WHOLE` set, all of them there too: `npm run test:long -- firefox`.
+/// compile, one in sixteen, and which ones goes by `turn`. Built with `DORAN_WHOLE` set, all of them there too: `npm run test:long -- firefox`.
 pub fn share(turn: usize, count: usize) -> impl Iterator<Item = usize> {
+    one_in(16, turn, count)
+}
+
+/// The same, but one in `step` in the browser: for what others compile as well.
+pub fn one_in(step: usize, turn: usize, count: usize) -> impl Iterator<Item = usize> {
     let whole = cfg!(not(target_arch = "wasm32")) || option_env!("DORAN_WHOLE").is_some();
-    let step = if whole { 1 } else { 8.min(count.max(1)) };
+    let step = if whole { 1 } else { step.min(count.max(1)) };
     (turn % step..count).step_by(step)
 }
 

@@ -11,7 +11,7 @@ use doran::ops::rms_norm::RmsNorm;
 use doran::ops::{CpuMatrix, Lowering, Operand, Reduce, Rows, StepRow, Tile, Variants, select_rows};
 use doran::quant::Format;
 
-use super::harness::{Bench, Random, Stored, assert_close, share, turn};
+use super::harness::{Bench, Random, Stored, assert_close, one_in, share, turn};
 
 /// Rounding of f32 sums of up to 2304 products, relative to the largest result.
 pub const TOLERANCE: f32 = 2e-6;
@@ -136,9 +136,9 @@ pub async fn linear_in_every_format() {
 
 pub async fn a_matrix_larger_than_a_binding_is_split_by_rows() {
     let bench = Bench::with(GpuOptions { max_binding_bytes: Some(8192), ..GpuOptions::default() }).await;
-    for format in Format::ALL {
-        check(&bench, format, (1, 130, 576), "split").await;
-        check(&bench, format, (9, 130, 576), "split").await;
+    for i in one_in(4, 0, Format::ALL.len()) {
+        check(&bench, Format::ALL[i], (1, 130, 576), "split").await;
+        check(&bench, Format::ALL[i], (9, 130, 576), "split").await;
     }
 }
 

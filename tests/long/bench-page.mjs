@@ -10,6 +10,7 @@ import { launchOptions } from "../../scripts/lib/chromium.mjs";
 import { demoServer } from "../../scripts/lib/demo.mjs";
 import { CACHE } from "../../scripts/lib/util.mjs";
 import { defaultModel, MODEL } from "../../scripts/model.mjs";
+import { coloured } from "../e2e/canvas.mjs";
 
 export const title = "the benchmark's page runs its whole plan on the real model, draws it, and saves it";
 
@@ -90,15 +91,4 @@ async function pictures(page, address) {
       }
     }
   }
-}
-
-/** Pixels of a canvas that are neither clear nor grey. */
-function coloured(canvas) {
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  let count = 0;
-  for (let at = 0; at < data.length; at += 4) {
-    const [red, green, blue] = data.slice(at, at + 3);
-    if (data[at + 3] > 200 && Math.max(red, green, blue) - Math.min(red, green, blue) > 40) count += 1;
-  }
-  return count;
 }

@@ -3,7 +3,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { test as base, type Page } from "@playwright/test";
 import { buildFakePackage } from "../../scripts/lib/package.mjs";
 import { serve } from "../../scripts/lib/serve.mjs";
+import type * as AiSdk from "../../pkg/src/ai-sdk/index.js";
 import type * as Doran from "../../pkg/src/index.js";
+import type * as OpenAi from "../../pkg/src/openai/index.js";
 
 declare global {
   interface Window {
@@ -11,6 +13,8 @@ declare global {
     /** What a promise rejects with, as something that can be looked at. */
     failure: (promise: Promise<unknown>) => Promise<{ code: string; name: string; message: string; data: Record<string, unknown> }>;
     collect: (generation: AsyncIterable<{ text: string }>) => Promise<string>;
+    /** Entry points that few tests need. */
+    entries: { openai: () => Promise<typeof OpenAi>; aiSdk: () => Promise<typeof AiSdk> };
   }
 }
 
@@ -18,6 +22,7 @@ const PAGE = `<!doctype html><meta charset="utf-8"><title>loading</title><script
 const SCRIPT = `
 import * as doran from "/pkg/dist/index.js";
 window.doran = doran;
+window.entries = { openai: () => import("/pkg/dist/openai.js"), aiSdk: () => import("/pkg/dist/ai-sdk.js") };
 window.failure = (promise) => promise.then(
   () => ({ code: "none", name: "none", message: "it did not reject", data: {} }),
   (error) => ({ code: error.code, name: error.name, message: error.message, data: { ...error.data } }),

@@ -89,6 +89,47 @@ test("a model is unloaded some time after its last session, and loads again for 
   expect(again).toEqual({ again: true, own: true });
 });
 
+test("a model whose worker has ended is not available, and loads again for the next session; the page's own engine is not replaced", async ({ app }) => {
+  const seen = await app.evaluate(async (config) => {
+    const { doran, promptApi } = window.surfaces;
+    const workers: Worker[] = [];
+    const Plain = window.Worker;
+    window.Worker = class extends Plain {
+      constructor(...args: ConstructorParameters<typeof Worker>) {
+        super(...args);
+        workers.push(this);
+      }
+    };
+    /** Ends the worker that was made last; gives what is said once the page has noticed. */
+    const endOne = async (LanguageModel: typeof window.LM): Promise<string> => {
+      workers.at(-1)?.terminate();
+      for (let tries = 0; tries < 100 && await LanguageModel.availability() === "available"; tries += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      return LanguageModel.availability();
+    };
+    const ours = promptApi.createLanguageModel(config);
+    const before = await ours.create();
+    const ready = await ours.availability();
+    const gone = await endOne(ours);
+    const answer = await (await ours.create()).prompt("again");
+    const old = (await window.rejection(before.prompt("a"))).name;
+    await ours.unload();
+
+    const engine = await doran.Engine.load(config.model, config.loadOptions);
+    const theirs = promptApi.createLanguageModel({ engine });
+    const ownReady = await theirs.availability();
+    const ownGone = await endOne(theirs);
+    const made = workers.length;
+    const ownOld = (await window.rejection(theirs.create().then((session) => session.prompt("a")))).name;
+    return { ready, gone, answered: answer.length > 0, old, ownReady, ownGone, ownOld, replaced: workers.length > made };
+  }, { ...tiny, loadOptions: { ...tiny.loadOptions, backend: "reference" as const, store: false } });
+  expect(seen).toEqual({
+    ready: "available", gone: "downloadable", answered: true, old: "InvalidStateError",
+    ownReady: "available", ownGone: "unavailable", ownOld: "InvalidStateError", replaced: false,
+  });
+});
+
 test("loads that fail reject with a DOMException by name, and the next create tries again", async ({ app, address }) => {
   let broken = true;
   await app.context().route(`${address}${TINY}`, (route) => (broken ? route.abort() : route.continue()));

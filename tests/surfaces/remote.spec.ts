@@ -60,3 +60,59 @@ test("nothing is sent to a server before the reader agrees, and then chats alone
   ]);
   expect(new Set(Object.values(seen.whileThere.codes))).toEqual(new Set(["unsupported_remote"]));
 });
+
+test("an abort ends a server's answer with the signal's reason, whole or in pieces, and before the first piece nothing is sent", async ({ app }) => {
+  const seen = await app.evaluate(async () => {
+    const { doran, OpenAI } = window.surfaces;
+    const chunk = { id: "1", object: "chat.completion.chunk", created: 1, model: "large", choices: [{ index: 0, delta: { content: "word" }, logprobs: null, finish_reason: null }] };
+    let asked = 0;
+    /** A server that says one word in pieces, or nothing, until it is left. */
+    const fetch = (_: unknown, { body, signal }: RequestInit = {}): Promise<Response> => {
+      asked += 1;
+      if (typeof body !== "string" || !body.includes('"stream":true')) {
+        return new Promise((_resolve, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+      }
+      const words = new ReadableStream({
+        start(stream) {
+          stream.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(chunk)}\n\n`));
+          signal?.addEventListener("abort", () => stream.error(signal.reason));
+        },
+      });
+      return Promise.resolve(new Response(words, { headers: { "content-type": "text/event-stream" } }));
+    };
+    const client = new OpenAI({ apiKey: "none", baseURL: "http://doran.invalid/v1", fetch, dangerouslyAllowBrowser: true, maxRetries: 0 });
+    const { completions } = new doran.RemoteEngine({ client, model: "large", consent: () => true }).chat;
+    const messages = [{ role: "user" as const, content: "hello" }];
+    const pieces = (signal?: AbortSignal): ReturnType<typeof completions.create> => completions.create({ messages, stream: true }, signal === undefined ? {} : { signal });
+    /** Reads a stream, and does something after each piece. */
+    const read = async (stream: Awaited<ReturnType<typeof pieces>>, after: () => void): Promise<string> => {
+      let said = "";
+      if (!(Symbol.asyncIterator in stream)) return said;
+      for await (const { choices } of stream) {
+        said += choices[0]?.delta.content ?? "";
+        after();
+      }
+      return said;
+    };
+    const [inPieces, whole, early] = [new AbortController(), new AbortController(), new AbortController()];
+
+    const cut = await window.rejection(read(await pieces(inPieces.signal), () => inPieces.abort(new RangeError("cut"))));
+    const pending = window.rejection(completions.create({ messages }, { signal: whole.signal }));
+    while (asked < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+    whole.abort(new RangeError("whole"));
+    const waited = await pending;
+
+    const unread = await pieces(early.signal);
+    early.abort(new RangeError("early"));
+    const before = await window.rejection(read(unread, () => undefined));
+    const already = [await window.rejection(pieces(early.signal)), await window.rejection(completions.create({ messages }, { signal: early.signal }))];
+    const sent = asked;
+
+    // Who stops the stream itself asks for its end.
+    const stopped = await completions.create({ messages, stream: true });
+    const said = await read(stopped, () => stopped.controller.abort());
+    return { errors: [cut, waited, before, ...already].map(({ name, message }) => [name, message]), sent, said };
+  });
+  expect(seen.errors).toEqual([["RangeError", "cut"], ["RangeError", "whole"], ["RangeError", "early"], ["RangeError", "early"], ["RangeError", "early"]]);
+  expect(seen).toMatchObject({ sent: 2, said: "word" });
+});

@@ -2,6 +2,7 @@
 import type { EmbeddingModelV4, EmbeddingModelV4CallOptions, EmbeddingModelV4Result, SharedV4Warning } from "@ai-sdk/provider";
 import type { Engine } from "../engine.js";
 import { isRecord } from "../errors.js";
+import { until } from "../signals.js";
 import type { EmbedOptions } from "../types.js";
 
 /** See `EmbeddingModelV4` of `@ai-sdk/provider`. */
@@ -27,7 +28,7 @@ export class DoranEmbeddingModel implements EmbeddingModelV4 {
       if (name.toLowerCase() !== "user-agent") warnings.push({ type: "unsupported", feature: `the header ${name}`, details: "nothing is sent anywhere" });
     }
     const own = toOptions(providerOptions?.["doran"], warnings);
-    const engine = await this.#engine();
+    const engine = await until(abortSignal, this.#engine());
     const vectors = await engine.embed(values, { ...own, ...(abortSignal === undefined ? {} : { signal: abortSignal }) });
     const length = vectors[0]?.length;
     if (dimensions !== undefined && length !== undefined && dimensions !== length) {

@@ -2,8 +2,9 @@
 import type {
   LanguageModelV4, LanguageModelV4CallOptions, LanguageModelV4GenerateResult, LanguageModelV4StreamPart, LanguageModelV4StreamResult, SharedV4Warning,
 } from "@ai-sdk/provider";
-import { chat, type ChatEvent } from "../chat/events.js";
+import { chat, type ChatEvent, type ChatRequest } from "../chat/events.js";
 import type { Engine } from "../engine.js";
+import { either, until } from "../signals.js";
 import type { GenerateOptions } from "../types.js";
 import { Contents, NO_USAGE, toParts } from "./parts.js";
 import { toRequest } from "./settings.js";
@@ -25,9 +26,9 @@ export class DoranLanguageModel implements LanguageModelV4 {
   }
 
   async doGenerate(options: LanguageModelV4CallOptions): Promise<LanguageModelV4GenerateResult> {
-    const { events, warnings } = await this.#begin(options);
+    const { engine, request, warnings } = await this.#begin(options);
     const contents = new Contents();
-    for await (const part of toParts(events)) {
+    for await (const part of toParts(chat(engine, request))) {
       contents.add(part);
       if (part.type !== "finish") continue;
       const { finishReason, usage, providerMetadata } = part;
@@ -37,31 +38,34 @@ export class DoranLanguageModel implements LanguageModelV4 {
   }
 
   async doStream(options: LanguageModelV4CallOptions): Promise<LanguageModelV4StreamResult> {
-    const { events, warnings } = await this.#begin(options);
+    const { engine, request, warnings } = await this.#begin(options);
+    const stopped = new AbortController();
+    const { signal, release } = either(options.abortSignal, stopped.signal);
+    const events = chat(engine, { ...request, options: { ...request.options, signal } });
     const parts = this.#parts(events, warnings, options);
-    let left = false;
     return {
       stream: new ReadableStream<LanguageModelV4StreamPart>({
         // Nothing waits for the reader. The SDK splits streams, and a part of one that nobody reads any more would hold the engine for ever.
         start(stream) {
           const pump = async (): Promise<void> => {
-            for await (const part of parts) if (!left) stream.enqueue(part);
-            if (!left) stream.close();
+            for await (const part of parts) if (!stopped.signal.aborted) stream.enqueue(part);
+            if (!stopped.signal.aborted) stream.close();
           };
-          pump().catch((thrown: unknown) => stream.error(thrown));
+          pump().catch((thrown: unknown) => stream.error(thrown)).finally(release);
         },
         async cancel() {
-          left = true;
+          // A generator hears of its end between two parts only, and the next may be a long prompt away.
+          stopped.abort();
           await parts.return(undefined);
         },
       }),
     };
   }
 
-  async #begin(options: LanguageModelV4CallOptions): Promise<{ events: AsyncIterable<ChatEvent>; warnings: SharedV4Warning[] }> {
+  async #begin(options: LanguageModelV4CallOptions): Promise<{ engine: Engine; request: ChatRequest; warnings: SharedV4Warning[] }> {
     options.abortSignal?.throwIfAborted();
     const { request, warnings } = toRequest(options, this.#always);
-    return { events: chat(await this.#engine(), request), warnings };
+    return { engine: await until(options.abortSignal, this.#engine()), request, warnings };
   }
 
   /** An abort ends the stream with the signal's reason; another failure is a part of it, as the SDK has it. */

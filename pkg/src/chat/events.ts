@@ -1,5 +1,6 @@
 /** One answer to a conversation as events: text, reasoning and calls of tools are told apart as they come. */
 import type { Engine } from "../engine.js";
+import { until } from "../signals.js";
 import type { ReasoningPiece, ReasoningSplitter, StreamParser, ToolEvent } from "../tools/index.js";
 import type { Token } from "../types.js";
 import { prepare } from "./prompt.js";
@@ -14,7 +15,7 @@ export type { ChatEvent, ChatFinish, ChatMessage, ChatRequest, TextPart, Tool, T
  * none that are known; with `bad_argument` for messages that are none.
  */
 export async function* chat(engine: Engine, request: ChatRequest): AsyncGenerator<ChatEvent, undefined, undefined> {
-  const { messages, generate, parser, splitter } = await prepare(engine, request);
+  const { messages, generate, parser, splitter } = await until(request.options?.signal, prepare(engine, request));
   const parts = new Parts(parser, splitter);
   const wantsLogprobs = generate.logprobs === true || (generate.topLogprobs ?? 0) > 0;
   for await (const item of engine.generate(messages, generate)) {

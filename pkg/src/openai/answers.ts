@@ -1,4 +1,4 @@
-/** What chat and text completions have in common: their heads, usage, log-probabilities, and streams that can be stopped. */
+/** What chat and text completions have in common: their heads, usage and log-probabilities. */
 import type { Engine } from "../engine.js";
 import type { LikelyToken, Token, Usage } from "../types.js";
 import type { ChoiceLogprobs, CompletionUsage, TextLogprobs, TokenLogprob } from "./types.js";
@@ -50,50 +50,4 @@ export function textLogprobs(tokens: readonly Token[], offset: number): TextLogp
     top_logprobs: tokens.map(({ topLogprobs = [] }) => Object.fromEntries(topLogprobs.map(({ bytes, logprob }) => [decoder.decode(bytes), logprob]))),
     text_offset: offsets,
   };
-}
-
-/** An answer in pieces. It can be read once; leaving the loop, or `controller.abort()`, stops the model. */
-export class CompletionStream<T> implements AsyncIterable<T> {
-  /** Stops the answer; the stream ends then, without an error. */
-  readonly controller = new AbortController();
-  readonly #pieces: AsyncGenerator<T, undefined, undefined>;
-  readonly #callers: AbortSignal | undefined;
-
-  /** `pieces` makes the pieces, until its signal fires; `signal` is the caller's. */
-  constructor(pieces: (signal: AbortSignal) => AsyncGenerator<T, undefined, undefined>, signal: AbortSignal | null | undefined) {
-    this.#callers = signal ?? undefined;
-    this.#pieces = pieces(this.controller.signal);
-  }
-
-  /** The pieces, in order. */
-  async * [Symbol.asyncIterator](): AsyncGenerator<T, undefined, undefined> {
-    const follow = (): void => this.controller.abort(this.#callers?.reason);
-    if (this.#callers?.aborted === true) follow();
-    this.#callers?.addEventListener("abort", follow, { once: true });
-    try {
-      yield* this.#pieces;
-    } catch (thrown) {
-      const { signal } = this.controller;
-      // Who stopped it by the controller asked for an end, and not for an error.
-      if (!signal.aborted || thrown !== signal.reason || this.#callers?.aborted === true) throw thrown;
-    } finally {
-      this.#callers?.removeEventListener("abort", follow);
-    }
-  }
-
-  /** The pieces as lines of JSON. */
-  toReadableStream(): ReadableStream<Uint8Array> {
-    const pieces = this[Symbol.asyncIterator]();
-    const encoder = new TextEncoder();
-    return new ReadableStream({
-      async pull(controller) {
-        const { value, done } = await pieces.next();
-        if (done === true) controller.close();
-        else controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
-      },
-      async cancel() {
-        await pieces.return(undefined);
-      },
-    });
-  }
 }

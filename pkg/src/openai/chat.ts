@@ -3,8 +3,9 @@ import { chat, type ChatEvent, type ChatFinish, type ChatRequest, type ToolChoic
 import type { Engine } from "../engine.js";
 import { isRecord } from "../errors.js";
 import type { Token, Usage } from "../types.js";
-import { chatLogprobs, CompletionStream, headOf, usageOf } from "./answers.js";
+import { chatLogprobs, headOf, usageOf } from "./answers.js";
 import { checkFields, countOf, formatOf, samplingOptions, seedOf, unsupportedParameter } from "./fields.js";
+import { CompletionStream } from "./stream.js";
 import type { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, ChunkDelta, CompletionToolCall, OpenAiFinish, RequestOptions } from "./types.js";
 
 const FIELDS = [

@@ -1,9 +1,10 @@
 /** An engine as a server: what a client of the OpenAI API would fetch, answered in the page. */
 import type { Engine } from "../engine.js";
 import { DoranError, isRecord, toWire, type ErrorCode } from "../errors.js";
-import { CompletionStream } from "./answers.js";
+import { until } from "../signals.js";
 import { checkChatRequest, createChatCompletion } from "./chat.js";
 import { checkEmbeddingRequest, createEmbeddings } from "./embeddings.js";
+import { CompletionStream } from "./stream.js";
 import { checkTextRequest, createCompletion } from "./text.js";
 
 /**
@@ -29,7 +30,7 @@ export function createFetch(engine: Engine | Promise<Engine> | (() => Engine | P
     const signal = init?.signal ?? request?.signal;
     signal?.throwIfAborted();
     try {
-      const loaded = await (typeof engine === "function" ? engine() : engine);
+      const loaded = await until(signal, typeof engine === "function" ? engine() : engine);
       const body: unknown = method === "POST" ? parsed(request === undefined || init?.body !== undefined ? await new Response(init?.body).text() : await request.text()) : undefined;
       return await answer(loaded, `${method} ${url.pathname}`, body, signal);
     } catch (thrown) {

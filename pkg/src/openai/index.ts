@@ -4,7 +4,7 @@
  *
  * @packageDocumentation
  */
-export { CompletionStream } from "./answers.js";
+export { CompletionStream } from "./stream.js";
 export { createChatCompletion } from "./chat.js";
 export { createEmbeddings } from "./embeddings.js";
 export { createFetch } from "./fetch.js";

@@ -1,6 +1,6 @@
 /** The OpenAI API's names on an engine. What is behind them is fetched by the first call. */
 import type { Engine } from "../engine.js";
-import type { CompletionStream } from "./answers.js";
+import type { CompletionStream } from "./stream.js";
 import type {
   ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Completion, CompletionRequest, EmbeddingRequest, EmbeddingResponse, RequestOptions,
 } from "./types.js";

@@ -1,9 +1,10 @@
 /** `engine.completions`: texts gone on with as they are. */
 import type { Engine } from "../engine.js";
 import type { GenerateInput, GenerateOptions, Token, Usage } from "../types.js";
-import { CompletionStream, headOf, textLogprobs, usageOf } from "./answers.js";
+import { headOf, textLogprobs, usageOf } from "./answers.js";
 import { finishOf } from "./chat.js";
 import { badField, checkFields, countOf, samplingOptions, seedOf } from "./fields.js";
+import { CompletionStream } from "./stream.js";
 import type { Completion, CompletionRequest, OpenAiFinish, RequestOptions } from "./types.js";
 
 /** Tokens of an answer where the caller does not say, as the API has it. */

@@ -2,13 +2,13 @@
 import type { ChatMessage } from "../chat/events.js";
 import { textOf, withHint } from "../chat/text.js";
 import type { Engine } from "../engine.js";
+import { either, until } from "../signals.js";
 import { answer, frameOf } from "./answer.js";
 import type { Context } from "./context.js";
 import { domException, toPage } from "./errors.js";
 import { readPrompt, type Prompt } from "./input.js";
 import { readConstraint, type Constraint, type Sampling } from "./options.js";
 import type { SharedEngine } from "./shared-engine.js";
-import { either, until } from "./signals.js";
 import type {
   LanguageModelConfig, LanguageModelPrompt, LanguageModelPromptOptions, LanguageModelSignalOptions, LanguageModelTool,
 } from "./types.js";

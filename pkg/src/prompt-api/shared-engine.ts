@@ -1,9 +1,9 @@
 /** The one engine that all sessions of a page share: loaded at the first session, and unloaded some time after the last. */
-import { Engine } from "../engine.js";
+import { endOf, Engine } from "../engine.js";
 import { entrySource, isEntry } from "../license.js";
+import { until } from "../signals.js";
 import type { ModelSource, Progress } from "../types.js";
 import { domException } from "./errors.js";
-import { until } from "./signals.js";
 import type { Availability, LanguageModelConfig } from "./types.js";
 
 const IDLE_MS = 60_000;
@@ -32,7 +32,7 @@ export class SharedEngine {
   /** Whether the model is here, comes, or must be fetched. Nothing is loaded for the answer. */
   async availability(): Promise<Availability> {
     const { engine, model, loadOptions = {} } = this.#config;
-    if (engine !== undefined) return "available";
+    if (engine !== undefined) return await hasEnded(engine) ? "unavailable" : "available";
     if (this.#load !== undefined) return this.#load.ready ? "available" : "downloading";
     if (!await Engine.isSupported()) return "unavailable";
     if (model instanceof Blob) return "available";
@@ -49,8 +49,7 @@ export class SharedEngine {
     signal?.throwIfAborted();
     clearTimeout(this.#idle);
     const { engine } = this.#config;
-    const never = new AbortController().signal;
-    const loaded = engine === undefined ? await this.#wait(signal ?? never, onProgress) : await until(signal ?? never, Promise.resolve(engine));
+    const loaded = await (engine === undefined ? this.#wait(signal, onProgress) : until(signal, engine));
     this.#sessions += 1;
     if (loaded.info.kind !== "encoder") return loaded;
     this.release();
@@ -83,7 +82,7 @@ export class SharedEngine {
     await engine?.unload();
   }
 
-  async #wait(signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<Engine> {
+  async #wait(signal: AbortSignal | undefined, onProgress: (progress: Progress) => void): Promise<Engine> {
     const load = this.#load ??= this.#start();
     load.waiting += 1;
     load.listeners.add(onProgress);
@@ -93,7 +92,7 @@ export class SharedEngine {
       load.waiting -= 1;
       load.listeners.delete(onProgress);
       if (load.waiting === 0 && !load.ready) {
-        load.controller.abort(signal.reason);
+        load.controller.abort(signal?.reason);
         this.#forget(load);
       }
     }
@@ -109,14 +108,23 @@ export class SharedEngine {
     };
     const engine = Engine.load(model, { ...loadOptions, onProgress, signal: controller.signal });
     const load: Load = { engine, controller, listeners, waiting: 0, ready: false };
-    // A load that failed is tried again by the next session.
-    engine.then(() => { load.ready = true; }, () => this.#forget(load));
+    // A load that failed is tried again by the next session, and so is one whose worker has ended.
+    const forget = (): void => this.#forget(load);
+    engine.then((loaded) => {
+      load.ready = true;
+      endOf(loaded).addEventListener("abort", forget, { once: true });
+    }, forget);
     return load;
   }
 
   #forget(load: Load): void {
     if (this.#load === load) this.#load = undefined;
   }
+}
+
+/** Whether an engine of the page's is of no use any more. One that is still loading is. */
+function hasEnded(engine: Engine | PromiseLike<Engine>): Promise<boolean> {
+  return Promise.race([engine, Promise.resolve(undefined)]).then((loaded) => loaded !== undefined && endOf(loaded).aborted, () => true);
 }
 
 /** Whether a stored model is what a source gives. Queries differ from one signed address to the next, and are not looked at. */

@@ -15,16 +15,16 @@ export function either(...signals: readonly (AbortSignal | undefined)[]): { read
 }
 
 /** `promise`, or a rejection with the signal's reason as soon as it aborts. */
-export async function until<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+export async function until<T>(signal: AbortSignal | null | undefined, promise: T | PromiseLike<T>): Promise<T> {
   let onAbort = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
+    onAbort = () => reject(signal?.reason);
+    if (signal?.aborted === true) onAbort();
   });
+  signal?.addEventListener("abort", onAbort, { once: true });
   try {
     return await Promise.race([promise, aborted]);
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    signal?.removeEventListener("abort", onAbort);
   }
 }
