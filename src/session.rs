@@ -23,6 +23,8 @@ pub struct Session {
     draws: Option<SamplerOptions>,
     /// Whether the backend counts a token that was not taken.
     miscounted: bool,
+    /// How many tokens it counts. What penalties are for is counted where it is drawn, and not all that comes is drawn.
+    counted: usize,
     /// The fewest tokens that the sequence can go back to where layers have states, but for none and for `kept`.
     least: usize,
     /// How many tokens were cached when states were kept, if these are cached still.
@@ -71,6 +73,7 @@ impl Session {
             cached,
             draws,
             miscounted: false,
+            counted: 0,
             least: 0,
             kept: None,
             at_prompt: false,
@@ -187,7 +190,7 @@ impl Session {
         }
         self.take_length(ids.len());
         self.draws = options.filter(|options| self.backend.begin(options, ids)).cloned();
-        self.miscounted = false;
+        (self.miscounted, self.counted) = (false, ids.len());
         self.at_prompt = true;
         let common = self.cached.iter().zip(ids).take_while(|(a, b)| a == b).count();
         // The last token always runs: its logits are what is asked for.
@@ -262,11 +265,11 @@ impl Session {
         let ahead = ahead.min(end - ids.len());
         self.reach(ids.len() + if self.draws.is_some() { ahead.min(MAX_AHEAD) } else { 0 });
         if let Some(options) = &self.draws {
-            if self.miscounted {
+            if self.miscounted || (options.has_penalties() && self.counted != ids.len()) {
                 self.backend.begin(options, ids);
             }
             let drawn = self.backend.draw(&rows, ahead, cancel).await?;
-            self.miscounted = drawn == Drawn::OnCpu;
+            (self.miscounted, self.counted) = (drawn == Drawn::OnCpu, ids.len() + 1);
             if let Drawn::Token(id) = drawn {
                 self.cached.extend_from_slice(&ids[self.cached.len()..]);
                 return Ok(Next::Token(id));

@@ -228,7 +228,8 @@ fn every_n(table: Table, gpu: &mut dyn FnMut() -> Rc<Gpu>, wanted: &[f32]) -> u6
                 return n - 1;
             }
             Ok(logits) => {
-                assert_eq!(fault, Fault::Aborts, "{what}: was not noticed");
+                // The date of the last use is not worth a load.
+                assert!(fault == Fault::Aborts || (is_stored && place == Place::Store), "{what}: was not noticed");
                 unheard.push(n);
                 assert_eq!(logits, wanted, "{what}");
             }

@@ -152,6 +152,13 @@ fn tokens_that_must_come_cost_no_step_and_change_nothing() {
         // Three of the seven are forced: four steps are drawn, each of which runs what was forced before it.
         assert_eq!((*masks.borrow(), device.counts().submits - before), (4, 4));
     }
+    // Penalties are for what was forced as for what was drawn.
+    for forces in [false, true] {
+        let mut options = drawn(0.0, 0);
+        (options.sampler.logit_bias, options.sampler.presence_penalty) = (vec![(33, 50.0)], 100.0);
+        let given = answer(&mut engine, options, script(&[vec![33], vec![33, 40]], forces).0).expect("answers");
+        assert_eq!(given.ids, [33, 40], "forced: {forces}");
+    }
 }
 
 #[test]

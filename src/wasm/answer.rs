@@ -22,6 +22,8 @@ pub(super) struct Answer {
     /// Taken while a `next` works on it.
     pub(super) generation: RefCell<Option<Generation>>,
     pub(super) adapters: Vec<WireAdapterUse>,
+    /// How often the GPU had been replaced when `adapters` were looked up.
+    pub(super) recoveries: Cell<u32>,
     /// Held from the first `next` to the end.
     pub(super) turn: RefCell<Option<Turn>>,
     pub(super) link: RefCell<Option<AbortLink>>,
@@ -66,7 +68,9 @@ impl Answer {
         let text = Rc::clone(&self.inner.text);
         let mut is_again = false;
         let work = async |session: &mut Session| {
-            if std::mem::replace(&mut is_again, true) {
+            // Adapters are on the GPU, which may be another than when they were asked for.
+            let recoveries = self.inner.losses.recoveries();
+            if std::mem::replace(&mut is_again, true) || self.recoveries.replace(recoveries) != recoveries {
                 generation.begin_again(self.inner.adapters.named(&self.adapters)?);
             }
             generation.next(&text, session, &self.cancel).await

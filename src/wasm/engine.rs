@@ -251,6 +251,7 @@ impl WasmEngine {
             inner: Rc::clone(&self.0),
             generation: RefCell::new(Some(generation)),
             adapters: uses,
+            recoveries: Cell::new(self.0.losses.recoveries()),
             turn: RefCell::new(None),
             link: RefCell::new(AbortLink::new(signal, &cancel)),
             cancel,

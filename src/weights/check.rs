@@ -3,7 +3,7 @@
 use super::cancel::Cancel;
 use super::manifest::Manifest;
 use super::progress::{Phase, Progress};
-use super::store::ChunkStore;
+use super::store::{Access, ChunkStore};
 use super::verify::has_hash;
 use crate::{Error, ErrorKind, Result};
 
@@ -29,7 +29,7 @@ pub async fn check_model<T: ChunkStore>(
     progress: &dyn Fn(Progress),
     cancel: &Cancel,
 ) -> Result<Checked> {
-    let _guard = cancel.race(store.lock(model)).await?;
+    let _guard = cancel.race(store.lock(model, Access::Alone)).await?;
     let Some(mut manifest) = store.manifest(model).await? else {
         let message = format!("no stored model is called {model:?}");
         return Err(Error::new(ErrorKind::NotFound, message).with("name", model));
@@ -88,7 +88,10 @@ pub async fn evict_oldest<T: ChunkStore>(store: &T, keep: &str, cancel: &Cancel)
     let mut models = store.list().await?;
     models.sort_by(|a, b| a.last_used_ms.total_cmp(&b.last_used_ms));
     for manifest in models {
-        if manifest.model == keep || manifest.stored_bytes() == 0 || store.is_locked(&manifest.model).await {
+        if manifest.model == keep
+            || manifest.stored_bytes() == 0
+            || store.is_locked(&manifest.model, Access::Alone).await
+        {
             continue;
         }
         super::delete_model(store, &manifest.model, cancel).await?;

@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 
 use super::manifest::{Manifest, hex};
-use super::store::{ChunkStore, Usage};
+use super::store::{Access, ChunkStore, Usage};
 use super::vec_bytes::VecBytes;
 use crate::{Error, ErrorKind, Result};
 
@@ -134,20 +134,24 @@ impl ChunkStore for DirectoryStore {
     }
 
     /// Does not wait: another process that has the lock is an error.
-    async fn lock(&self, model: &str) -> Result<File> {
+    async fn lock(&self, model: &str, access: Access) -> Result<File> {
         let folder = self.folder(model);
         let open = || {
             fs::create_dir_all(&folder)?;
             File::create(folder.join("lock"))
         };
         let file = open().map_err(|error| failed(&error, 0))?;
-        match file.try_lock() {
+        let locked = match access {
+            Access::Shared => file.try_lock_shared(),
+            Access::Alone => file.try_lock(),
+        };
+        match locked {
             Ok(()) => Ok(file),
             Err(_) => Err(Error::new(ErrorKind::Storage, "another program is loading this model").with("name", model)),
         }
     }
 
-    async fn is_locked(&self, _model: &str) -> bool {
+    async fn is_locked(&self, _model: &str, _access: Access) -> bool {
         false
     }
 

@@ -4,7 +4,7 @@ use super::cancel::Cancel;
 use super::check::mark_damaged;
 use super::open::read_manifest;
 use super::progress::{Phase, Progress};
-use super::store::ChunkStore;
+use super::store::{Access, ChunkStore};
 use super::verify::has_hash;
 use crate::{Error, ErrorKind, Result};
 
@@ -21,7 +21,7 @@ pub async fn export_model<T: ChunkStore>(
     progress: &dyn Fn(Progress),
     cancel: &Cancel,
 ) -> Result<Vec<String>> {
-    let _guard = cancel.race(store.lock(model)).await?;
+    let _guard = cancel.race(store.lock(model, Access::Shared)).await?;
     let Some(mut manifest) = read_manifest(store, model).await? else {
         let message = format!("no stored model is called {model:?}");
         return Err(Error::new(ErrorKind::NotFound, message).with("name", model));

@@ -23,7 +23,7 @@ use web_sys::{
 
 use super::http::{JsBytes, js_error, set, sleep};
 use super::manifest::{Manifest, SCHEMA};
-use super::store::{ChunkStore, Usage, is_removed};
+use super::store::{Access, ChunkStore, Usage, is_removed};
 use crate::{Error, ErrorKind, Result};
 
 /// The database's name where the caller gives none.
@@ -36,11 +36,13 @@ const CHUNKS: &str = "chunks";
 const BLOCKED_MS: u64 = 2_000;
 /// How long opening may take: there are browsers that never answer.
 const OPEN_MS: u64 = 15_000;
+/// The mode of a Web Lock that one holds alone.
+const EXCLUSIVE: &str = "exclusive";
 
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_namespace = ["navigator", "locks"], js_name = request, catch)]
-    fn request_lock(name: &str, callback: &JsValue) -> Result<Promise, JsValue>;
+    fn request_lock(name: &str, options: &JsValue, callback: &JsValue) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(js_namespace = ["navigator", "locks"], js_name = query, catch)]
     fn query_locks() -> Result<Promise, JsValue>;
@@ -499,7 +501,7 @@ impl ChunkStore for IndexedDb {
         Ok(usage)
     }
 
-    async fn lock(&self, model: &str) -> Result<WebLock> {
+    async fn lock(&self, model: &str, access: Access) -> Result<WebLock> {
         let (sender, receiver) = oneshot::channel::<()>();
         let mut release = None;
         let held = Promise::new(&mut |resolve, _| release = Some(resolve));
@@ -511,7 +513,10 @@ impl ChunkStore for IndexedDb {
             let _ = sender.send(());
             held.into()
         });
-        if let Ok(promise) = request_lock(&lock_name(model), &callback) {
+        let options = Object::new();
+        let mode = if access == Access::Shared { "shared" } else { EXCLUSIVE };
+        Reflect::set(&options, &"mode".into(), &mode.into()).map_err(|_| Error::internal("options cannot be built"))?;
+        if let Ok(promise) = request_lock(&lock_name(model), &options, &callback) {
             match select(receiver, JsFuture::from(promise)).await {
                 Either::Left((Ok(()), _)) => {}
                 // Granted and settled at once, or refused (a page that is being closed): work without.
@@ -521,12 +526,13 @@ impl ChunkStore for IndexedDb {
         Ok(lock)
     }
 
-    async fn is_locked(&self, model: &str) -> bool {
+    async fn is_locked(&self, model: &str, access: Access) -> bool {
         let Ok(promise) = query_locks() else { return false };
         let Ok(locks) = JsFuture::from(promise).await else { return false };
         let name = lock_name(model);
-        let named = |lock: JsValue| get(&lock, "name").as_string().as_ref() == Some(&name);
-        Array::from(&get(&locks, "held")).iter().any(named)
+        let is = |lock: &JsValue, key: &str, value: &str| get(lock, key).as_string().as_deref() == Some(value);
+        let against = |lock: &JsValue| access == Access::Alone || is(lock, "mode", EXCLUSIVE);
+        Array::from(&get(&locks, "held")).iter().any(|lock| is(&lock, "name", &name) && against(&lock))
     }
 
     fn now_ms(&self) -> f64 {

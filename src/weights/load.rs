@@ -12,7 +12,7 @@ use super::pause::Pause;
 use super::plan::{self, DEFAULT_CHUNK_BYTES, TensorSpan};
 use super::progress::{Counts, LoadReport, Meter, Millis, Phase, Progress};
 use super::source::{ByteSource, Bytes, Facts};
-use super::store::{ChunkStore, is_removed};
+use super::store::{Access, ChunkStore};
 use super::verify::{FileHash, has_hash};
 use crate::{Error, ErrorKind, Result};
 
@@ -80,7 +80,7 @@ pub struct ModelFiles<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> {
     pub(super) manifest: RefCell<Manifest>,
     pub(super) remotes: Vec<Remote>,
     pub(super) heads: Vec<RefCell<Head<S>>>,
-    pub(super) guard: RefCell<Option<T::Guard>>,
+    pub(super) guard: RefCell<Option<(Access, T::Guard)>>,
     pub(super) counts: Counts,
     pub(super) warnings: Vec<String>,
     /// The store is only looked at.
@@ -341,13 +341,23 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
         stored.map_err(|error| self.with_needed_bytes(error))
     }
 
-    /// Takes the model's lock unless it is held.
+    /// Whether nobody else works on the model or reads it.
+    pub(super) fn is_alone(&self) -> bool {
+        self.guard.borrow().as_ref().is_some_and(|(access, _)| *access == Access::Alone)
+    }
+
+    /// Takes the model's lock alone, unless that is held.
     pub(super) async fn hold_guard(&self) -> Result<()> {
-        if self.guard.borrow().is_none() {
-            let model = self.manifest.borrow().model.clone();
-            let guard = self.store.lock(&model).await?;
-            self.guard.replace(Some(guard));
+        if self.is_alone() {
+            return Ok(());
         }
+        // Two that read the model would wait for each other. And who waited longer may remove it first.
+        self.guard.replace(None);
+        let model = self.manifest.borrow().model.clone();
+        let guard = self.store.lock(&model, Access::Alone).await?;
+        self.guard.replace(Some((Access::Alone, guard)));
+        let kept = self.store.manifest(&model).await?;
+        self.manifest.borrow_mut().forget_beyond(kept.as_ref());
         Ok(())
     }
 
@@ -372,16 +382,14 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
             manifest.files[file].sha256_verified = Some(hash.finish(&manifest.files[file].url)?);
         }
         let was_complete = manifest.complete && manifest.integrity() == self.manifest.borrow().integrity();
-        manifest.complete = true;
+        // Not whole is what was removed while it was read.
+        manifest.complete = manifest.is_whole();
         manifest.last_used_ms = self.store.now_ms();
         // On its way each chunk was held against its hash, or got one.
-        manifest.verified_ms = Some(manifest.last_used_ms);
+        manifest.verified_ms = manifest.complete.then_some(manifest.last_used_ms);
         if was_complete {
-            match self.store.put_manifest(&manifest).await {
-                // The weights are here, and that is what was wanted.
-                Err(error) if is_removed(&error) => {}
-                result => result?,
-            }
+            // The weights are here, and that is what was wanted; a disk that is full keeps an older date.
+            let _ = self.store.put_manifest(&manifest).await;
         } else {
             self.store.put_complete(&manifest).await?;
         }

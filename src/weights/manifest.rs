@@ -116,9 +116,25 @@ impl Manifest {
     /// Whether it can be true. What a store gives back may be damaged, or written by something else: then it counts as none.
     pub fn is_sound(&self) -> bool {
         self.files.iter().all(FileEntry::is_sound)
-            && (!self.complete || self.files.iter().all(|file| file.is_stored()))
+            && (!self.complete || self.is_whole())
             && self.created_ms.is_finite()
             && self.last_used_ms.is_finite()
+    }
+
+    /// Whether every chunk of every file is stored.
+    pub fn is_whole(&self) -> bool {
+        self.files.iter().all(FileEntry::is_stored)
+    }
+
+    /// Takes for stored only what is so by `kept` too, which is in the store by now.
+    pub fn forget_beyond(&mut self, kept: Option<&Self>) {
+        for (f, file) in self.files.iter_mut().enumerate() {
+            let kept = kept.and_then(|kept| kept.files.get(f)).map(|file| &file.chunks[..]).unwrap_or_default();
+            for (i, chunk) in file.chunks.iter_mut().enumerate() {
+                chunk.stored &= kept.get(i).is_some_and(|kept| kept.stored && kept.sha256 == chunk.sha256);
+            }
+        }
+        self.complete &= self.is_whole();
     }
 
     /// Bytes of all files whose size is known.

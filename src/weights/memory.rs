@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::cancel::Signal;
 use super::manifest::Manifest;
 use super::source::Bytes;
-use super::store::{ChunkStore, Usage};
+use super::store::{Access, ChunkStore, Usage};
 use crate::{Error, ErrorKind, Result};
 
 /// Chunks in memory; clones share them.
@@ -20,7 +20,7 @@ type Key = (String, usize, usize);
 struct Shared<B> {
     chunks: RefCell<Vec<(Key, B)>>,
     manifests: RefCell<Vec<Manifest>>,
-    locked: RefCell<Vec<String>>,
+    locked: RefCell<Vec<(String, Access)>>,
     unlocked: Signal,
     limit_bytes: Cell<u64>,
     warning: Option<String>,
@@ -71,15 +71,27 @@ impl<B: Bytes> MemoryStore<B> {
     }
 }
 
+impl<B> Shared<B> {
+    fn is_locked(&self, model: &str, access: Access) -> bool {
+        let against = |held: Access| access == Access::Alone || held == Access::Alone;
+        self.locked.borrow().iter().any(|(other, held)| other == model && against(*held))
+    }
+}
+
 /// Holds a model's lock until dropped.
 pub struct MemoryGuard<B> {
     shared: Rc<Shared<B>>,
     model: String,
+    access: Access,
 }
 
 impl<B> Drop for MemoryGuard<B> {
     fn drop(&mut self) {
-        self.shared.locked.borrow_mut().retain(|model| *model != self.model);
+        let mut locked = self.shared.locked.borrow_mut();
+        if let Some(at) = locked.iter().position(|(model, access)| *model == self.model && *access == self.access) {
+            locked.swap_remove(at);
+        }
+        drop(locked);
         self.shared.unlocked.wake();
     }
 }
@@ -142,19 +154,18 @@ impl<B: Bytes> ChunkStore for MemoryStore<B> {
         Ok(Usage { used_bytes: Some(self.used_bytes()), quota_bytes, persisted: false })
     }
 
-    async fn lock(&self, model: &str) -> Result<MemoryGuard<B>> {
+    async fn lock(&self, model: &str, access: Access) -> Result<MemoryGuard<B>> {
         let shared = Rc::clone(&self.shared);
         let free = || {
-            let mut locked = shared.locked.borrow_mut();
-            let is_free = !locked.iter().any(|other| other == model);
-            is_free.then(|| locked.push(model.to_owned()))
+            let is_free = !shared.is_locked(model, access);
+            is_free.then(|| shared.locked.borrow_mut().push((model.to_owned(), access)))
         };
         shared.unlocked.until(free).await;
-        Ok(MemoryGuard { shared: Rc::clone(&self.shared), model: model.to_owned() })
+        Ok(MemoryGuard { shared: Rc::clone(&self.shared), model: model.to_owned(), access })
     }
 
-    async fn is_locked(&self, model: &str) -> bool {
-        self.shared.locked.borrow().iter().any(|other| other == model)
+    async fn is_locked(&self, model: &str, access: Access) -> bool {
+        self.shared.is_locked(model, access)
     }
 
     fn now_ms(&self) -> f64 {

@@ -52,6 +52,6 @@ pub use plan::TensorSpan;
 pub use progress::{LoadReport, Millis, Phase, Progress};
 pub use shared::{Shared, shared};
 pub use source::{Body, ByteSource, Bytes, Facts, Reply};
-pub use store::{ChunkStore, Usage, delete_model};
+pub use store::{Access, ChunkStore, Usage, delete_model};
 pub use tap::{Tap, Upstream};
 pub use vec_bytes::VecBytes;

@@ -9,12 +9,13 @@ use super::load::{LoadOptions, ModelFiles, Update};
 use super::manifest::{Manifest, SCHEMA, hex};
 use super::progress::{Counts, Meter, Phase, Progress};
 use super::source::{ByteSource, Facts};
-use super::store::ChunkStore;
+use super::store::{Access, ChunkStore};
 use crate::{Error, ErrorKind, Result};
 
 impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
-    /// Opens `model`. A complete stored model needs no network from here on. Otherwise this waits until no other tab
-    /// works on the model (telling `progress` so), and finds what that one stored.
+    /// Opens `model`. A complete stored model needs no network from here on, and others may read it at the same time; nobody removes it
+    /// before it is read. Otherwise this waits until no other tab works on the model (telling `progress` so), and finds what that one
+    /// stored.
     ///
     /// Without a source, only a stored model will do. If `model` is stored from other addresses than the source's, or
     /// with another hash than the stated one, what is stored is removed and the load begins afresh.
@@ -42,45 +43,50 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
     ) -> Result<Self> {
         let counts = Counts::default();
         let mut warnings = Vec::from_iter(store.warning());
-        let mut guard = None;
-        let mut manifest = read_manifest(&store, model).await?;
-        let is_outdated = match (&source, &manifest) {
-            (Some(source), Some(manifest)) if options.update == Update::Replace && manifest.complete => {
-                has_changed(source, manifest, &options).await
+        let usable = async |manifest: &Option<Manifest>| match (manifest, &source) {
+            (Some(manifest), source) if !manifest.complete || !fits(manifest, source.as_ref(), &options) => false,
+            (Some(manifest), Some(source)) if options.update == Update::Replace => {
+                !has_changed(source, manifest, &options).await
             }
-            _ => false,
+            (manifest, _) => manifest.is_some(),
         };
-        let fits = |manifest: &Manifest| {
-            let is_old = is_outdated && manifest.complete;
-            !is_old && fits(manifest, source.as_ref(), &options)
-        };
-        let usable =
-            |manifest: &Option<Manifest>| manifest.as_ref().is_some_and(|manifest| manifest.complete && fits(manifest));
-        if !usable(&manifest) {
-            if source.is_none() {
+        let mut manifest = read_manifest(&store, model).await?;
+        let mut is_usable = usable(&manifest).await;
+        // What is found once the lock is held may be otherwise than what was seen before, and take the other lock.
+        let guard = loop {
+            if !is_usable && source.is_none() {
                 return Err(not_found(model, manifest.as_ref()));
             }
-            if store.is_locked(model).await {
+            let access = if is_usable { Access::Shared } else { Access::Alone };
+            if store.is_locked(model, access).await {
                 Meter::new(&counts, 0, progress).tell(Phase::Waiting);
             }
-            guard = Some(store.lock(model).await?);
-            manifest = read_manifest(&store, model).await?;
-            if usable(&manifest) {
-                guard = None;
-            } else if manifest.as_ref().is_some_and(|manifest| !fits(manifest)) {
-                store.delete(model).await?;
-                manifest = None;
-                warnings.push(
-                    "what was stored of this model came from elsewhere, has changed there, or was damaged, and was replaced".into(),
-                );
+            let guard = store.lock(model, access).await?;
+            let found = read_manifest(&store, model).await?;
+            let was_usable = is_usable;
+            if found != manifest {
+                is_usable = usable(&found).await;
+                manifest = found;
             }
+            if is_usable == was_usable {
+                break (access, guard);
+            }
+        };
+        let is_of_use =
+            |manifest: &Manifest| is_usable || (!manifest.complete && fits(manifest, source.as_ref(), &options));
+        if manifest.as_ref().is_some_and(|manifest| !is_of_use(manifest)) {
+            store.delete(model).await?;
+            manifest = None;
+            warnings.push(
+                "what was stored of this model came from elsewhere, has changed there, or was damaged, and was replaced".into(),
+            );
         }
         let manifest = manifest.unwrap_or_else(|| {
             let urls = source.iter().flat_map(|source| (0..source.n_files()).map(|file| source.url(file)));
             Manifest::new(model, urls, store.now_ms())
         });
         let files = Self::with(source, store, options, cancel, manifest);
-        Ok(Self { guard: RefCell::new(guard), counts, warnings, ..files })
+        Ok(Self { guard: RefCell::new(Some(guard)), counts, warnings, ..files })
     }
 
     /// Opens `model` to look at its headers: nothing is stored, removed or waited for. What is stored of other addresses than the

@@ -44,8 +44,10 @@ impl Origin {
             for given in [url.as_str(), url.split('#').next().unwrap_or_default()] {
                 text = text.replace(given, &shown);
             }
-            let secrets = [query(url).filter(|_| query(&shown).is_none()), credentials(url)];
-            for secret in secrets.into_iter().flatten() {
+            let secrets = query(url).map(|query| pairs(query).1).unwrap_or_default();
+            // The whole query first: its parts may be words that stand elsewhere too.
+            let whole = query(url).filter(|_| !secrets.is_empty());
+            for secret in whole.into_iter().chain(secrets).chain(credentials(url)) {
                 text = text.replace(secret, HIDDEN);
             }
         }
@@ -85,35 +87,45 @@ fn credentials(url: &str) -> Option<&str> {
     host.rsplit_once('@').map(|(credentials, _)| credentials)
 }
 
-/// `url` without fragment, user name and password, and without its query where that looks like a signature or a token,
-/// so that no secret is ever stored and a signed address names the same file tomorrow.
+/// What of a query looks like a signature or a token, by its name.
+const SECRETS: [&str; 13] = [
+    "token",
+    "sig",
+    "key",
+    "expires",
+    "credential",
+    "policy",
+    "auth",
+    "secret",
+    "passw",
+    "pwd",
+    "jwt",
+    "session",
+    "hmac",
+];
+/// What goes with a signature, and is another with each: of Amazon, Google, Alibaba and Tencent by how it begins, of Azure by its name.
+const COMPANIONS: [&str; 5] = ["x-amz-", "x-goog-", "x-oss-", "q-", "googleaccessid"];
+const OF_AZURE: [&str; 14] =
+    ["sv", "ss", "srt", "sp", "se", "st", "spr", "sr", "sip", "si", "skoid", "sktid", "skt", "ske"];
+
+/// The pairs of a query: those that may be told, and those that may not.
+fn pairs(query: &str) -> (Vec<&str>, Vec<&str>) {
+    let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    let is_of_azure = query.split('&').any(|pair| name(pair) == "sig");
+    query.split('&').partition(|pair| {
+        let name = name(pair);
+        let is_secret = SECRETS.iter().any(|secret| name.contains(secret));
+        let is_beside = COMPANIONS.iter().any(|begin| name.starts_with(begin));
+        !is_secret && !is_beside && !(is_of_azure && OF_AZURE.contains(&&*name))
+    })
+}
+
+/// `url` without fragment, user name and password, and without what of its query looks like a signature or a token, so that no
+/// secret is ever stored and a signed address names the same file tomorrow. What else the query says may say which file.
 pub fn canonical_url(url: &str) -> String {
-    const SECRETS: [&str; 13] = [
-        "token",
-        "sig",
-        "key",
-        "expires",
-        "credential",
-        "policy",
-        "auth",
-        "secret",
-        "passw",
-        "pwd",
-        "jwt",
-        "session",
-        "hmac",
-    ];
     let canonical = plain_url(url);
-    let secret = |query: &str| {
-        query.split('&').any(|pair| {
-            let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
-            SECRETS.iter().any(|secret| name.contains(secret))
-        })
-    };
-    match query(url) {
-        Some(query) if !secret(query) => format!("{canonical}?{query}"),
-        _ => canonical,
-    }
+    let told = query(url).map(|query| pairs(query).0.join("&")).unwrap_or_default();
+    if told.is_empty() { canonical } else { format!("{canonical}?{told}") }
 }
 
 /// `url` without fragment, query, user name and password: what a model is called where nobody names it.
@@ -139,10 +151,13 @@ mod tests {
             ("https://example.com/a/b.gguf", "https://example.com/a/b.gguf"),
             ("https://me:pass@example.com/b.gguf#x", "https://example.com/b.gguf"),
             ("https://example.com/b.gguf?download=true", "https://example.com/b.gguf?download=true"),
-            ("https://cdn.example.com/b?X-Amz-Signature=12&a=1", "https://cdn.example.com/b"),
+            ("https://cdn.example.com/b?X-Amz-Signature=12&X-Amz-Date=7", "https://cdn.example.com/b"),
+            ("https://example.com/dl?file=a.gguf&token=12", "https://example.com/dl?file=a.gguf"),
+            ("https://example.com/dl?sv=1&file=a.gguf&se=2&sig=3", "https://example.com/dl?file=a.gguf"),
+            ("https://example.com/dl?se=2", "https://example.com/dl?se=2"),
             ("https://example.com/b?Expires=12", "https://example.com/b"),
             ("https://example.com/b?access_token=12", "https://example.com/b"),
-            ("https://example.com/b?v=1&client_secret=12", "https://example.com/b"),
+            ("https://example.com/b?v=1&client_secret=12", "https://example.com/b?v=1"),
             ("https://example.com/@scope/b", "https://example.com/@scope/b"),
             ("models/b.gguf?v=2", "models/b.gguf?v=2"),
         ] {

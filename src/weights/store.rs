@@ -17,6 +17,15 @@ pub struct Usage {
     pub persisted: bool,
 }
 
+/// What a model's lock is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To read a complete model, which others may do at the same time.
+    Shared,
+    /// To download, repair or delete it.
+    Alone,
+}
+
 /// Stores chunks by (model, file, index), and one manifest a model.
 ///
 /// Errors of every method: `Quota` (with `needed_bytes` where known) if there is no room, and then everything stored
@@ -25,7 +34,7 @@ pub struct Usage {
 pub trait ChunkStore {
     /// What chunks are.
     type Bytes: Bytes;
-    /// While it lives, nobody else downloads or deletes the model.
+    /// While it lives, nobody else downloads or deletes the model; nor reads it, where it is held alone.
     type Guard: 'static;
 
     /// The manifest of a model, if there is one.
@@ -53,11 +62,11 @@ pub trait ChunkStore {
     /// How much room is used and left.
     async fn usage(&self) -> Result<Usage>;
 
-    /// Waits until nobody else (another tab, another load) works on the model.
-    async fn lock(&self, model: &str) -> Result<Self::Guard>;
+    /// Waits until nobody else (another tab, another load) works on the model in a way that goes not with `access`.
+    async fn lock(&self, model: &str, access: Access) -> Result<Self::Guard>;
 
-    /// Whether the lock would have to be waited for. A hint for the progress display.
-    async fn is_locked(&self, model: &str) -> bool;
+    /// Whether that lock would have to be waited for. A hint for the progress display.
+    async fn is_locked(&self, model: &str, access: Access) -> bool;
 
     /// Milliseconds since 1970.
     fn now_ms(&self) -> f64;
@@ -77,7 +86,7 @@ pub fn is_removed(error: &Error) -> bool {
 /// `Aborted`, or what the store gives.
 pub async fn delete_model<T: ChunkStore>(store: &T, model: &str, cancel: &Cancel) -> Result<()> {
     let work = async {
-        let _guard = store.lock(model).await?;
+        let _guard = store.lock(model, Access::Alone).await?;
         store.delete(model).await
     };
     cancel.race(work).await

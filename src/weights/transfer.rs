@@ -75,7 +75,7 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
     ) -> Result<()> {
         for &(file, index) in stored {
             let mut bytes = self.read_stored(file, index).await?;
-            if bytes.is_none() && self.source.is_some() && self.guard.borrow().is_none() {
+            if bytes.is_none() && self.source.is_some() && !self.is_alone() {
                 // Another tab may be repairing the same chunk.
                 self.hold_guard().await?;
                 bytes = self.read_stored(file, index).await?;

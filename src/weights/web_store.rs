@@ -7,7 +7,7 @@ use super::http::JsBytes;
 use super::indexed_db::{IndexedDb, WebLock, now_ms};
 use super::manifest::Manifest;
 use super::memory::{MemoryGuard, MemoryStore};
-use super::store::{ChunkStore, Usage};
+use super::store::{Access, ChunkStore, Usage};
 use crate::Result;
 
 /// IndexedDB where the browser gives it, otherwise memory.
@@ -101,15 +101,15 @@ impl ChunkStore for WebStore {
         either!(self, store => store.usage().await)
     }
 
-    async fn lock(&self, model: &str) -> Result<WebGuard> {
+    async fn lock(&self, model: &str, access: Access) -> Result<WebGuard> {
         match self {
-            Self::Indexed(store) => store.lock(model).await.map(WebGuard::Indexed),
-            Self::Memory(store) => store.lock(model).await.map(WebGuard::Memory),
+            Self::Indexed(store) => store.lock(model, access).await.map(WebGuard::Indexed),
+            Self::Memory(store) => store.lock(model, access).await.map(WebGuard::Memory),
         }
     }
 
-    async fn is_locked(&self, model: &str) -> bool {
-        either!(self, store => store.is_locked(model).await)
+    async fn is_locked(&self, model: &str, access: Access) -> bool {
+        either!(self, store => store.is_locked(model, access).await)
     }
 
     fn now_ms(&self) -> f64 {

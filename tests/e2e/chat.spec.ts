@@ -1,6 +1,6 @@
 /** Talking: an answer comes, is stopped, made again, edited into branches; what it took is told; conversations are kept, found and deleted. */
 import { readFileSync } from "node:fs";
-import { ANSWER_MS, answers, ask, expect, LOAD_MS, loadModel, NAME, show, test, whole } from "./fixture.js";
+import { ANSWER_MS, ANSWER_TOKENS, answers, ask, expect, LOAD_MS, loadModel, NAME, show, test, whole } from "./fixture.js";
 
 test.use({ file: "chat" });
 test.describe.configure({ mode: "serial" });
@@ -23,6 +23,8 @@ test("an answer streams, is right, is spoken by sentences, and says what it took
   await facts.locator("summary").click();
   await expect(facts.locator("dl")).toContainText(NAME);
   await expect(facts.locator("dl")).toContainText("Temperature 0");
+  // What was set before counts.
+  await expect(facts.locator("dl")).toContainText(`Length of an answer, in tokens ${ANSWER_TOKENS}`);
   await expect(page.locator(".context meter")).toHaveAttribute("aria-label", /^\d+ of 4,096 tokens/);
 });
 
@@ -94,6 +96,10 @@ test("another answer stands beside the first, and an edit is a branch of its own
   await expect(answers(page)).toContainText("Paris");
   await page.locator("#settings").click();
   await page.getByRole("button", { name: "As in the beginning" }).click();
+  const length = page.getByLabel("Length of an answer, in tokens");
+  await expect(length).toHaveValue("1024");
+  await length.fill(String(ANSWER_TOKENS));
+  await page.keyboard.press("Tab");
   await page.keyboard.press("Escape");
 });
 

@@ -18,7 +18,7 @@ export const LOAD_MS = 180_000;
 /** A short answer at most. */
 export const ANSWER_MS = 120_000;
 /** Tokens of an answer at most: after a text that ends anywhere the model goes on for as long as it may. */
-const ANSWER_TOKENS = 160;
+export const ANSWER_TOKENS = 64;
 /** Tiny models and their adapters. */
 export const FIXTURES = join(ROOT, "tests/fixtures");
 

@@ -79,10 +79,14 @@ test("without motion nothing moves", async ({ demo: { page } }) => {
   await page.locator("#prompt").fill("Write a long story.");
   await page.keyboard.press("Enter");
   await expect(page.locator('.turn[aria-busy="true"]')).toBeVisible();
-  expect(await page.evaluate(() => document.getAnimations().filter(({ playState }) => playState === "running").length)).toBe(0);
+  const moving = (): Promise<number> => page.evaluate(() => document.getAnimations().filter(({ playState }) => playState === "running").length);
+  expect(await moving()).toBe(0);
+  // Nor does anything that lasts as long as an answer: it would be painted all the time, beside the model.
+  await page.emulateMedia({ reducedMotion: "no-preference" });
+  await expect.poll(moving).toBe(0);
+  await expect(page.locator('.turn[aria-busy="true"]')).toBeVisible();
   await page.keyboard.press("Escape");
   await expect(page.locator("#send")).toBeVisible({ timeout: 60_000 });
-  await page.emulateMedia({ reducedMotion: "no-preference" });
 });
 
 test("the keyboard alone asks, copies, sets and goes to every view", async ({ demo: { page } }) => {

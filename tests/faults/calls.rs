@@ -16,7 +16,9 @@ use doran::sampler::SamplerOptions;
 use doran::session::AdapterUse;
 use doran::tune::Kernels;
 use doran::weights::manifest::{ChunkEntry, hex};
-use doran::weights::{Cancel, ChunkStore, LoadOptions, Manifest, ModelFiles, check_model, delete_model, evict_oldest};
+use doran::weights::{
+    Access, Cancel, ChunkStore, LoadOptions, Manifest, ModelFiles, check_model, delete_model, evict_oldest,
+};
 use pollster::block_on;
 use sha2::{Digest, Sha256};
 
@@ -276,7 +278,7 @@ fn operation_n_of_looking_after_the_store_fails_or_is_aborted() {
                         Err(error) => assert_eq!(error.kind(), kind_of(place, fault), "{what}: {error}"),
                     }
                     for model in ["old", MODEL, "new"] {
-                        assert!(!block_on(store.inner.is_locked(model)), "{what}: {model} stays locked");
+                        assert!(!block_on(store.inner.is_locked(model, Access::Alone)), "{what}: {model} stays locked");
                     }
                     if now == before {
                         call(&store, &Cancel::new()).unwrap_or_else(|error| panic!("{what}, then: {error}"));

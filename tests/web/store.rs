@@ -5,7 +5,7 @@ use doran::weights::indexed_db::IndexedDb;
 use doran::weights::manifest::{ChunkEntry, hex};
 use doran::weights::web_store::WebStore;
 use doran::weights::{
-    Bytes, Cancel, ChunkStore, Integrity, LoadOptions, LoadReport, Manifest, ModelFiles, Sink, TensorSpan,
+    Access, Bytes, Cancel, ChunkStore, Integrity, LoadOptions, LoadReport, Manifest, ModelFiles, Sink, TensorSpan,
 };
 use doran::{Error, ErrorKind, Result};
 use js_sys::{Array, Function, Uint8Array};
@@ -294,13 +294,17 @@ async fn two_loads_download_once() {
     assert_eq!(downloaded, FILE_BYTES);
     // A waiter that gives up does not keep the lock.
     let store = IndexedDb::open("doran-test-two").await.expect("opens");
-    let held = store.lock("x").await.expect("locks");
-    assert!(store.is_locked("x").await);
-    let waiting = Box::pin(store.lock("x"));
+    let held = store.lock("x", Access::Alone).await.expect("locks");
+    assert!(store.is_locked("x", Access::Shared).await);
+    let waiting = Box::pin(store.lock("x", Access::Alone));
     let pause = Box::pin(JsFuture::from(js_sys::Promise::resolve(&JsValue::NULL)));
     drop(futures_util::future::select(waiting, pause).await);
     drop(held);
-    drop(store.lock("x").await.expect("is free again"));
+    drop(store.lock("x", Access::Alone).await.expect("is free again"));
+    // Readers keep each other from nothing.
+    let readers = [store.lock("x", Access::Shared).await, store.lock("x", Access::Shared).await];
+    assert!(readers.iter().all(Result::is_ok) && !store.is_locked("x", Access::Shared).await);
+    assert!(store.is_locked("x", Access::Alone).await);
 }
 
 #[wasm_bindgen_test]

@@ -3,8 +3,9 @@
 use std::cell::Cell;
 
 use doran::weights::manifest::ChunkEntry;
-use doran::weights::{Manifest, check_model, evict_oldest, shared};
+use doran::weights::{Access, Manifest, check_model, evict_oldest, shared};
 use futures_util::FutureExt;
+use futures_util::future::join;
 
 use super::*;
 
@@ -77,7 +78,8 @@ fn what_was_not_used_for_the_longest_goes_first_and_never_what_is_locked() {
         let evicted = evict_oldest(&store, "mine", &Cancel::new()).now_or_never();
         evicted.expect("does not wait").expect("works")
     };
-    let guard = block_on(store.lock("old")).expect("free");
+    // Who loads a model that is stored reads it.
+    let guard = block_on(store.lock("old", Access::Shared)).expect("free");
     assert_eq!(evict().as_deref(), Some("middle"));
     drop(guard);
     assert_eq!([evict(), evict(), evict()], [Some("old".to_owned()), Some("new".to_owned()), None]);
@@ -150,4 +152,56 @@ fn chunks_of_the_same_bytes_are_told_of_each_model_that_stores_them() {
     let told: Vec<_> = told.iter().map(|shared| (shared.bytes, shared.with.join(" "))).collect();
     let wanted = [(30, "a c"), (40, "b c"), (0, ""), (20, "a b")];
     assert_eq!(told, wanted.map(|(bytes, with)| (bytes, with.to_owned())));
+}
+
+/// Many read a model that is stored, and while anyone does nobody removes it.
+#[test]
+fn what_is_being_read_stays() {
+    let (files, spans) = model();
+    let (server, store) = (Server::new(files.clone()), Store::default());
+    block_on(super::load(Some(&server), store.clone(), unstated(), &files, &spans)).expect("loads");
+    let cancel = Cancel::new();
+    let open = || ModelFiles::open(Some(server.clone()), store.clone(), MODEL, unstated(), &|_| {}, &cancel);
+    let evict = || evict_oldest(&store, "mine", &cancel).now_or_never().expect("does not wait").expect("works");
+    let delete = || delete_model(&store, MODEL, &cancel);
+    let [mut one, other] = [open(), open()].map(|open| open.now_or_never().expect("does not wait").expect("opens"));
+    assert_eq!((evict(), delete().now_or_never().is_none()), (None, true));
+    drop(other);
+    let mut removed = Box::pin(delete());
+    let mut sink = Collected::default();
+    block_on(async {
+        one.prefix(0, 100).await.expect("reads");
+        let (report, gone) = join(one.stream(&spans, &mut sink, &|_| {}, &cancel), removed.as_mut()).await;
+        report.expect("reads to its end");
+        gone.expect("then removes");
+    });
+    sink.check(&files, &spans);
+    assert_eq!((store.used_bytes(), block_on(store.manifest(MODEL)).expect("reads")), (0, None));
+}
+
+/// What is removed under a reader's hands is not claimed to be there.
+#[test]
+fn claims_go_with_what_was_removed() {
+    let (files, spans) = model();
+    let (server, store) = (Server::new(files.clone()), Store::default());
+    let load = || super::load(Some(&server), store.clone(), unstated(), &files, &spans);
+    block_on(load()).expect("loads");
+    let (cancel, removed) = (Cancel::new(), Cell::new(false));
+    let mut sink = Collected::default();
+    let remove = |progress: Progress| {
+        if progress.loaded_bytes > 5 * CHUNK_BYTES && !removed.replace(true) {
+            block_on(store.delete(MODEL)).expect("removes");
+        }
+    };
+    block_on(async {
+        let open = ModelFiles::open(Some(server.clone()), store.clone(), MODEL, unstated(), &|_| {}, &cancel);
+        let mut model = open.await.expect("opens");
+        model.prefix(0, 100).await.expect("reads");
+        model.stream(&spans, &mut sink, &remove, &cancel).await.expect("fetches what is missing");
+    });
+    sink.check(&files, &spans);
+    let manifest = block_on(store.manifest(MODEL)).expect("reads").expect("is there");
+    assert!(!manifest.complete && manifest.stored_bytes() < total(&files), "the chunks before are gone");
+    block_on(load()).expect("loads what is missing");
+    check_store(&store, &files);
 }

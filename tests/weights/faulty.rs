@@ -6,7 +6,8 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use doran::weights::{
-    Body, ByteSource, Cancel, ChunkStore, Facts, Manifest, MemoryStore, Reply, Sink, TensorSpan, Usage, VecBytes,
+    Access, Body, ByteSource, Cancel, ChunkStore, Facts, Manifest, MemoryStore, Reply, Sink, TensorSpan, Usage,
+    VecBytes,
 };
 use doran::{Error, ErrorKind, Result};
 
@@ -378,12 +379,12 @@ impl ChunkStore for FaultyStore {
         self.inner.usage().await
     }
 
-    async fn lock(&self, model: &str) -> Result<Self::Guard> {
-        self.operation(self.inner.lock(model)).await
+    async fn lock(&self, model: &str, access: Access) -> Result<Self::Guard> {
+        self.operation(self.inner.lock(model, access)).await
     }
 
-    async fn is_locked(&self, model: &str) -> bool {
-        self.inner.is_locked(model).await
+    async fn is_locked(&self, model: &str, access: Access) -> bool {
+        self.inner.is_locked(model, access).await
     }
 
     fn now_ms(&self) -> f64 {

@@ -167,9 +167,17 @@ fn a_changed_file_is_noticed_and_replaced_if_that_is_wanted() {
     server.forget_counts();
     let report = block_on(load(Some(&server), store.clone(), update.clone(), &newer, &spans)).expect("the same");
     assert_eq!((report.is_outdated, server.n_requests()), (false, 0));
+    // Of two tabs that update at once, one does.
+    server.0.files.replace(files.clone());
+    server.script().etag.replace(Some("three".into()));
+    let again = || load(Some(&server), store.clone(), update.clone(), &files, &spans);
+    let (one, other) = block_on(join(again(), again()));
+    let downloaded = [one, other].map(|report| report.expect("loads").downloaded_bytes);
+    assert_eq!(downloaded.iter().sum::<u64>(), total(&files), "{downloaded:?}");
+    check_store(&store, &files);
     // Where nobody answers, what is stored is used.
     server.script().fail_at.set(server.0.operations.get() + 1);
-    let report = block_on(load(Some(&server), store.clone(), update, &newer, &spans)).expect("the stored one");
+    let report = block_on(load(Some(&server), store.clone(), update.clone(), &files, &spans)).expect("the stored one");
     assert_eq!(report.downloaded_bytes, 0);
     assert!(block_on(store.manifest(MODEL)).expect("reads").expect("is there").complete);
 }

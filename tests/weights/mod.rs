@@ -12,8 +12,8 @@ use doran::weights::directory::DirectoryStore;
 use doran::weights::file::FileSource;
 use doran::weights::manifest::hex;
 use doran::weights::{
-    Cancel, ChunkStore, Integrity, LoadOptions, LoadReport, MemoryStore, ModelFiles, Phase, Progress, TensorSpan,
-    VecBytes, delete_model,
+    Access, Cancel, ChunkStore, Integrity, LoadOptions, LoadReport, MemoryStore, ModelFiles, Phase, Progress,
+    TensorSpan, VecBytes, delete_model,
 };
 use doran::{Error, ErrorKind, Result};
 use pollster::block_on;
@@ -494,7 +494,7 @@ fn cancelling_keeps_what_is_there_and_frees_the_lock() {
     assert!(interrupted > 8);
     // Waiting for another tab ends too.
     let store = Store::default();
-    let _guard = block_on(store.lock(MODEL)).expect("locks");
+    let _guard = block_on(store.lock(MODEL, Access::Alone)).expect("locks");
     let cancel = Cancel::new();
     let waiting = |progress: Progress| {
         assert_eq!(progress.phase, Phase::Waiting);
@@ -522,7 +522,7 @@ fn headers_grow_without_being_fetched_twice() {
                 assert_eq!(model.file_bytes(0), total(&files));
             }
             let report = model.stream(&spans, &mut sink, &|_| {}, &cancel).await?;
-            assert!(!store.is_locked(MODEL).await, "a complete model keeps nobody waiting");
+            assert!(!store.is_locked(MODEL, Access::Alone).await, "a complete model keeps nobody waiting");
             assert_eq!(model.prefix(0, 5000).await?, files[0][..5000], "from the store now");
             Ok(report)
         });

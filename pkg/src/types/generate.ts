@@ -43,6 +43,7 @@ export interface GenerateOptions {
   readonly seed?: number;
   /** Texts that end the answer; they are not part of it. */
   readonly stop?: readonly string[];
+  /** Tokens of the answer at most; the default is 1024. */
   readonly maxTokens?: number;
   /** Go on after end tokens; for measuring. */
   readonly ignoreEos?: boolean;

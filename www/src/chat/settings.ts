@@ -11,6 +11,7 @@ export interface UsedAdapter {
 }
 
 const KEY = "chat-settings";
+const NUMBERS = ["temperature", "topP", "topK", "minP", "repetitionPenalty", "frequencyPenalty", "presencePenalty", "maxTokens", "seed"] as const;
 /** What small models are made for: near to the likeliest, and not endless. */
 const DEFAULT: ChatSettings = { temperature: 0.2, topP: 0.9, maxTokens: 1024 };
 
@@ -67,8 +68,6 @@ function stored(): ChatSettings {
     return {};
   }
 }
-
-const NUMBERS = ["temperature", "topP", "topK", "minP", "repetitionPenalty", "frequencyPenalty", "presencePenalty", "maxTokens", "seed"] as const;
 
 /** What of a record from storage can be believed. */
 function sound(kept: object): ChatSettings {
