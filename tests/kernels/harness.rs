@@ -204,9 +204,9 @@ pub fn turn(format: Format) -> usize {
 }
 
 /// Which of `count` kernels a suite runs. All of them natively; in the browser, where a kernel takes a tenth of a second or more to
-/// compile, one in sixteen, and which ones goes by `turn`. Built with `DORAN_WHOLE` set, all of them there too: `npm run test:long -- firefox`.
+/// compile, one in eight, and which ones goes by `turn`. Built with `DORAN_WHOLE` set, all of them there too: `npm run test:long -- firefox`.
 pub fn share(turn: usize, count: usize) -> impl Iterator<Item = usize> {
-    one_in(16, turn, count)
+    one_in(8, turn, count)
 }
 
 /// The same, but one in `step` in the browser: for what others compile as well.

@@ -29,7 +29,7 @@ export async function run({ build, log }) {
   return { passed: report.passed + kernels.passed, failed: report.failed + kernels.failed, kernels, ...facts };
 }
 
-/** The tests of `tests/web`, with every kernel; of linears and experts Chromium runs one in sixteen on each change. */
+/** The tests of `tests/web`, with every kernel; of linears and experts Chromium runs one in eight on each change. */
 async function kernelSuite(log) {
   const built = spawnSync("cargo", ["test", "--target", "wasm32-unknown-unknown", "--test", "web", "--no-run", "--message-format=json"], { cwd: ROOT, encoding: "utf8", env: environment({ DORAN_WHOLE: "1" }), maxBuffer: 1 << 28 });
   const artifacts = built.stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line));
