@@ -205,3 +205,19 @@ fn claims_go_with_what_was_removed() {
     block_on(load()).expect("loads what is missing");
     check_store(&store, &files);
 }
+
+/// A stored model is read where nothing can be written, as on a disk that is full: only the date of its last use is lost.
+#[test]
+fn what_is_stored_loads_where_nothing_can_be_written() {
+    let (files, spans) = model();
+    let (server, store) = (Server::new(files.clone()), FaultyStore::default());
+    let load = || block_on(super::load(Some(&server), store.clone(), unstated(), &files, &spans));
+    load().expect("loads");
+    let begun = store.operations.get();
+    load().expect("from the store");
+    let operations = store.operations.get() - begun;
+    store.fail_at.set(store.operations.get() + operations);
+    server.forget_counts();
+    load().expect("the last operation is the date");
+    assert_eq!(server.n_requests(), 0);
+}
