@@ -66,11 +66,10 @@ impl Answer {
         }
         let started_ms = now_ms();
         let text = Rc::clone(&self.inner.text);
-        let mut is_again = false;
         let work = async |session: &mut Session| {
             // Adapters are on the GPU, which may be another than when they were asked for.
             let recoveries = self.inner.losses.recoveries();
-            if std::mem::replace(&mut is_again, true) || self.recoveries.replace(recoveries) != recoveries {
+            if self.recoveries.replace(recoveries) != recoveries {
                 generation.begin_again(self.inner.adapters.named(&self.adapters)?);
             }
             generation.next(&text, session, &self.cancel).await

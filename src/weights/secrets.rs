@@ -116,7 +116,7 @@ fn pairs(query: &str) -> (Vec<&str>, Vec<&str>) {
         let name = name(pair);
         let is_secret = SECRETS.iter().any(|secret| name.contains(secret));
         let is_beside = COMPANIONS.iter().any(|begin| name.starts_with(begin));
-        !is_secret && !is_beside && !(is_of_azure && OF_AZURE.contains(&&*name))
+        !(is_secret || is_beside || (is_of_azure && OF_AZURE.contains(&&*name)))
     })
 }
 
