@@ -20,6 +20,6 @@ export default defineConfig({
     // What stands on the engine: the Prompt API, the AI SDK, React; bundled, with the real packages.
     { name: "surfaces", testDir: "tests/surfaces", timeout: 240_000, expect: { timeout: 60_000 } },
     // The demo, with the real engine on a real model.
-    { name: "e2e", testDir: "tests/e2e", timeout: 240_000 },
+    { name: "e2e", testDir: "tests/e2e", timeout: 240_000, expect: { timeout: 30_000 } },
   ],
 });

@@ -15,6 +15,7 @@ use super::js::{AbortLink, from_js, to_js};
 use super::load::open_files;
 use super::options::{WireAdapterOptions, WireAdapterUse, hash_of};
 use super::progress::Speed;
+use super::recovery::blame;
 use super::source::open_source;
 use crate::adapter::{AdapterBase, AdapterInfo};
 use crate::backend::Adapter;
@@ -102,7 +103,13 @@ impl WasmEngine {
             let speed = Speed::new(on_progress);
             let cancel = Cancel::new();
             let link = AbortLink::new(signal, &cancel);
-            let loaded = load(&inner, source, options, &speed, &cancel).await;
+            let mut loaded = load(&inner, &source, &options, &speed, &cancel).await;
+            if loaded.as_ref().is_err_and(|error| error.kind() == ErrorKind::DeviceLost) {
+                loaded = match inner.recover(&cancel).await {
+                    Ok(()) => load(&inner, &source, &options, &speed, &cancel).await,
+                    Err(error) => Err(error),
+                };
+            }
             drop(link);
             Ok(to_js(&loaded?)?)
         })
@@ -135,18 +142,28 @@ pub(super) fn wire_uses(uses: JsValue) -> Result<Vec<WireAdapterUse>> {
     if uses.is_undefined() { Ok(Vec::new()) } else { from_js("adapters", uses) }
 }
 
-async fn load(inner: &Inner, source: JsValue, options: JsValue, speed: &Speed, cancel: &Cancel) -> Result<WireAdapter> {
+async fn load(
+    inner: &Inner,
+    source: &JsValue,
+    options: &JsValue,
+    speed: &Speed,
+    cancel: &Cancel,
+) -> Result<WireAdapter> {
     let base = inner.adapters.base.borrow().clone()?;
     let options: WireAdapterOptions =
-        if options.is_undefined() { WireAdapterOptions::default() } else { from_js("options", options)? };
-    let (adapter, info, name) = open(&base, &source, &options, Update::Notice, speed, cancel).await?;
+        if options.is_undefined() { WireAdapterOptions::default() } else { from_js("options", options.clone())? };
+    let gpu = inner.gpu.borrow().clone();
+    let (adapter, info, name) = match (open(&base, source, &options, Update::Notice, speed, cancel).await, gpu) {
+        (Err(error), Some(gpu)) => return Err(blame(&gpu, error).await),
+        (opened, _) => opened?,
+    };
     if inner.is_unloaded.get() {
         adapter.unload();
         return Err(unloaded());
     }
     let id = inner.adapters.last.get() + 1;
     inner.adapters.last.set(id);
-    inner.adapters.loaded.borrow_mut().insert(id, Loaded { adapter, source, options });
+    inner.adapters.loaded.borrow_mut().insert(id, Loaded { adapter, source: source.clone(), options });
     speed.tell("ready");
     Ok(WireAdapter { id, name, info })
 }

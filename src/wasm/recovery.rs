@@ -149,6 +149,13 @@ impl Inner {
         }
     }
 
+    /// Brings the model to another GPU where it is known that this one is lost.
+    pub(super) async fn recover(&self, cancel: &Cancel) -> Result<()> {
+        let _turn = cancel.race(async { Ok(self.turns.take().await) }).await?;
+        let gpu = || self.gpu.borrow().clone();
+        self.with_session(cancel, async |_| gpu().map_or(Ok(()), |gpu| gpu.check())).await
+    }
+
     /// Loads the model and its adapters onto a new GPU.
     async fn rebuild(&self, cancel: &Cancel) -> Result<()> {
         self.losses.pause().await;

@@ -103,7 +103,8 @@ pub fn list_models() -> Promise {
 pub fn delete_stored_model(name: String) -> Promise {
     future_to_promise(async move {
         let store = web_store().await?;
-        if store.manifest(&name).await?.is_none() {
+        // One that a newer version stored cannot be read, but be removed.
+        if matches!(store.manifest(&name).await, Ok(None)) {
             let message = format!("no stored model is called {name:?}");
             return Err(Error::new(ErrorKind::NotFound, message).with("name", name).into());
         }

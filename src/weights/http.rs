@@ -13,6 +13,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Blob, File, ReadableStreamDefaultReader, Response};
 
+use super::judge::ContentRange;
 use super::secrets::Origin;
 use super::source::{Body, ByteSource, Bytes, Facts, Reply};
 use super::verify::sha256_in_windows;
@@ -180,6 +181,16 @@ impl HttpSource {
     }
 }
 
+/// A header of an answer, where there is one that may be read.
+fn header(response: &Response, name: &str) -> Option<String> {
+    response.headers().get(name).ok().flatten()
+}
+
+/// `Content-Length`, where it may be read.
+fn content_length(response: &Response) -> Option<u64> {
+    header(response, "content-length")?.trim().parse().ok()
+}
+
 /// Ends its request when dropped.
 #[derive(Debug)]
 struct Connection {
@@ -320,13 +331,13 @@ impl ByteSource for WebSource {
         match self {
             Self::Http(source) => {
                 let (response, mut connection) = source.request(file, "GET", range).await?;
-                let header = |name: &str| response.headers().get(name).ok().flatten();
+                let header = |name: &str| header(&response, name);
                 let reader = response.body().map(|body| body.get_reader().unchecked_into());
                 connection.reader = reader;
                 Ok(Reply {
                     status: response.status(),
                     content_range: header("content-range"),
-                    content_length: header("content-length").and_then(|text| text.trim().parse().ok()),
+                    content_length: content_length(&response),
                     content_encoding: header("content-encoding"),
                     etag: header("etag"),
                     last_modified: header("last-modified"),
@@ -359,16 +370,18 @@ impl ByteSource for WebSource {
     async fn facts(&self, file: usize) -> Result<Facts> {
         match self {
             Self::Http(source) => {
-                let (response, _connection) = source.request(file, "HEAD", None).await?;
-                if !response.ok() {
+                // With a range a browser asks for nothing compressed, which has a length and an `ETag` of its own.
+                let (ranged, _connection) = source.request(file, "HEAD", Some(0..1)).await?;
+                if !ranged.ok() {
                     return Ok(Facts::default());
                 }
-                let header = |name: &str| response.headers().get(name).ok().flatten();
-                Ok(Facts {
-                    size: header("content-length").and_then(|text| text.trim().parse().ok()),
-                    etag: header("etag"),
-                    last_modified: header("last-modified"),
-                })
+                let size = match (ranged.status(), header(&ranged, "content-range")) {
+                    (206, Some(range)) => ContentRange::parse(&range).and_then(|range| range.total),
+                    // Not readable across origins unless exposed.
+                    (206, None) => content_length(&source.request(file, "HEAD", None).await?.0),
+                    _ => content_length(&ranged),
+                };
+                Ok(Facts { size, etag: header(&ranged, "etag"), last_modified: header(&ranged, "last-modified") })
             }
             Self::Blobs(blobs) => {
                 Ok(Facts { size: blobs.get(file).map(|blob| blob.size() as u64), ..Facts::default() })

@@ -143,14 +143,16 @@ impl<S: ByteSource> Reader<'_, S> {
 
 /// `Content-Range: bytes 0-99/1234`, with an exclusive end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct ContentRange {
+pub(super) struct ContentRange {
     at: u64,
     until: u64,
-    total: Option<u64>,
+    /// Bytes of the whole file, where that is said.
+    pub(super) total: Option<u64>,
 }
 
 impl ContentRange {
-    fn parse(text: &str) -> Option<Self> {
+    /// The header's text, if it is one that can be.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (unit, rest) = text.trim().split_once(' ')?;
         let (range, total) = rest.split_once('/')?;
         let (first, last) = range.split_once('-')?;

@@ -23,6 +23,7 @@ test("a short run measures, draws, exports, and opens what it exported", async (
   // Without its slash the page is found all the same.
   await page.goto(`${server.address}/bench?${SHORT}&lang=en`);
   expect(new URL(page.url()).pathname).toBe("/bench/");
+  await expect(page.locator("#set-up select").first()).toHaveValue(/^(served|stored):/);
   await page.getByRole("button", { name: "Run" }).click();
   await expect(page.getByRole("button", { name: "Stop" })).toBeVisible();
   await expect(page.locator("#progress")).toHaveAttribute("data-running", "false", { timeout: 420_000 });

@@ -72,6 +72,7 @@ export const test = base.extend<object, Settings & { demo: Demo }>({
 
 /** Loads the model from where the page offers it, unless one is loaded. */
 export async function loadModel(page: Page): Promise<void> {
+  await expect(page.locator("#start")).toContainText(NAME);
   await page.locator("#start").click();
   await expect(page.locator("#model-name")).toContainText("SmolLM2", { timeout: LOAD_MS });
 }
@@ -84,9 +85,29 @@ export async function ask(page: Page, text: string): Promise<Locator> {
   return answers(page).last();
 }
 
+/** An answer's text once it stands: it is drawn some frames after the answer is whole. */
+export async function said(answer: Locator): Promise<string> {
+  let text = "";
+  await expect.poll(async () => {
+    const before = text;
+    text = await answer.textContent() ?? "";
+    return text !== "" && text === before;
+  }, { intervals: [500] }).toBe(true);
+  return text;
+}
+
 /** Waits until nothing is being answered. */
 export async function whole(page: Page): Promise<void> {
   await expect(page.locator("#send")).toBeVisible({ timeout: ANSWER_MS });
+}
+
+/** Sets how long an answer may be: an answer that a test interrupts must not end before. */
+export async function allow(page: Page, tokens: number): Promise<void> {
+  await page.locator("#settings").click();
+  await page.getByLabel("Length of an answer, in tokens").fill(String(tokens));
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog")).toHaveCount(0);
 }
 
 /** The answers that are shown. */

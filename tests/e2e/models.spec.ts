@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { sha256 } from "../../scripts/lib/util.mjs";
 import { MODEL } from "../../scripts/model.mjs";
 import { serveHub, type Hub } from "../engine/hub.js";
-import { answers, expect, FIXTURES, LOAD_MS, NAME, show, test } from "./fixture.js";
+import { answers, expect, FIXTURES, LOAD_MS, NAME, show, test, whole } from "./fixture.js";
 
 test.use({ file: "models" });
 test.describe.configure({ mode: "serial" });
@@ -164,7 +164,7 @@ test("a model comes from a hub by its name, quantised on arrival, and from files
   await page.locator("#prompt").fill("hello");
   await page.keyboard.press("Enter");
   await expect(answers(page)).toContainText(/\S/, { timeout: 60_000 });
-  await page.getByRole("button", { name: "Stop" }).or(page.locator("#send")).first().click();
+  await whole(page);
 });
 
 test("an adapter is loaded beside the model, weighed, and taken away", async ({ demo: { page } }) => {
@@ -179,15 +179,17 @@ test("an adapter is loaded beside the model, weighed, and taken away", async ({ 
   await page.locator("#prompt").fill("hello");
   await page.keyboard.press("Enter");
   await expect(answers(page)).toContainText(/\S/, { timeout: 60_000 });
+  await whole(page);
   await page.locator("#settings").click();
   await adapters.getByRole("button", { name: /^Remove/ }).click();
   await expect(adapters.locator(".adapter")).toHaveCount(0);
   await page.keyboard.press("Escape");
 });
 
-test("a load can be cancelled", async ({ demo: { page } }) => {
+test("a load can be cancelled", async ({ demo: { page, files } }) => {
   await show(page, "Models");
-  await page.locator(`#gallery > li[data-name="${NAME}"]`).getByRole("button", { name: `Load ${NAME}` }).click();
+  await page.getByLabel("Name or address").fill(`${files}/${NAME}?slow=4000000`);
+  await page.locator("#by-address").getByRole("button", { name: "Load" }).click();
   await page.getByRole("button", { name: "Cancel" }).click();
   await expect(page.locator("#loading")).toBeHidden();
   await expect(page.getByRole("alert")).toHaveCount(0);

@@ -10,6 +10,7 @@
  * | `lie` | 206 whose Content-Range and body begin 4 bytes later than asked; `lie=body`: the headers are right, the body is not |
  * | `short` | half a body, while Content-Range promises all |
  * | `gzip` | 200, compressed |
+ * | `compress` | as servers do that compress what is asked for without a range: another length and a weak `ETag`, without a body |
  * | `flip=OFFSET` | one bit of that byte is another; `flips=N`: only in the first N answers that hold it |
  * | `etag-change=N` | from request N + 1 (default 2) on, another `ETag` and other bytes |
  * | `503=N` | the first N requests get 503; `retry-after=S` says when to come back |
@@ -144,6 +145,13 @@ async function answer(root, stats, request, response) {
       if (query.has("short")) until -= Math.ceil((until - from) / 2);
     }
     response.statusCode = ranged ? 206 : 200;
+    const compressed = query.has("compress") && /gzip/.test(request.headers["accept-encoding"] ?? "");
+    if (compressed) {
+      response.setHeader("ETag", `W/${response.getHeader("ETag")}`);
+      response.setHeader("Content-Encoding", "gzip");
+      response.setHeader("Content-Length", Math.ceil(size / 3));
+      return response.end();
+    }
     if (query.has("gzip")) response.setHeader("Content-Encoding", "gzip");
     else response.setHeader("Content-Length", until - from);
     if (request.method === "HEAD") return response.end();

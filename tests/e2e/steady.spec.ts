@@ -1,5 +1,5 @@
 /** What a reader does to a page that is kept open: the GPU's process crashes, the network goes, other tabs come. */
-import { ANSWER_MS, answers, ask, expect, loadModel, NAME, test, whole } from "./fixture.js";
+import { allow, ANSWER_MS, answers, ask, expect, loadModel, NAME, said, test, whole } from "./fixture.js";
 
 /** Chromium gives no other adapter after the second crash, unless it is told to. */
 test.use({ file: "steady", flags: ["--disable-gpu-process-crash-limit", "--disable-domain-blocking-for-3d-apis"] });
@@ -9,11 +9,8 @@ const COUNT = "Count from one to twenty in words.";
 
 test("the GPU crashes in the middle of an answer, and the answer ends as it would have", async ({ demo: { context, page } }) => {
   await loadModel(page);
-  await page.locator("#settings").click();
-  await page.getByLabel("Length of an answer, in tokens").fill("24");
-  await page.keyboard.press("Tab");
-  await page.keyboard.press("Escape");
-  const undisturbed = await (await ask(page, COUNT)).textContent();
+  await allow(page, 24);
+  const undisturbed = await said(await ask(page, COUNT));
   await page.getByRole("button", { name: "New chat" }).click();
   await page.locator("#prompt").fill(COUNT);
   await page.keyboard.press("Enter");
@@ -21,7 +18,7 @@ test("the GPU crashes in the middle of an answer, and the answer ends as it woul
   const session = await context.browser()?.newBrowserCDPSession();
   await session?.send("Browser.crashGpuProcess");
   await whole(page);
-  expect(await answers(page).textContent()).toBe(undisturbed);
+  expect(await said(answers(page))).toBe(undisturbed);
   await expect(page.getByRole("alert")).toHaveCount(0);
 });
 

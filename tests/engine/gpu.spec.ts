@@ -103,7 +103,8 @@ test("a crash while the prompt is read, between calls, and under other calls", a
   expect(seen.got).toEqual(seen.wanted);
   expect(seen.prefilled).toBeGreaterThan(2);
   expect(seen).toMatchObject({ idle: 0, top1: true, under: 0, length: 239 });
-  expect(seen.recoveries).toBeGreaterThanOrEqual(2);
+  // Losses that come together are one.
+  expect(seen.recoveries).toBeGreaterThanOrEqual(1);
 });
 
 test("a crash while a model loads fetches nothing twice", async ({ patient, site }) => {
@@ -140,11 +141,16 @@ test("an adapter comes back with the model", async ({ patient }) => {
     const wanted = await window.read(engine.generate(input, options));
     const got = await window.readCrashing(engine.generate(input, options), [6]);
     const after = await window.read(engine.generate(input, options));
+    // Nothing but a load of another adapter brings the model to another GPU, and the first comes along.
+    await window.crash();
+    const second = await engine.loadAdapter("/adapters/llama/plain.gguf");
+    const beside = await window.read(engine.generate(input, { ...options, adapters: [{ adapter: second, scale: 1 }] }));
+    const last = await window.read(engine.generate(input, options));
     await engine.unload();
-    return { plain: plain.ids, wanted: wanted.ids, got: got.ids, after: after.ids };
+    return { plain: plain.ids, wanted: wanted.ids, got: got.ids, after: after.ids, beside: beside.ids, last: last.ids };
   }, { model: MODEL, prompt });
   expect(seen.got).toEqual(seen.wanted);
-  expect(seen.after).toEqual(seen.wanted);
+  expect(seen).toMatchObject({ after: seen.wanted, beside: seen.wanted, last: seen.wanted });
   expect(seen.plain).not.toEqual(seen.wanted);
 });
 
@@ -157,7 +163,7 @@ test("what came by the page's own fetch and is not stored comes back by it: a mo
     };
     const engine = await window.doran.Engine.load(model, { fetch, store: false });
     const adapter = await engine.loadAdapter("/adapters/llama/plain.gguf", { fetch, store: false });
-    const options = { temperature: 0, maxTokens: 80, ignoreEos: true, adapters: [{ adapter, scale: 1 }] };
+    const options = { temperature: 0, maxTokens: 200, ignoreEos: true, adapters: [{ adapter, scale: 1 }] };
     const input = Uint32Array.from(prompt);
     const wanted = await window.read(engine.generate(input, options));
     asked.clear();

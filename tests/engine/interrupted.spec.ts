@@ -53,7 +53,9 @@ test("a paused download waits without a connection, and goes on where it was", a
   expect(site.faults.bytes()).toBe(paused);
   await doran.evaluate(() => { window.under.pause.resume(); });
   const { info } = await doran.evaluate(() => window.under.done);
-  expect(info.load.bytesDownloaded).toBe(size);
+  // Nothing comes twice but what stood between two chunks when it paused.
+  expect(info.load.bytesDownloaded).toBeGreaterThanOrEqual(size);
+  expect(info.load.bytesDownloaded).toBeLessThan(size + MIB);
   expect(await doran.evaluate(() => window.under.phases)).toEqual(expect.arrayContaining(["download", "paused", "ready"]));
 
   // Paused, closed, and opened again.
@@ -86,7 +88,7 @@ test("without a network a load waits, and goes on by itself", async ({ doran, pr
 
 test("a model that changed at its address is noticed, and replaced if that is wanted", async ({ doran, site }) => {
   const path = join(CACHE, "generated", "changing.gguf");
-  const url = `${site.faults.url}/changing.gguf`;
+  const url = `${site.faults.url}/changing.gguf?compress`;
   copyFileSync(model.path, path);
   const first = await doran.evaluate((url) => window.probe(url), url);
   const second = await doran.evaluate((url) => window.probe(url), url);

@@ -82,7 +82,7 @@ test("crashed pages and killed browsers leave a store that claims nothing that i
         completed += 1;
       }
       stored.push(before.stored);
-      const after = Math.round((0.15 + 0.85 * random(seed)) * 32) * MIB;
+      const after = Math.round((0.15 + 0.85 * random(seed)) * 40) * MIB;
       await page.evaluate(({ url, sha256, after }) => new Promise<void>((resolve) => {
         const onProgress = ({ loadedBytes, fromStoreBytes }: { loadedBytes: number; fromStoreBytes: number }): void => {
           if (loadedBytes - fromStoreBytes >= after) resolve();
@@ -151,6 +151,28 @@ test("what the reader clears while a model runs is gone, and the model goes on",
   const anew = await doran.evaluate((url) => window.probe(url, { name: "cleared" }), url);
   expect(anew.logits).toEqual(again.logits);
   expect(await doran.evaluate(() => window.rawStore("cleared"))).toMatchObject({ complete: true, bad: 0, missing: 0 });
+});
+
+test("a model that a newer version stored is refused, and can be deleted", async ({ doran }) => {
+  const seen = await doran.evaluate(async () => {
+    await window.probe("/arch/llama/model-f32.gguf", { name: "newer" });
+    const request = indexedDB.open("doran");
+    const db = await new Promise<IDBDatabase>((resolve, reject) => { request.onsuccess = () => { resolve(request.result); }; request.onerror = () => { reject(request.error); }; });
+    const writing = db.transaction("manifests", "readwrite");
+    const manifests = writing.objectStore("manifests");
+    const stored = manifests.get("newer");
+    stored.onsuccess = () => { manifests.put({ ...stored.result, schema: 99 }, "newer"); };
+    await new Promise((resolve, reject) => { writing.oncomplete = resolve; writing.onabort = reject; });
+    const refused = await window.failure(window.probe("newer"));
+    await window.doran.Engine.storage.delete("newer");
+    const gone = await window.failure(window.doran.Engine.storage.delete("newer"));
+    const count = db.transaction("chunks").objectStore("chunks").count(IDBKeyRange.bound(["newer"], ["newer", []]));
+    const chunks = await new Promise<number>((resolve) => { count.onsuccess = () => { resolve(count.result); }; });
+    db.close();
+    return { refused, gone, chunks };
+  });
+  expect(seen).toMatchObject({ refused: { code: "storage" }, gone: { code: "not_found" }, chunks: 0 });
+  expect(seen.refused?.message).toContain("newer version");
 });
 
 declare global {

@@ -111,7 +111,7 @@ export const test = base.extend<{ doran: Page }, { site: Site }>({
     });
     await use({ address: server.address });
     await server.close();
-  }, { scope: "worker" }],
+  }, { scope: "worker", timeout: 120_000 }],
 
   doran: async ({ page, site }, use) => {
     await page.goto(`${site.address}/`);

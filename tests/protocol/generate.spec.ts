@@ -81,7 +81,7 @@ test("nothing starts before the first next(), and an unread answer stops at 32 t
 
 test("leaving the loop stops the model and frees its turn", async ({ doran }) => {
   const seen = await doran.evaluate(async () => {
-    const engine = await window.doran.Engine.load("/model.gguf?pace=1");
+    const engine = await window.doran.Engine.load("/model.gguf?pace=20");
     for await (const item of engine.generate("x", { ignoreEos: true })) if (item.text === "s") break;
     const atBreak = (await engine.stats()).tokensDecoded;
     const text = await window.collect(engine.generate("next"));

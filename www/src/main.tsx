@@ -4,7 +4,7 @@ import { render, type JSX } from "preact";
 import { Chat } from "./chat/chat.js";
 import { Compare } from "./compare/compare.js";
 import { Models } from "./models/models.js";
-import { findServed } from "./models/offers.js";
+import { findServed, looked } from "./models/offers.js";
 import { refreshStored } from "./models/stored.js";
 import { keepOffline } from "./offline.js";
 import { Play } from "./play/play.js";
@@ -26,6 +26,7 @@ if (app !== null) {
   if (support.supported || reason === undefined) {
     render(<App />, app);
     await Promise.all([findServed(), refreshStored()]);
+    looked.value = true;
   } else {
     render(<Shell><Unsupported support={{ ...support, reason }} /></Shell>, app);
   }

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { formatBytes, shortName } from "../format.js";
 import { lastModel } from "../model.js";
 import { loadAndChat } from "../models/card.js";
-import { choiceOf, nameOf, offers } from "../models/offers.js";
+import { choiceOf, looked, nameOf, offers } from "../models/offers.js";
 import { loadStored, stored } from "../models/stored.js";
 import { hrefOf } from "../route.js";
 import { Button } from "../ui/controls.js";
@@ -15,7 +15,7 @@ export function Welcome({ small }: { readonly small: boolean }): JSX.Element {
     <div class={small ? "welcome small-welcome" : "welcome"}>
       {!small && <h1>{t("welcome")}</h1>}
       {!small && <p class="lead">{t("lead")}</p>}
-      <div class="buttons">
+      <div class={looked.value ? "buttons" : "buttons unsettled"}>
         <First />
         <a class="button quiet" href={hrefOf("models")}>{t("allModels")}</a>
       </div>

@@ -21,13 +21,17 @@ export type Fit = "looking" | { readonly inspection: Inspection } | { readonly e
 
 /** What this server has; filled once. */
 export const served = signal<readonly Served[]>([]);
+/** Whether it is known what this server and this browser have: before, what is offered first might change under the reader's hand. */
+export const looked = signal(false);
+/** Milliseconds that a server may take to say what it has. */
+const LIST_MS = 3000;
 /** Verdicts by the names of offers. */
 export const fits = signal<ReadonlyMap<string, Fit>>(new Map());
 
 /** Asks the server once what it has; a plain host has nothing. `home` is the way to the main page, beside which the list is. */
 export async function findServed(home = "./"): Promise<void> {
   try {
-    const response = await fetch(`${home}models.json`);
+    const response = await fetch(`${home}models.json`, { signal: AbortSignal.timeout(LIST_MS) });
     const list: unknown = response.ok ? await response.json() : [];
     served.value = Array.isArray(list) ? list.filter(isServed) : [];
   } catch {
