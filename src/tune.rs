@@ -127,6 +127,15 @@ impl<'a> Wanted<'a> {
             used: None,
         }
     }
+
+    /// Whether the model needs a kernel of `shader`, for matrices of `format` where that is said; as far as it is known.
+    fn uses(&self, shader: &str, format: Option<Format>) -> bool {
+        let is_for = |kernel: &KernelSpec, format: Format| {
+            kernel.slots.iter().any(|(slot, file)| *slot == "QUANT" && *file == format.shader())
+        };
+        let is_it = |kernel: &KernelSpec| kernel.shader == shader && format.is_none_or(|format| is_for(kernel, format));
+        self.used.is_none_or(|kernels| kernels.iter().any(is_it))
+    }
 }
 
 /// What was chosen, and why.

@@ -1,5 +1,5 @@
 // BF16 on the GPU: four vec4<u32> a sub-block, two a word, in order; a bfloat16 is the upper half of an f32.
-#import quad_rows
+#import quad_loop
 #import scales
 
 alias Prepared = Block;

@@ -1,5 +1,5 @@
 // F16 on the GPU: four vec4<u32> a sub-block, two halves a word, in order.
-#import quad_rows
+#import quad_loop
 #import scales
 
 alias Prepared = Block;

@@ -1,5 +1,5 @@
 // F32 on the GPU: eight vec4<u32> a sub-block, the floats' bits.
-#import quad_rows
+#import quad_loop
 #import scales
 
 alias Prepared = Block;

@@ -23,7 +23,16 @@ pub(crate) fn wanted_kernels<'a>(formats: &'a [Format], graph: &Graph, options: 
 /// The formats of a graph's matrices, and the name by which the kernels for them are remembered.
 pub(crate) fn tuning_key(graph: &Graph, precision: Precision) -> (Vec<Format>, String) {
     let formats = formats(graph);
-    let names: Vec<_> = formats.iter().map(|format| format.spec().name).collect();
+    // What is known of a matrix that takes the rows of outputs alone says nothing of kernels for many rows.
+    let takes_many = |format: Format| {
+        graph.nodes.iter().any(|node| match &node.op {
+            Op::Linear(op) => graph.weights[op.weight].format == format && !graph.values[node.inputs[0]].outputs,
+            _ => false,
+        })
+    };
+    let name =
+        |format: &Format| format!("{}{}", format.spec().name, if takes_many(*format) { "" } else { " (one row)" });
+    let names: Vec<_> = formats.iter().map(name).collect();
     let mut key = names.join(",");
     if precision == Precision::Fast {
         key.push_str(";fast");

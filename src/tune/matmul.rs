@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::case::{Case, Step, operand, steps_row};
 use super::probe::{self, Found, Probe};
-use super::{TOLERANCE, Tuning, Wanted};
+use super::{Kernels, TOLERANCE, Tuning, Wanted};
 use crate::error::Result;
 use crate::gpu::upload::GpuMatrix;
 use crate::gpu::{DispatchSpec, Gpu, GpuBuffer, Usage};
@@ -18,6 +18,9 @@ const CHECK_ROWS: (u32, u32) = (72, 41);
 const TIMED_SHAPE: (u32, u32, u32) = (1024, 64, 2048);
 /// Ops of one timing.
 const TIMED_OPS: usize = 2;
+
+/// The kernel for it on CPU adapters.
+pub(super) const FOR_CPU: &str = "matmul_rows";
 
 fn rows_of(n: u32, cols: u32) -> Rows {
     Rows { data: (0..n).flat_map(|i| steps_row(cols, i)).collect(), width: cols as usize }
@@ -39,11 +42,13 @@ fn lower(
     Linear::default().lower(&ctx, "tune", read, (x, None), y)
 }
 
-/// Whether tiles of matrices of every format are right.
+/// Whether tiles of matrices of every format are right; on CPU adapters of those that the model multiplies many rows with, which its head
+/// may not be.
 pub(super) async fn check(gpu: &Gpu, tuning: &Tuning, wanted: &Wanted<'_>) -> Result<Found> {
     let activations = super::Role::Matmul.activations(tuning);
     let mut all = Found { right: true, error: 0.0 };
-    for format in wanted.formats {
+    let is_needed = |format: &&Format| tuning.kernels != Kernels::Rows || wanted.uses(FOR_CPU, Some(**format));
+    for format in wanted.formats.iter().filter(is_needed) {
         let (rows, n) = CHECK_ROWS;
         let cols = (96 / format.block_weights() as u32).max(1) * format.block_weights() as u32;
         let case = Case::new(*format, (rows, cols))?;

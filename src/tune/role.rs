@@ -93,12 +93,12 @@ impl Role {
     pub(super) fn is_used(self, wanted: &Wanted<'_>) -> bool {
         let shader = match self {
             Self::Matvec => "matvec_rows",
-            Self::Matmul => "matmul_rows",
+            Self::Matmul => matmul::FOR_CPU,
             Self::Splits => "rope_attention_rows",
             Self::Queries => "attention_scores",
             Self::Norm => "rms_norm",
         };
-        wanted.used.is_none_or(|kernels| kernels.iter().any(|kernel| kernel.shader == shader))
+        wanted.uses(shader, None)
     }
 
     /// What a candidate rounds activations to for this role.

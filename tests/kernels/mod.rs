@@ -57,6 +57,7 @@ tests![
     repack::what_is_no_number_is_found,
     roles::a_wrong_variant_of_any_role_is_refused,
     roles::each_role_is_checked_and_timed,
+    roles::what_a_model_does_not_need_is_not_compiled,
     roles::variants_are_forced_by_name,
     roles::what_is_chosen_is_what_runs,
     roles::what_is_left_takes_its_default,

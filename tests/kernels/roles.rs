@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use doran::error::ErrorKind;
 use doran::gpu::device::GpuOptions;
-use doran::gpu::{Gpu, Usage};
+use doran::gpu::{Gpu, KernelSpec, Usage};
 use doran::ops::attention::{Around, Attention, Mask};
 use doran::ops::elementwise::Function;
 use doran::ops::rms_norm::RmsNorm;
@@ -88,6 +88,23 @@ pub async fn what_is_left_takes_its_default() {
         assert!(tried == roles && tuning.tried.iter().all(|trial| trial.right), "{tuning:?}");
         assert_eq!((tuning.norm, tuning.matmul), (tuning.kernels, Tile::Rows32), "norms add up as matrices do");
     }
+}
+
+/// What a model does not need is not compiled to be checked on CPU adapters: roles, and tiles of formats that its head alone has.
+pub async fn what_a_model_does_not_need_is_not_compiled() {
+    let compiled = async |used: &[KernelSpec]| {
+        let software = gpu(GpuOptions::default()).await;
+        let wanted = Wanted { used: Some(used), ..wanted(Precision::Exact, f64::INFINITY) };
+        let tuning = tune(&software, &wanted).await.expect("a choice");
+        let roles: Vec<_> = tuning.tried.iter().map(|trial| trial.role).collect();
+        (software.counts().pipelines, roles)
+    };
+    let tiles = |format: Format| KernelSpec::new("matmul_rows").slot("QUANT", format.shader());
+    let (none, nothing) = compiled(&[]).await;
+    let (one, roles) = compiled(&[tiles(Format::Q4_1)]).await;
+    let (both, _) = compiled(&[tiles(Format::Q4_1), tiles(Format::F32)]).await;
+    assert_eq!((one, both), (none + 1, none + 2));
+    assert_eq!((nothing, roles), (vec![Role::Matvec], vec![Role::Matvec, Role::Matmul]));
 }
 
 /// What the caller forces is the choice, checked and not timed; what is not there is refused with what is.

@@ -3,6 +3,7 @@ import { Engine } from "doran";
 import { render, type JSX } from "preact";
 import { Chat } from "./chat/chat.js";
 import { Compare } from "./compare/compare.js";
+import { lastModel } from "./model.js";
 import { Models } from "./models/models.js";
 import { findServed, looked } from "./models/offers.js";
 import { refreshStored } from "./models/stored.js";
@@ -25,7 +26,9 @@ if (app !== null) {
   const { reason } = support;
   if (support.supported || reason === undefined) {
     render(<App />, app);
-    await Promise.all([findServed(), refreshStored()]);
+    // A first visit has nothing stored, and does not wait for the module that would say so.
+    const list = findServed().then(() => { looked.value ||= lastModel() === undefined; });
+    await Promise.all([list, refreshStored()]);
     looked.value = true;
   } else {
     render(<Shell><Unsupported support={{ ...support, reason }} /></Shell>, app);
