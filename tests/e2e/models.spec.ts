@@ -31,6 +31,14 @@ test("the gallery is searched and filtered, and says of a model whether it fits 
   await card.getByRole("button", { name: `Will ${NAME} fit this device?` }).click();
   await expect(card.locator("[data-verdict]")).toHaveAttribute("data-verdict", /fits|tight/, { timeout: 60_000 });
   await expect(card.locator("[data-verdict]")).toContainText(/takes [\d.]+ MB of graphics memory, 98\.4 MB to download/);
+  // How models are loaded changes what they take.
+  await page.locator("details.options summary").click();
+  await page.getByLabel("Chat template").fill("{{ messages }}");
+  await page.keyboard.press("Tab");
+  await expect(card.locator("[data-verdict]")).toHaveCount(0);
+  await page.getByLabel("Chat template").fill("");
+  await page.keyboard.press("Tab");
+  await page.locator("details.options summary").click();
 });
 
 test("a licence is agreed to before its model is asked for", async ({ demo: { page } }) => {

@@ -141,16 +141,20 @@ test("an adapter comes back with the model", async ({ patient }) => {
     const wanted = await window.read(engine.generate(input, options));
     const got = await window.readCrashing(engine.generate(input, options), [6]);
     const after = await window.read(engine.generate(input, options));
+    // Asked for before the loss, begun after it: its adapter is the new GPU's.
+    const [, queued] = await Promise.all([
+      window.readCrashing(engine.generate(input, { ...options, adapters: [], maxTokens: 200 }), [6]), window.read(engine.generate(input, options)),
+    ]);
     // Nothing but a load of another adapter brings the model to another GPU, and the first comes along.
     await window.crash();
     const second = await engine.loadAdapter("/adapters/llama/plain.gguf");
     const beside = await window.read(engine.generate(input, { ...options, adapters: [{ adapter: second, scale: 1 }] }));
     const last = await window.read(engine.generate(input, options));
     await engine.unload();
-    return { plain: plain.ids, wanted: wanted.ids, got: got.ids, after: after.ids, beside: beside.ids, last: last.ids };
+    return { plain: plain.ids, wanted: wanted.ids, got: got.ids, after: after.ids, queued: queued.ids, beside: beside.ids, last: last.ids };
   }, { model: MODEL, prompt });
   expect(seen.got).toEqual(seen.wanted);
-  expect(seen).toMatchObject({ after: seen.wanted, beside: seen.wanted, last: seen.wanted });
+  expect(seen).toMatchObject({ after: seen.wanted, queued: seen.wanted, beside: seen.wanted, last: seen.wanted });
   expect(seen.plain).not.toEqual(seen.wanted);
 });
 

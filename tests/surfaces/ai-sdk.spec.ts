@@ -97,7 +97,7 @@ test("tools are called with arguments of their schema, and the answer goes on wi
 test("settings reach the model; what cannot be honoured is a warning, and nothing else fails", async ({ app }) => {
   const said = await app.evaluate(async ({ source, chatTemplate }) => {
     const { doran, createDoran, ai } = window.surfaces;
-    const engine = await doran.Engine.load(source, { chatTemplate: `${chatTemplate}{% if enable_thinking %}{{ reasoning_effort }}{% endif %}{% if mood is defined %}{{ mood }}{% endif %}`, store: false });
+    const engine = await doran.Engine.load(source, { chatTemplate: `${chatTemplate}{% if enable_thinking %}{{ reasoning_effort }}{% endif %}`, store: false });
     const provider = createDoran(engine, { generate: { ignoreEos: true, maxTokens: 5 } });
     const model = provider();
     const ask = { model, prompt: "hello", maxRetries: 0 };

@@ -57,8 +57,8 @@ export const SMOLLM2 = "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
 export const TINY = "/arch/llama/model-f32.gguf";
 export const TINY_ENCODER = "/arch/bert/model-f32.gguf";
 
-/** A chat template for tiny models, which have none. */
-export const TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
+/** A chat template for tiny models, which have none; it takes an argument. */
+export const TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if mood is defined %}{{ mood }}{% endif %}{% if add_generation_prompt %}<assistant>{% endif %}";
 
 /** Bundles the page by webpack without rules, as an app does; gives its folder. */
 async function bundle(): Promise<string> {

@@ -71,7 +71,7 @@ test("an answer is the engine's own, with usage, log-probabilities, stop texts a
   expect(seen.biased?.trim()).toBe(seen.seventySeven.trim());
 });
 
-test("options that the API has no fields for tell of a long prompt, and let the oldest turns go", async ({ tiny }) => {
+test("options that the API has no fields for tell of a long prompt, and let the oldest turns go; a template takes its arguments", async ({ tiny }) => {
   const seen = await tiny.evaluate(async () => {
     const { engine } = window;
     const turn = (content: string): { role: "user"; content: string }[] => [{ role: "user", content }];
@@ -83,9 +83,14 @@ test("options that the API has no fields for tell of a long prompt, and let the 
     const slid = await engine.chat.completions.create(request, { contextPolicy: "slide" });
     const read: number[] = [];
     await engine.chat.completions.create({ messages: turn("x y z ".repeat(25)), temperature: 0, max_tokens: 1 }, { onPrefill: ({ promptTokensDone }) => { read.push(promptTokensDone); } });
-    return { refused: refused.code, prompt: slid.usage.prompt_tokens, answered: slid.usage.completion_tokens, context: engine.info.context, read };
+    const short = { messages: turn("hello"), max_tokens: 1 };
+    const plain = (await engine.chat.completions.create(short)).usage.prompt_tokens;
+    const glad = (await engine.chat.completions.create({ ...short, chat_template_kwargs: { mood: "glad" } })).usage.prompt_tokens;
+    const args = { glad: glad > plain, counted: await engine.countTokens(short.messages, { templateArgs: { mood: "glad" } }) === glad };
+    return { args, refused: refused.code, prompt: slid.usage.prompt_tokens, answered: slid.usage.completion_tokens, context: engine.info.context, read };
   });
   expect(seen.refused).toBe("context_overflow");
+  expect(seen.args).toEqual({ glad: true, counted: true });
   expect(seen.prompt).toBeLessThan(seen.context);
   expect(seen.answered).toBeGreaterThan(0);
   expect(seen.read.length).toBeGreaterThan(0);
