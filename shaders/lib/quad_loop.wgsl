@@ -1,6 +1,5 @@
-// lib/quad_rows for formats that are mostly loads: a loop over the rows, since what is called four times is compiled four times, and
-// CPU adapters take longest to compile loads.
-#import scales
+// lib/quad_rows for formats without scales, which are mostly loads: a loop over the rows, since what is called four times is compiled
+// four times, and CPU adapters take longest to compile loads.
 
 fn quad_dot(i: u32, x: Prepared) -> vec4<f32> {
     var y = vec4<f32>(0.0);

@@ -371,17 +371,19 @@ impl ByteSource for WebSource {
         match self {
             Self::Http(source) => {
                 // With a range a browser asks for nothing compressed, which has a length and an `ETag` of its own.
-                let (ranged, _connection) = source.request(file, "HEAD", Some(0..1)).await?;
-                if !ranged.ok() {
+                let (mut answer, mut _connection) = source.request(file, "HEAD", Some(0..1)).await?;
+                // Of a part the whole's length is not readable across origins unless exposed; and some refuse a range here.
+                if !answer.ok() || (answer.status() == 206 && header(&answer, "content-range").is_none()) {
+                    (answer, _connection) = source.request(file, "HEAD", None).await?;
+                }
+                if !answer.ok() {
                     return Ok(Facts::default());
                 }
-                let size = match (ranged.status(), header(&ranged, "content-range")) {
-                    (206, Some(range)) => ContentRange::parse(&range).and_then(|range| range.total),
-                    // Not readable across origins unless exposed.
-                    (206, None) => content_length(&source.request(file, "HEAD", None).await?.0),
-                    _ => content_length(&ranged),
+                let size = match header(&answer, "content-range") {
+                    Some(range) if answer.status() == 206 => ContentRange::parse(&range).and_then(|range| range.total),
+                    _ => content_length(&answer),
                 };
-                Ok(Facts { size, etag: header(&ranged, "etag"), last_modified: header(&ranged, "last-modified") })
+                Ok(Facts { size, etag: header(&answer, "etag"), last_modified: header(&answer, "last-modified") })
             }
             Self::Blobs(blobs) => {
                 Ok(Facts { size: blobs.get(file).map(|blob| blob.size() as u64), ..Facts::default() })
