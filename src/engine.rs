@@ -157,7 +157,7 @@ pub enum Stage {
 impl Engine {
     /// Loads a model: header, tokenizer, graph, then the weights chunk by chunk. `gpu: None` means the CPU references.
     /// `known_tuning` gives the kernels that were chosen before on this device for matrices of these formats and this precision
-    /// (`"Q4_1,Q8_0"`, `"Q4_1,Q8_0;fast"`); they are not checked again. What the GPU has no room for is refused before any weight is
+    /// (`"Q4_1,Q8_0 (one row);norm;rope attention"`); they are not checked again. What the GPU has no room for is refused before any weight is
     /// fetched.
     ///
     /// # Errors

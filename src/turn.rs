@@ -30,6 +30,11 @@ impl Turns {
             Err(oneshot::Canceled) => Turn(Some(Rc::clone(&self.0))),
         }
     }
+
+    /// The turn, if nobody has it.
+    pub fn try_take(&self) -> Option<Turn> {
+        (!self.0.busy.replace(true)).then(|| Turn(Some(Rc::clone(&self.0))))
+    }
 }
 
 /// The turn.

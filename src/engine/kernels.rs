@@ -34,6 +34,15 @@ pub(crate) fn tuning_key(graph: &Graph, precision: Precision) -> (Vec<Format>, S
         |format: &Format| format!("{}{}", format.spec().name, if takes_many(*format) { "" } else { " (one row)" });
     let names: Vec<_> = formats.iter().map(name).collect();
     let mut key = names.join(",");
+    // On CPU adapters the roles that a model has no ops for are not looked at.
+    let roles: [(&str, fn(&Op) -> bool); 3] = [
+        ("norm", |op| matches!(op, Op::RmsNorm(_))),
+        ("rope attention", |op| matches!(op, Op::RopeAttention(_))),
+        ("attention", |op| matches!(op, Op::Attention(_))),
+    ];
+    for (name, _) in roles.iter().filter(|(_, is)| graph.nodes.iter().any(|node| is(&node.op))) {
+        key.extend([";", name]);
+    }
     if precision == Precision::Fast {
         key.push_str(";fast");
     }

@@ -103,9 +103,12 @@ impl WasmEngine {
             let speed = Speed::new(on_progress);
             let cancel = Cancel::new();
             let link = AbortLink::new(signal, &cancel);
+            let recoveries = inner.losses.recoveries();
             let mut loaded = load(&inner, &source, &options, &speed, &cancel).await;
-            if loaded.as_ref().is_err_and(|error| error.kind() == ErrorKind::DeviceLost) {
-                loaded = match inner.recover(&cancel).await {
+            if let Err(lost) = &loaded
+                && lost.kind() == ErrorKind::DeviceLost
+            {
+                loaded = match inner.recover(recoveries, lost.clone(), &cancel).await {
                     Ok(()) => load(&inner, &source, &options, &speed, &cancel).await,
                     Err(error) => Err(error),
                 };

@@ -30,6 +30,9 @@ const GRACE_MS: u64 = 100;
 /// GPU process is gone, and what it gives before is lost too.
 const PAUSE_MS: u64 = 50;
 
+/// Milliseconds after which a call that has the turn and computes nothing is believed to wait for its reader.
+const UNREAD_MS: u64 = 2000;
+
 /// How a model came, so that it can come again.
 pub(super) struct Origin {
     pub(super) source: JsValue,
@@ -149,9 +152,27 @@ impl Inner {
         }
     }
 
-    /// Brings the model to another GPU where it is known that this one is lost.
-    pub(super) async fn recover(&self, cancel: &Cancel) -> Result<()> {
-        let _turn = cancel.race(async { Ok(self.turns.take().await) }).await?;
+    /// Brings the model to another GPU, for a call that has no turn and found this one lost, when there had been so many recoveries; or
+    /// waits until another call has done so.
+    ///
+    /// # Errors
+    /// `lost` where the call that has the turn waits for its reader, who may be waiting for this one.
+    pub(super) async fn recover(&self, recoveries: u32, lost: Error, cancel: &Cancel) -> Result<()> {
+        let mut idle_ms = 0;
+        let _turn = loop {
+            cancel.check()?;
+            if self.losses.recoveries() != recoveries {
+                return Ok(());
+            }
+            if let Some(turn) = self.turns.try_take() {
+                break turn;
+            }
+            idle_ms = if self.session.borrow().is_some() { idle_ms + PAUSE_MS } else { 0 };
+            if idle_ms > UNREAD_MS {
+                return Err(lost);
+            }
+            sleep(PAUSE_MS).await;
+        };
         let gpu = || self.gpu.borrow().clone();
         self.with_session(cancel, async |_| gpu().map_or(Ok(()), |gpu| gpu.check())).await
     }

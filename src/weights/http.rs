@@ -191,6 +191,18 @@ fn content_length(response: &Response) -> Option<u64> {
     header(response, "content-length")?.trim().parse().ok()
 }
 
+/// What an answer to a `HEAD` tells of the whole file.
+fn facts_of(answer: &Response) -> Facts {
+    if !answer.ok() {
+        return Facts::default();
+    }
+    let size = match answer.status() {
+        206 => header(answer, "content-range").and_then(|range| ContentRange::parse(&range)?.total),
+        _ => content_length(answer),
+    };
+    Facts { size, etag: header(answer, "etag"), last_modified: header(answer, "last-modified") }
+}
+
 /// Ends its request when dropped.
 #[derive(Debug)]
 struct Connection {
@@ -371,19 +383,17 @@ impl ByteSource for WebSource {
         match self {
             Self::Http(source) => {
                 // With a range a browser asks for nothing compressed, which has a length and an `ETag` of its own.
-                let (mut answer, mut _connection) = source.request(file, "HEAD", Some(0..1)).await?;
-                // Of a part the whole's length is not readable across origins unless exposed; and some refuse a range here.
-                if !answer.ok() || (answer.status() == 206 && header(&answer, "content-range").is_none()) {
-                    (answer, _connection) = source.request(file, "HEAD", None).await?;
+                let (part, _connection) = source.request(file, "HEAD", Some(0..1)).await?;
+                let told = facts_of(&part);
+                if told.size.is_some() {
+                    return Ok(told);
                 }
-                if !answer.ok() {
-                    return Ok(Facts::default());
-                }
-                let size = match header(&answer, "content-range") {
-                    Some(range) if answer.status() == 206 => ContentRange::parse(&range).and_then(|range| range.total),
-                    _ => content_length(&answer),
-                };
-                Ok(Facts { size, etag: header(&answer, "etag"), last_modified: header(&answer, "last-modified") })
+                // Of a part the whole's length is not always told, or not readable across origins; and some refuse a range here.
+                let (whole, _connection) = source.request(file, "HEAD", None).await?;
+                let now = facts_of(&whole);
+                let size = now.size.filter(|_| told.etag.is_none() || told.etag == now.etag);
+                let (etag, last_modified) = (told.etag.or(now.etag), told.last_modified.or(now.last_modified));
+                Ok(Facts { size, etag, last_modified })
             }
             Self::Blobs(blobs) => {
                 Ok(Facts { size: blobs.get(file).map(|blob| blob.size() as u64), ..Facts::default() })

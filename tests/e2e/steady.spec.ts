@@ -9,7 +9,7 @@ const COUNT = "Count from one to twenty in words.";
 
 test("the GPU crashes in the middle of an answer, and the answer ends as it would have", async ({ demo: { context, page } }) => {
   await loadModel(page);
-  await allow(page, 24);
+  await allow(page, 40);
   const undisturbed = await said(await ask(page, COUNT));
   await page.getByRole("button", { name: "New chat" }).click();
   await page.locator("#prompt").fill(COUNT);
@@ -18,7 +18,7 @@ test("the GPU crashes in the middle of an answer, and the answer ends as it woul
   const session = await context.browser()?.newBrowserCDPSession();
   await session?.send("Browser.crashGpuProcess");
   await whole(page);
-  expect(await said(answers(page))).toBe(undisturbed);
+  await expect.poll(() => answers(page).textContent()).toBe(undisturbed);
   await expect(page.getByRole("alert")).toHaveCount(0);
 });
 

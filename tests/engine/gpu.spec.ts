@@ -158,6 +158,30 @@ test("an adapter comes back with the model", async ({ patient }) => {
   expect(seen.plain).not.toEqual(seen.wanted);
 });
 
+test("an adapter that is loaded by the loop that reads an answer does not wait for it", async ({ patient }) => {
+  const seen = await patient.evaluate(async ({ model, prompt }) => {
+    const engine = await window.doran.Engine.load(model);
+    const options = { temperature: 0, maxTokens: 80, ignoreEos: true };
+    const input = Uint32Array.from(prompt);
+    const wanted = await window.read(engine.generate(input, options));
+    const ids: number[] = [];
+    let code = "";
+    for await (const item of engine.generate(input, options)) {
+      if (item.finishReason !== undefined) break;
+      ids.push(item.id);
+      if (ids.length !== 3) continue;
+      // By then it waits: no more than 32 tokens are made ahead of the reader.
+      await new Promise((resolve) => { setTimeout(resolve, 1500); });
+      await window.crash();
+      ({ code } = await window.failure(engine.loadAdapter("/adapters/llama/plain.gguf")));
+    }
+    await engine.loadAdapter("/adapters/llama/plain.gguf");
+    await engine.unload();
+    return { code, same: ids.join() === wanted.ids.join() };
+  }, { model: MODEL, prompt });
+  expect(seen).toEqual({ code: "device_lost", same: true });
+});
+
 test("what came by the page's own fetch and is not stored comes back by it: a model and its adapter", async ({ patient }) => {
   const seen = await patient.evaluate(async ({ model, prompt }) => {
     const asked = new Set<string>();

@@ -53,6 +53,8 @@ export async function load(choice: Choice): Promise<boolean> {
   const prepared = preparePage();
   try {
     await unload();
+    // Of a first load that is cut off something is stored, which the next visit begins with.
+    if (lastModel() === undefined) remember(choice.name);
     const loaded = await Engine.load(choice.source, {
       ...pageOptions(), ...choice.options, pause, signal: controller.signal,
       onProgress: (progress) => { if (loading.value !== undefined) loading.value = { ...loading.value, progress }; },
