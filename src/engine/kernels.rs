@@ -35,13 +35,15 @@ pub(crate) fn tuning_key(graph: &Graph, precision: Precision) -> (Vec<Format>, S
     let names: Vec<_> = formats.iter().map(name).collect();
     let mut key = names.join(",");
     // On CPU adapters the roles that a model has no ops for are not looked at.
-    let roles: [(&str, fn(&Op) -> bool); 3] = [
-        ("norm", |op| matches!(op, Op::RmsNorm(_))),
-        ("rope attention", |op| matches!(op, Op::RopeAttention(_))),
-        ("attention", |op| matches!(op, Op::Attention(_))),
-    ];
-    for (name, _) in roles.iter().filter(|(_, is)| graph.nodes.iter().any(|node| is(&node.op))) {
-        key.extend([";", name]);
+    let has = |is: fn(&Op) -> bool| graph.nodes.iter().any(|node| is(&node.op));
+    for (name, is_there) in [
+        ("norm", has(|op| matches!(op, Op::RmsNorm(_)))),
+        ("rope attention", has(|op| matches!(op, Op::RopeAttention(_)))),
+        ("attention", has(|op| matches!(op, Op::Attention(_)))),
+    ] {
+        if is_there {
+            key.extend([";", name]);
+        }
     }
     if precision == Precision::Fast {
         key.push_str(";fast");
