@@ -156,9 +156,9 @@ pub enum Stage {
 
 impl Engine {
     /// Loads a model: header, tokenizer, graph, then the weights chunk by chunk. `gpu: None` means the CPU references.
-    /// `known_tuning` gives the kernels that were chosen before on this device for matrices of these formats and this precision
-    /// (`"Q4_1,Q8_0 (one row);norm;rope attention"`); they are not checked again. What the GPU has no room for is refused before any weight is
-    /// fetched.
+    /// `known_tuning` gives the kernels that were chosen before on this device for matrices of these formats, these roles and this
+    /// precision (`"Q4_1,Q8_0 (one row);norm;rope attention"`); they are not checked again. What the GPU has no room for is refused
+    /// before any weight is fetched.
     ///
     /// # Errors
     /// `out_of_memory` with `needed_bytes` and, where it is a limit of the device, `available_bytes`. What the files, the network,
