@@ -67,6 +67,16 @@ fn stored_u32(byte: u32) -> u32 {
     return low | (staging[(byte >> 2u) + 1u] << (32u - shift));
 }
 
+// 16 bytes, from any byte on, as words: each word that they stand in is loaded once.
+fn stored_words(byte: u32) -> vec4<u32> {
+    let i = byte >> 2u;
+    let shift = vec4<u32>((byte & 3u) * 8u);
+    let words = vec4<u32>(staging[i], staging[i + 1u], staging[i + 2u], staging[i + 3u]);
+    let next = vec4<u32>(words.yzw, staging[i + 4u]);
+    // By 32 − shift, in two steps: where shift is 0, nothing of the next word is left.
+    return (words >> shift) | ((next << (vec4<u32>(31u) - shift)) << vec4<u32>(1u));
+}
+
 // Stored row → row of the matrix, or NOWHERE.
 fn mapped_row(row: u32) -> u32 {
     let inside = row % params.take_period;

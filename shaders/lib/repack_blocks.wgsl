@@ -16,7 +16,9 @@ fn stored_half(byte: u32) -> u32 {
 
 // 16 bytes of nibbles as they are: byte i has weight i low and weight i + 16 high.
 fn copy_nibbles(byte: u32, dst: u32) {
-    for (var w = 0u; w < 4u; w++) {
-        quants[dst * 4u + w] = stored_u32(byte + w * 4u);
-    }
+    let words = stored_words(byte);
+    quants[dst * 4u] = words.x;
+    quants[dst * 4u + 1u] = words.y;
+    quants[dst * 4u + 2u] = words.z;
+    quants[dst * 4u + 3u] = words.w;
 }

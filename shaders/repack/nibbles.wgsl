@@ -1,14 +1,12 @@
 // ggml's 4-bit order (byte i: weight i low, weight i + 16 high) → ours (word w, nibble j: weight 8 w + j; lib/nibbles.wgsl).
-fn stored_nibble(first_byte: u32, weight: u32) -> u32 {
-    return (stored_u8(first_byte + (weight & 15u)) >> ((weight >> 4u) * 4u)) & 15u;
-}
+#import squeezed
 
 fn repack_nibbles(first_byte: u32, dst: u32) {
-    for (var w = 0u; w < 4u; w++) {
-        var word = 0u;
-        for (var j = 0u; j < 8u; j++) {
-            word |= stored_nibble(first_byte, w * 8u + j) << (j * 4u);
-        }
-        quants[dst * 4u + w] = word ^ 0x80000000u;
-    }
+    let bytes = stored_words(first_byte);
+    let low = squeezed(bytes & vec4<u32>(0x0f0f0f0fu));
+    let high = squeezed((bytes >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu));
+    quants[dst * 4u] = low.x;
+    quants[dst * 4u + 1u] = low.y;
+    quants[dst * 4u + 2u] = high.x;
+    quants[dst * 4u + 3u] = high.y;
 }

@@ -6,8 +6,13 @@ fn repack(row: u32, unit: u32, dst_row: u32) {
     }
     let dst = dst_block(dst_row, unit);
     let byte = params.src_byte + (block - params.first) * 34u;
-    for (var w = 0u; w < 8u; w++) {
-        quants[dst * 8u + w] = stored_u32(byte + 2u + w * 4u) ^ 0x00808080u;
+    for (var half = 0u; half < 2u; half++) {
+        let words = stored_words(byte + 2u + half * 16u) ^ vec4<u32>(0x00808080u);
+        let first = dst * 8u + half * 4u;
+        quants[first] = words.x;
+        quants[first + 1u] = words.y;
+        quants[first + 2u] = words.z;
+        quants[first + 3u] = words.w;
     }
     // As an f32: kernels have nothing to decode, and the word is there.
     let head = stored_u32(byte);
