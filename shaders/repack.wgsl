@@ -50,6 +50,11 @@ const NOWHERE: u32 = 0xffffffffu;
 @group(0) @binding(3) var<storage, read_write> scales: array<u32>;
 @group(0) @binding(4) var<storage, read_write> fault: atomic<u32>;
 
+// a / b for a below 2²⁴, which f32 divides exactly enough; CPU adapters divide integers one after the other.
+fn quotient(a: u32, b: u32) -> u32 {
+    return u32(i32(f32(i32(a)) / f32(i32(b))));
+}
+
 fn stored_u8(byte: u32) -> u32 {
     return (staging[byte >> 2u] >> ((byte & 3u) * 8u)) & 0xffu;
 }
@@ -70,25 +75,27 @@ fn stored_u32(byte: u32) -> u32 {
 // 16 bytes, from any byte on, as words: each word that they stand in is loaded once.
 fn stored_words(byte: u32) -> vec4<u32> {
     let i = byte >> 2u;
-    let shift = vec4<u32>((byte & 3u) * 8u);
+    let at = byte & 3u;
     let words = vec4<u32>(staging[i], staging[i + 1u], staging[i + 2u], staging[i + 3u]);
     let next = vec4<u32>(words.yzw, staging[i + 4u]);
-    // By 32 − shift, in two steps: where shift is 0, nothing of the next word is left.
-    return (words >> shift) | ((next << (vec4<u32>(31u) - shift)) << vec4<u32>(1u));
+    // The next word's part by a product, 2 to the power 32 − 8 at, or 0: CPU adapters shift lanes one after the other.
+    let factor = select(select(0u, 0x1000000u, at == 1u), select(0x10000u, 0x100u, at == 3u), at > 1u);
+    return (words >> vec4<u32>(at * 8u)) | (next * factor);
 }
 
 // Stored row → row of the matrix, or NOWHERE.
 fn mapped_row(row: u32) -> u32 {
-    let inside = row % params.take_period;
+    let period = quotient(row, params.take_period);
+    let inside = row - period * params.take_period;
     if (inside < params.take_first || inside - params.take_first >= params.take_each) {
         return NOWHERE;
     }
-    let taken = row / params.take_period * params.take_each + inside - params.take_first;
+    let taken = period * params.take_each + inside - params.take_first;
     let d = params.rope_head_dim;
     if (d == 0u) {
         return taken;
     }
-    let r = taken % d;
+    let r = taken - quotient(taken, d) * d;
     if (r >= params.rotary_dim) {
         return taken;
     }
@@ -102,7 +109,9 @@ fn dst_block(row: u32, block: u32) -> u32 {
 
 // Where entry `i` of a quad's `n` is.
 fn dst_entry(quad: u32, n: u32, i: u32) -> u32 {
-    return quad / params.together * params.together * n + quad % params.together + i * params.together;
+    // together is a power of two.
+    let beside = quad & (params.together - 1u);
+    return (quad - beside) * n + beside + i * params.together;
 }
 
 // Word `k` of the `n_words` that stored block `unit` of a row has in `scales`, where words of four rows stand together.
@@ -116,8 +125,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (t >= params.n_units) {
         return;
     }
-    let row = params.first_row + t / params.row_units;
-    let unit = t % params.row_units;
+    let down = quotient(t, params.row_units);
+    let row = params.first_row + down;
+    let unit = t - down * params.row_units;
     let mapped = mapped_row(select(row, unit, params.by_columns != 0u));
     let dst_row = params.row_offset + mapped;
     if (mapped == NOWHERE || dst_row < params.part_first || dst_row >= params.part_end) {

@@ -21,7 +21,7 @@ use crate::backend::{Adapter, Backend, Kind, kv_format};
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::fit::{self, Adjustment};
-use crate::gpu::{Capabilities, Gpu};
+use crate::gpu::{Capabilities, Gpu, KernelSpec};
 use crate::graph::fuse::fuse;
 use crate::graph::reference::ReferenceModel;
 use crate::graph::weights::{CpuSink, CpuWeights, GpuSink, spans};
@@ -144,6 +144,8 @@ pub struct Engine {
     pub adaptable: Result<Rc<AdapterBase>>,
     /// The kernels that were chosen, and for which formats and precision; none on the CPU references.
     pub tuning: Option<(String, Tuning)>,
+    /// The kernels that loading and answering take: the next load can start them before it has read anything.
+    pub kernels: Vec<KernelSpec>,
 }
 
 /// What a load reports besides bytes.
@@ -182,6 +184,7 @@ impl Engine {
         let on_bytes = |bytes| progress(Stage::Bytes(bytes));
         let mut load = LoadInfo::default();
         let gpu_of_adapters = gpu.clone();
+        let mut kernels = Vec::new();
         let (backend, tokenizer, report, adapter, tuning, context, kv) = match gpu {
             Some(gpu) => {
                 fuse(&mut graph);
@@ -189,9 +192,11 @@ impl Engine {
                 let known = known_tuning(&key);
                 let wanted_kernels = wanted_kernels(&formats, &graph, &options);
                 let expected = expected(&gpu, known.as_ref(), &wanted_kernels)?;
+                // The browser compiles all of these while room and the tokenizer are made, bytes come and the choice is checked.
+                let mut started = GpuSink::kernels(&graph, &checkpoint);
+                gpu.start_compiling(&started)?;
                 let (weights, planned, choice) = room::make(&gpu, &graph, wanted, &options, &expected).await?;
                 let fit::Choice { context, kv, .. } = choice;
-                // The browser compiles these while the tokenizer is made, bytes come and the choice of them is checked.
                 gpu.start_compiling(&planned.kernels())?;
                 let tokenizer = Tokenizer::new(&checkpoint.tokenizer)?;
                 let sink = || GpuSink::new(&gpu, &graph, &checkpoint, &weights, options.chunk_bytes);
@@ -207,6 +212,8 @@ impl Engine {
                 let preparing = preparing.prepare(planned, &expected, known);
                 let (report, Prepared { planned, tuning, millis }) = try_join(streaming, preparing).await?;
                 drop(sink);
+                started.extend(planned.kernels());
+                kernels = started;
                 weights.finish(&gpu);
                 let adapter = gpu.capabilities().clone();
                 let on_gpu = || Backend::on_gpu(Rc::clone(&gpu), planned, weights, options.run_ahead);
@@ -262,7 +269,7 @@ impl Engine {
         let chat_template = options.chat_template.or(checkpoint.chat_template);
         let text = Rc::new(Text::new(tokenizer, chat_template, checkpoint.generation));
         let session = Session::new(backend, context, limits.vocab_size);
-        Ok(Self { info, text, session, adaptable, tuning })
+        Ok(Self { info, text, session, adaptable, tuning, kernels })
     }
 
     /// Loads a LoRA adapter for requests to name ([`crate::generate::GenerateOptions::adapters`],

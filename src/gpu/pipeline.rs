@@ -1,9 +1,13 @@
 //! Pipelines by kernel: a kernel's identity is its file, what fills its slots, and its constants.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
 
 use super::compile::{self, Compiling};
 use super::counters::Counters;
@@ -12,33 +16,33 @@ use super::shader::{self, Access};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which kernel, and how specialised.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KernelSpec {
     /// The file under `shaders/`, e.g. `matvec`.
-    pub shader: &'static str,
+    pub shader: Cow<'static, str>,
     /// What fills its slots, e.g. `("QUANT", "quant/q4_1")`.
-    pub slots: Vec<(&'static str, String)>,
+    pub slots: Vec<(Cow<'static, str>, String)>,
     /// Values of its `override`s.
-    pub constants: Vec<(&'static str, f64)>,
+    pub constants: Vec<(Cow<'static, str>, f64)>,
 }
 
 impl KernelSpec {
     /// A kernel without slots or constants.
     pub fn new(shader: &'static str) -> Self {
-        Self { shader, slots: Vec::new(), constants: Vec::new() }
+        Self { shader: shader.into(), slots: Vec::new(), constants: Vec::new() }
     }
 
     /// Fills a slot.
     #[must_use]
     pub fn slot(mut self, slot: &'static str, file: impl Into<String>) -> Self {
-        self.slots.push((slot, file.into()));
+        self.slots.push((slot.into(), file.into()));
         self
     }
 
     /// Sets an `override`.
     #[must_use]
     pub fn constant(mut self, name: &'static str, value: u32) -> Self {
-        self.constants.push((name, f64::from(value)));
+        self.constants.push((name.into(), f64::from(value)));
         self
     }
 
@@ -47,7 +51,7 @@ impl KernelSpec {
         let slots = self.slots.iter().map(|(_, file)| file.clone());
         let constants = self.constants.iter().map(|(name, value)| format!("{name}={value}"));
         let parts: Vec<_> = slots.chain(constants).collect();
-        if parts.is_empty() { self.shader.to_owned() } else { format!("{}[{}]", self.shader, parts.join(",")) }
+        if parts.is_empty() { self.shader.to_string() } else { format!("{}[{}]", self.shader, parts.join(",")) }
     }
 }
 
@@ -113,19 +117,27 @@ impl Gpu {
     /// # Errors
     /// `gpu` if a kernel's text is not there or not whole.
     pub fn start_compiling(&self, kernels: &[KernelSpec]) -> Result<()> {
+        let cache = &self.pipelines;
+        let mut asked = Vec::new();
         for spec in kernels {
-            let (label, cache) = (spec.label(), &self.pipelines);
+            let label = spec.label();
             let known = cache.pipelines.borrow().contains_key(&label) || cache.failed.borrow().contains_key(&label);
-            if known || cache.started.borrow().contains_key(&label) {
+            if !known && !cache.started.borrow().contains_key(&label) {
+                asked.push((label, spec, text_of(spec)?));
+            }
+        }
+        // Bytes wait for the first of these; of the others those with the longest texts take longest, alone if they come last.
+        asked.sort_by_key(|(_, spec, wgsl)| (spec.shader != "repack", Reverse(wgsl.len())));
+        for (label, spec, wgsl) in asked {
+            if cache.started.borrow().contains_key(&label) {
                 continue;
             }
             let start = || {
-                let parts = Parts::new(self, spec, &label)?;
+                let parts = Parts::new(self, wgsl, &label);
                 let compiling = compile::start(&self.device, &|| parts.create(&self.device, spec, &label));
-                Ok((parts, compiling))
+                (parts, compiling)
             };
-            let (started, refused) = scoped(&self.device, start);
-            let (parts, compiling) = started?;
+            let ((parts, compiling), refused) = scoped(&self.device, start);
             match compiling {
                 Ok(compiling) => {
                     let started = Started { parts, compiling, refused: RefCell::new(Some(refused)) };
@@ -205,7 +217,7 @@ impl Gpu {
         if let Some(pipeline) = self.pipelines.pipelines.borrow().get(&label) {
             return Ok(Rc::clone(pipeline));
         }
-        let parts = Parts::new(self, spec, &label)?;
+        let parts = Parts::new(self, text_of(spec)?, &label);
         let raw = parts.create(&self.device, spec, &label);
         Ok(self.pipelines.keep(&self.counters, label, parts.with(raw)))
     }
@@ -228,6 +240,11 @@ impl PipelineCache {
     }
 }
 
+/// A kernel's text, as this device's compiler takes it.
+fn text_of(spec: &KernelSpec) -> Result<String> {
+    shader::join(&spec.shader, &spec.slots, super::device::SHADERS_FOR_NAGA)
+}
+
 /// What a pipeline is made of.
 #[derive(Debug)]
 struct Parts {
@@ -238,9 +255,8 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(gpu: &Gpu, spec: &KernelSpec, label: &str) -> Result<Self> {
+    fn new(gpu: &Gpu, wgsl: String, label: &str) -> Self {
         let device = &gpu.device;
-        let wgsl = shader::join(spec.shader, &spec.slots, super::device::SHADERS_FOR_NAGA)?;
         let accesses = shader::bindings(&wgsl);
         let wgsl = gpu.injector.rewritten(label, wgsl);
         let label = Some(label);
@@ -253,16 +269,17 @@ impl Parts {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        Ok(Self { module, layout, pipeline_layout, n_bindings: accesses.len() })
+        Self { module, layout, pipeline_layout, n_bindings: accesses.len() }
     }
 
     fn create(&self, device: &wgpu::Device, spec: &KernelSpec, label: &str) -> wgpu::ComputePipeline {
+        let constants: Vec<_> = spec.constants.iter().map(|(name, value)| (name.as_ref(), *value)).collect();
         device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(label),
             layout: Some(&self.pipeline_layout),
             module: &self.module,
             entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions { constants: &spec.constants, ..Default::default() },
+            compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
             cache: None,
         })
     }

@@ -11,7 +11,7 @@ include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 ///
 /// # Errors
 /// `gpu` for an unknown file or directive or a slot that nothing fills: a fault of doran, found by tests.
-pub fn join(name: &str, slots: &[(&str, String)], for_naga: bool) -> Result<String> {
+pub fn join<S: AsRef<str>>(name: &str, slots: &[(S, String)], for_naga: bool) -> Result<String> {
     let mut joiner = Joiner { slots, for_naga, seen: Vec::new(), enables: Vec::new(), text: String::new() };
     joiner.add(name)?;
     let mut wgsl = String::new();
@@ -23,15 +23,15 @@ pub fn join(name: &str, slots: &[(&str, String)], for_naga: bool) -> Result<Stri
     Ok(wgsl)
 }
 
-struct Joiner<'a> {
-    slots: &'a [(&'a str, String)],
+struct Joiner<'a, S> {
+    slots: &'a [(S, String)],
     for_naga: bool,
     seen: Vec<String>,
     enables: Vec<String>,
     text: String,
 }
 
-impl Joiner<'_> {
+impl<S: AsRef<str>> Joiner<'_, S> {
     fn add(&mut self, name: &str) -> Result<()> {
         if self.seen.iter().any(|seen| seen == name) {
             return Ok(());
@@ -59,7 +59,7 @@ impl Joiner<'_> {
     }
 
     fn resolve(&self, file: &str, import: &str) -> Result<String> {
-        if let Some((_, value)) = self.slots.iter().find(|(slot, _)| *slot == import) {
+        if let Some((_, value)) = self.slots.iter().find(|(slot, _)| slot.as_ref() == import) {
             return Ok(value.clone());
         }
         if import.chars().all(|c| c.is_ascii_uppercase() || c == '_') {

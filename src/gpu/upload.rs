@@ -15,6 +15,8 @@ use crate::weights::Bytes;
 
 /// Workgroups in one row of the repack grid (`shaders/repack.wgsl`).
 const GRID_WIDTH: u32 = 32_768;
+/// Units of a slice, fewer than this: `quotient` of `shaders/repack.wgsl` divides no larger numbers.
+const UNITS_MAX: u64 = 1 << 24;
 /// Bytes of the word that says what is wrong with weights.
 const FAULT_BYTES: u64 = 4;
 
@@ -161,6 +163,24 @@ fn repack_file(format: Format) -> &'static str {
     }
 }
 
+/// The kernel that repacks a tensor.
+fn repack_kernel(stored: Format, by_columns: u32) -> KernelSpec {
+    let file = if by_columns == 0 { repack_file(stored) } else { "repack/by_columns" };
+    KernelSpec::new("repack").slot("FORMAT", file)
+}
+
+/// The kernels that repack tensors, given by their formats and what is taken of them.
+pub fn repack_kernels<'a>(tensors: impl Iterator<Item = (Format, &'a RowTake)>) -> Vec<KernelSpec> {
+    let mut kernels = Vec::new();
+    for (stored, take) in tensors {
+        let kernel = repack_kernel(stored, take.by_columns);
+        if !kernels.contains(&kernel) {
+            kernels.push(kernel);
+        }
+    }
+    kernels
+}
+
 /// Brings chunks to the GPU. Holds one staging buffer while a model loads, and one word of what is wrong with its weights.
 pub struct Uploader {
     staging: Rc<GpuBuffer>,
@@ -209,13 +229,15 @@ impl Uploader {
                 0 => u64::from(matrix.cols) / matrix.format.block_weights(),
                 n => u64::from(n),
             };
-            let file = if take.by_columns == 0 { repack_file(slice.stored) } else { "repack/by_columns" };
             let row_units = row_elements.div_ceil(units);
             let floats = slice.stored.floats();
             let exponents = floats.map_or([u32::MAX; 2], |floats| floats.exponents);
             let first_row = slice.first / row_elements;
             let last_row = (slice.end - 1) / row_elements;
             let n_units = (last_row - first_row + 1) * row_units;
+            if n_units >= UNITS_MAX {
+                return Err(Error::internal(format!("a slice has {n_units} units, more than are told apart")));
+            }
             for part in &matrix.parts {
                 let params = RepackParams {
                     src_byte: slice.chunk_byte as u32,
@@ -252,7 +274,7 @@ impl Uploader {
                 let groups = n_units.div_ceil(64) as u32;
                 specs.push(DispatchSpec {
                     label: part.quants.label().to_owned(),
-                    kernel: KernelSpec::new("repack").slot("FORMAT", file),
+                    kernel: repack_kernel(slice.stored, take.by_columns),
                     params: bytemuck::bytes_of(&params).to_vec(),
                     buffers: [&self.staging, &part.quants, &part.scales, &self.fault].map(Rc::clone).to_vec(),
                     grid: Box::new(move |_| [groups.min(GRID_WIDTH), groups.div_ceil(GRID_WIDTH), 1]),

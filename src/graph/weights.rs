@@ -8,8 +8,8 @@ use std::rc::Rc;
 use super::{Adapter, Graph, Piece, Weight};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Checkpoint, TensorInfo};
-use crate::gpu::upload::{GpuMatrix, Slice, Uploader};
-use crate::gpu::{Gpu, GpuBuffer, Usage};
+use crate::gpu::upload::{GpuMatrix, Slice, Uploader, repack_kernels};
+use crate::gpu::{Gpu, GpuBuffer, KernelSpec, Usage};
 use crate::quant::Format;
 use crate::weights::{Bytes, Sink, TensorSpan};
 
@@ -273,6 +273,13 @@ impl<'a> GpuSink<'a> {
         Self { gpu, graph, checkpoint, weights, uploader: Uploader::new(gpu, chunk_bytes) }
     }
 
+    /// The kernels that bring a checkpoint's matrices to the GPU.
+    pub fn kernels(graph: &Graph, checkpoint: &Checkpoint) -> Vec<KernelSpec> {
+        let matrices = graph.weights.iter().zip(used_weights(graph)).filter(|(weight, used)| *used && !weight.vector);
+        let pieces = matrices.flat_map(|(weight, _)| &weight.pieces);
+        repack_kernels(pieces.filter_map(|piece| Some((checkpoint.tensors.get(piece.tensor)?.format, &piece.take))))
+    }
+
     /// Refuses matrices that hold NaN or infinity, once all chunks have come; vectors were looked at as they came.
     ///
     /// # Errors
@@ -318,6 +325,7 @@ impl<B: Bytes> Sink<B> for GpuSink<'_> {
                 }
             }
         }
+        self.gpu.compile(&repack_kernels(slices.iter().map(|(_, slice)| (slice.stored, &slice.take)))).await?;
         self.uploader.upload(self.gpu, &bytes, &slices)
     }
 }

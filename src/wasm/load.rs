@@ -75,7 +75,7 @@ pub(super) async fn load(
         loaded.engine.info.warnings.push(warning);
     }
     speed.tell("ready");
-    let Loaded { engine: Engine { info, text, session, adaptable, tuning }, gpu, name } = loaded;
+    let Loaded { engine: Engine { info, text, session, adaptable, tuning, .. }, gpu, name } = loaded;
     Ok(Inner {
         name,
         info,
@@ -126,16 +126,20 @@ pub(super) async fn open_engine(
         Some("reference") => None,
         Some(other) => return Err(Error::bad_argument("backend", format!("there is no backend {other:?}"))),
     };
+    let tunings = match &gpu {
+        Some(gpu) if options.chooses_kernels() => Some(Tunings::read(gpu.capabilities()).await),
+        _ => None,
+    };
+    // What this model took the last time compiles while its header is read. Where that is not to be had, nothing is lost.
+    let took = tunings.as_ref().map(|tunings| tunings.kernels(&opened.name)).unwrap_or_default();
+    if let Some(gpu) = &gpu {
+        let _ = gpu.start_compiling(&took);
+    }
     let how = LoadOptions { sha256, pause, update, ..LoadOptions::default() };
     let (files, name, paths) = open_files(opened, quantize, (options.store, how), speed, cancel).await?;
     let on_stage = |stage| match stage {
         Stage::Bytes(progress) => speed.bytes(progress),
         Stage::Preparing => speed.tell("compile"),
-    };
-    let adapter = gpu.as_ref().map(|gpu| gpu.capabilities().clone());
-    let tunings = match &adapter {
-        Some(adapter) if options.chooses_kernels() => Some(Tunings::read(adapter).await),
-        _ => None,
     };
     let known_tuning = |formats: &str| tunings.as_ref()?.get(formats);
     let engine_options = changed(EngineOptions { paths, ..engine_options });
@@ -144,10 +148,10 @@ pub(super) async fn open_engine(
         (Err(error), Some(gpu)) => return Err(blame(gpu, error).await),
         (loaded, _) => loaded?,
     };
-    if let (Some(tunings), Some((formats, tuning))) = (&tunings, &engine.tuning)
-        && !tuning.tried.is_empty()
-    {
-        tunings.keep(formats, tuning).await;
+    if let (Some(tunings), Some((formats, tuning))) = (&tunings, &engine.tuning) {
+        let chosen = (!tuning.tried.is_empty()).then_some((formats.as_str(), tuning));
+        let takes = (engine.kernels != took).then_some((name.as_str(), engine.kernels.as_slice()));
+        tunings.keep(chosen, takes).await;
     }
     Ok(Loaded { engine, gpu, name })
 }

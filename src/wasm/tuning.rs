@@ -1,24 +1,26 @@
-//! The kernels that were chosen on this device, kept from load to load: one document a device, browser and version of doran,
-//! in the browser's cache storage. Where there is none, each load chooses anew.
+//! The kernels that were chosen on this device, and those that models took, kept from load to load: one document a device, browser
+//! and version of doran, in the browser's cache storage. Where there is none, each load chooses anew.
 
 use js_sys::{Function, JSON, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-use super::js::{field, to_js};
-use crate::gpu::Capabilities;
+use super::js::{field, from_js, to_js};
+use crate::gpu::{Capabilities, KernelSpec};
 use crate::ops::Tile;
 use crate::ops::linear::activations::Activations;
 use crate::tune::{Kernels, Tuning};
 
 const CACHE: &str = "doran.tuning";
 /// What a document says: another number for other fields, so that older ones are not read.
-const DOCUMENT: u32 = 2;
+const DOCUMENT: u32 = 3;
+/// Models whose kernels are kept: those that were loaded first are forgotten first.
+const MODELS_MAX: u32 = 16;
 
-/// Choices by the formats of a model's matrices, and the precision.
+/// Choices by the formats of a model's matrices, and the precision; kernels by the model's name.
 pub(super) struct Tunings {
     address: String,
-    /// `{ [formats and precision]: Tuning }`
+    /// `{ choices: { [formats and precision]: Tuning }, kernels: { [model]: KernelSpec[] } }`
     document: JsValue,
 }
 
@@ -34,9 +36,15 @@ impl Tunings {
         Self { document: document.unwrap_or_else(|| Object::new().into()), address }
     }
 
+    /// What the model took when it was last loaded; nothing where that is not known.
+    pub(super) fn kernels(&self, model: &str) -> Vec<KernelSpec> {
+        let stored = field(&self.document, "kernels").and_then(|kernels| field(&kernels, model));
+        stored.and_then(|stored| from_js("kernels", stored).ok()).unwrap_or_default()
+    }
+
     /// The choice for these formats.
     pub(super) fn get(&self, formats: &str) -> Option<Tuning> {
-        let stored = field(&self.document, formats)?;
+        let stored = field(&field(&self.document, "choices")?, formats)?;
         let kernels = Kernels::named(&field(&stored, "kernels")?.as_string()?)?;
         let workgroup = field(&stored, "workgroup")?.as_f64()? as u32;
         let broadcast = field(&stored, "broadcast")?.as_bool()?;
@@ -64,11 +72,27 @@ impl Tunings {
         })
     }
 
-    /// Keeps a choice. A browser that refuses costs the next load the time to choose again, and nothing else.
-    pub(super) async fn keep(&self, formats: &str, tuning: &Tuning) {
-        let Ok(tuning) = to_js(tuning) else { return };
-        let set = Reflect::set(&self.document, &formats.into(), &tuning);
-        let (Ok(true), Ok(text), Some(cache)) = (set, JSON::stringify(&self.document), open().await) else { return };
+    /// Keeps a choice, and what a model takes. A browser that refuses costs the next load the time to choose and to wait again, and
+    /// nothing else.
+    pub(super) async fn keep(&self, choice: Option<(&str, &Tuning)>, takes: Option<(&str, &[KernelSpec])>) {
+        let choice = choice.and_then(|(formats, tuning)| Some(("choices", formats, to_js(tuning).ok()?)));
+        let takes = takes.and_then(|(model, kernels)| Some(("kernels", model, to_js(kernels).ok()?)));
+        if choice.is_none() && takes.is_none() {
+            return;
+        }
+        for (part, name, value) in choice.into_iter().chain(takes) {
+            let entries = field(&self.document, part).unwrap_or_else(|| Object::new().into());
+            let entries: Object = entries.unchecked_into();
+            // An entry that is set anew is the youngest.
+            let _ = Reflect::delete_property(&entries, &name.into());
+            let names = Object::keys(&entries);
+            if part == "kernels" && names.length() >= MODELS_MAX {
+                let _ = Reflect::delete_property(&entries, &names.get(0));
+            }
+            let _ = Reflect::set(&entries, &name.into(), &value);
+            let _ = Reflect::set(&self.document, &part.into(), &entries);
+        }
+        let (Ok(text), Some(cache)) = (JSON::stringify(&self.document), open().await) else { return };
         if let Ok(response) = web_sys::Response::new_with_opt_str(text.as_string().as_deref()) {
             call(&cache, "put", &[self.address.as_str().into(), response.into()]).await;
         }

@@ -52,15 +52,13 @@ impl Counter {
             label: None,
             source: wgpu::ShaderSource::Wgsl(wgsl.into()),
         });
+        let constants: Vec<_> = spec.kernel.constants.iter().map(|(name, value)| (name.as_ref(), *value)).collect();
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: None,
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &spec.kernel.constants,
-                ..Default::default()
-            },
+            compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
             cache: None,
         });
         let buffer = |contents: &[u8], usage| {
