@@ -26,21 +26,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let gated = params.gate_quads != 0u;
     let first = i * select(4u, 2u, gated);
     let third = first + select(2u, params.gate_quads, gated);
-    let w0 = start_of(first);
-    let w1 = start_of(first + 1u);
-    let w2 = start_of(third);
-    let w3 = start_of(third + 1u);
+    // The sub-block of each quad that is next.
+    var next = vec4<u32>(start_of(first), start_of(first + 1u), start_of(third), start_of(third + 1u));
     var squares = vec4<f32>(0.0);
     var a = vec4<f32>(0.0);
     var b = vec4<f32>(0.0);
     var c = vec4<f32>(0.0);
     var d = vec4<f32>(0.0);
+    // Quads take turns in one call, and after four turns each stands where it stood: four calls take SwiftShader twice as long to
+    // compile, and are no faster.
     for (var block = 0u; block < params.row_blocks; block++) {
         let x = prepare(load_input(group.z, block, local, &squares));
-        a += quad_dot(w0 + block * params.together, x);
-        b += quad_dot(w1 + block * params.together, x);
-        c += quad_dot(w2 + block * params.together, x);
-        d += quad_dot(w3 + block * params.together, x);
+        for (var turn = 0u; turn < 4u; turn++) {
+            let sum = a + quad_dot(next.x, x);
+            a = b;
+            b = c;
+            c = d;
+            d = sum;
+            next = vec4<u32>(next.yzw, next.x + params.together);
+        }
     }
     let scale = input_scale(group.z, local, squares);
     if (gated) {

@@ -47,6 +47,15 @@ fn softmax(scores: mat4x4<f32>, count: u32) -> Softmax {
     return Softmax(maximum, (s.x + s.y) + (s.z + s.w), p0, p1, p2, p3);
 }
 
+// Loops over these instead of four calls: what is called four times is compiled four times.
+fn one_of(k: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
+    return select(select(a, b, k == 1u), select(c, d, k == 3u), k > 1u);
+}
+
+fn rows_of(k: u32, a: vec4<u32>, b: vec4<u32>, c: vec4<u32>, d: vec4<u32>) -> vec4<u32> {
+    return select(select(a, b, k == 1u), select(c, d, k == 3u), k > 1u);
+}
+
 @compute @workgroup_size(4)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = step.rows[0];
@@ -125,20 +134,33 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let to2 = (head_of(group, 2u) * params.max_splits + id.x) * width;
     let to3 = (head_of(group, 3u) * params.max_splits + id.x) * width;
     for (var i = 0u; i < params.head_quads; i++) {
-        let v0 = values(r0, i);
-        let v1 = values(r1, i);
-        let v2 = values(r2, i);
-        let v3 = values(r3, i);
+        var sum_a = vec4<f32>(0.0);
+        var sum_b = vec4<f32>(0.0);
+        var sum_c = vec4<f32>(0.0);
+        var sum_d = vec4<f32>(0.0);
+        for (var turn = 0u; turn < 4u; turn++) {
+            let v = values(rows_of(turn, r0, r1, r2, r3), i);
+            sum_a += v * one_of(turn, a.p0, a.p1, a.p2, a.p3);
+            if (HEADS > 1u) {
+                sum_b += v * one_of(turn, b.p0, b.p1, b.p2, b.p3);
+            }
+            if (HEADS > 2u) {
+                sum_c += v * one_of(turn, c.p0, c.p1, c.p2, c.p3);
+            }
+            if (HEADS > 3u) {
+                sum_d += v * one_of(turn, d.p0, d.p1, d.p2, d.p3);
+            }
+        }
         // Heads past the end repeat the last one and store the same again.
-        partials[to0 + i] = v0 * a.p0 + v1 * a.p1 + v2 * a.p2 + v3 * a.p3;
+        partials[to0 + i] = sum_a;
         if (HEADS > 1u) {
-            partials[to1 + i] = v0 * b.p0 + v1 * b.p1 + v2 * b.p2 + v3 * b.p3;
+            partials[to1 + i] = sum_b;
         }
         if (HEADS > 2u) {
-            partials[to2 + i] = v0 * c.p0 + v1 * c.p1 + v2 * c.p2 + v3 * c.p3;
+            partials[to2 + i] = sum_c;
         }
         if (HEADS > 3u) {
-            partials[to3 + i] = v0 * d.p0 + v1 * d.p1 + v2 * d.p2 + v3 * d.p3;
+            partials[to3 + i] = sum_d;
         }
     }
     partials[to0 + params.head_quads] = vec4<f32>(a.maximum, a.sum, 0.0, 0.0);
