@@ -148,6 +148,6 @@ fn browsers_get_the_enable_line_first() {
 
 #[test]
 fn unknown_directives_and_empty_slots_are_refused() {
-    assert!(join("matvec", &[], true).is_err());
-    assert!(join("no_such_file", &[], true).is_err());
+    assert!(join::<&str>("matvec", &[], true).is_err());
+    assert!(join::<&str>("no_such_file", &[], true).is_err());
 }

@@ -144,6 +144,18 @@ GPUDevice.prototype.createShaderModule = function (descriptor) {
 };
 `;
 
+/** Tells, over a channel, which buffers and pipelines a worker asked its GPU for, in order: `createBuffer layer.0.k_cache`. */
+const CALLS = `
+const calls = [];
+for (const name of ["createBuffer", "createComputePipeline", "createComputePipelineAsync"]) {
+  const real = GPUDevice.prototype[name];
+  GPUDevice.prototype[name] = function (descriptor) { calls.push(name + " " + descriptor.label); return real.call(this, descriptor); };
+}
+new BroadcastChannel("calls").onmessage = ({ data }) => {
+  if (data === "tell") new BroadcastChannel("calls-told").postMessage(calls);
+};
+`;
+
 /** A GPU that binds no more than `?bytes=` of the worker's address in one piece. */
 const SMALL_BINDINGS = `
 const most = Number(new URL(location.href).searchParams.get("bytes"));
@@ -224,6 +236,8 @@ const SCRIPTS: Record<string, string> = {
   "/with-little-memory.js": workerAfter("/little-memory.js"),
   "/spoilt-kernels.js": SPOILT_KERNELS,
   "/with-spoilt-kernels.js": workerAfter("/spoilt-kernels.js"),
+  "/calls.js": CALLS,
+  "/with-calls.js": workerAfter("/calls.js"),
   "/small-bindings.js": SMALL_BINDINGS,
   "/with-small-bindings.js": workerAfter("/small-bindings.js"),
   "/hide-store.js": NO_STORE,

@@ -39,3 +39,31 @@ test("a kernel that does not compile and that nothing stands in for is named, an
   expect(seen.error.data["kernel"]).toContain("sample_best");
   expect(seen.architecture).toBe("llama");
 });
+
+test("what a model took the last time compiles from the start of a load, before there is room for it", async ({ doran }) => {
+  const loads = await doran.evaluate(async (model) => {
+    const callsOf = async (name: string): Promise<string[]> => {
+      const engine = await window.doran.Engine.load(model, { name, createWorker: () => new Worker("/with-calls.js", { type: "module" }) });
+      const calls = await new Promise<string[]>((resolve) => {
+        const told = new BroadcastChannel("calls-told");
+        told.onmessage = ({ data }: MessageEvent<string[]>) => { told.close(); resolve(data); };
+        const asks = new BroadcastChannel("calls");
+        asks.postMessage("tell");
+        asks.close();
+      });
+      await engine.unload();
+      return calls;
+    };
+    return { first: await callsOf("a"), again: await callsOf("a"), other: await callsOf("b") };
+  }, MODEL);
+  const kernels = (calls: string[]): string[] => calls.filter((call) => call.startsWith("createComputePipelineAsync"));
+  const isFirst = (calls: string[]): boolean => calls.findLastIndex((call) => call.startsWith("createComputePipelineAsync")) < calls.findIndex((call) => call.startsWith("createBuffer"));
+  const { first, again, other } = loads;
+  expect(kernels(again).length).toBeGreaterThan(10);
+  expect(new Set(kernels(again)).size).toBe(kernels(again).length);
+  // A first load may compile more, to check it.
+  expect(kernels(first)).toEqual(expect.arrayContaining(kernels(again)));
+  expect([...kernels(other)].sort()).toEqual([...kernels(again)].sort());
+  expect([first, again, other].map(isFirst)).toEqual([false, true, false]);
+  expect(again.filter((call) => call.startsWith("createComputePipeline "))).toEqual([]);
+});

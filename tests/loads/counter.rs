@@ -37,7 +37,7 @@ impl Counter {
         if grid.contains(&0) {
             return [0; 8];
         }
-        let joined = join(spec.kernel.shader, &spec.kernel.slots, true).expect("joins");
+        let joined = join(&spec.kernel.shader, &spec.kernel.slots, true).expect("joins");
         let wgsl = counting(&joined, spec.buffers.len() + 1);
         let entries: Vec<_> =
             bindings(&wgsl).into_iter().enumerate().map(|(i, access)| layout_entry(i, access)).collect();
