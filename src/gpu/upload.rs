@@ -15,8 +15,9 @@ use crate::weights::Bytes;
 
 /// Workgroups in one row of the repack grid (`shaders/repack.wgsl`).
 const GRID_WIDTH: u32 = 32_768;
-/// Units of a slice, fewer than this: `quotient` of `shaders/repack.wgsl` divides no larger numbers.
+/// Units of a slice and rows that it is of, fewer than these: `quotient` of `shaders/repack.wgsl` divides no larger numbers.
 const UNITS_MAX: u64 = 1 << 24;
+const ROWS_MAX: u64 = 1 << 21;
 /// Bytes of the word that says what is wrong with weights.
 const FAULT_BYTES: u64 = 4;
 
@@ -235,8 +236,11 @@ impl Uploader {
             let first_row = slice.first / row_elements;
             let last_row = (slice.end - 1) / row_elements;
             let n_units = (last_row - first_row + 1) * row_units;
-            if n_units >= UNITS_MAX {
-                return Err(Error::internal(format!("a slice has {n_units} units, more than are told apart")));
+            let rows = if take.by_columns == 0 { last_row } else { last_row.max(row_elements) };
+            if n_units >= UNITS_MAX || rows >= ROWS_MAX {
+                return Err(Error::internal(format!(
+                    "a slice of {n_units} units in {rows} rows: too many to tell apart"
+                )));
             }
             for part in &matrix.parts {
                 let params = RepackParams {
