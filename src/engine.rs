@@ -124,7 +124,7 @@ pub struct LoadTimes {
     pub hash: f64,
     /// For the store, read or written.
     pub store: f64,
-    /// For the way to the GPU.
+    /// For the way to the GPU, and the kernels that repack there.
     pub upload: f64,
     /// For the choice of kernels.
     pub tune: f64,

@@ -94,11 +94,17 @@ impl PlannedModel {
         Ok(Self { decoder, encoder, tables })
     }
 
-    /// The kernels that steps need.
+    /// The kernels that steps need, each once.
     pub fn kernels(&self) -> Vec<KernelSpec> {
         let decoder = self.decoder.iter().flat_map(|planned| [&planned.decode, &planned.prefill]);
         let encoder = self.encoder.iter().map(|encoder| &encoder.planned);
-        decoder.chain(encoder).flat_map(Planned::kernels).cloned().collect()
+        let mut kernels = Vec::new();
+        for kernel in decoder.chain(encoder).flat_map(Planned::kernels) {
+            if !kernels.contains(kernel) {
+                kernels.push(kernel.clone());
+            }
+        }
+        kernels
     }
 }
 

@@ -118,20 +118,18 @@ impl Gpu {
     /// `gpu` if a kernel's text is not there or not whole.
     pub fn start_compiling(&self, kernels: &[KernelSpec]) -> Result<()> {
         let cache = &self.pipelines;
-        let mut asked = Vec::new();
+        let mut asked: Vec<(String, &KernelSpec, String)> = Vec::new();
         for spec in kernels {
             let label = spec.label();
             let known = cache.pipelines.borrow().contains_key(&label) || cache.failed.borrow().contains_key(&label);
-            if !known && !cache.started.borrow().contains_key(&label) {
+            let started = cache.started.borrow().contains_key(&label) || asked.iter().any(|(of, ..)| *of == label);
+            if !known && !started {
                 asked.push((label, spec, text_of(spec)?));
             }
         }
         // Bytes wait for the first of these; of the others those with the longest texts take longest, alone if they come last.
         asked.sort_by_key(|(_, spec, wgsl)| (spec.shader != "repack", Reverse(wgsl.len())));
         for (label, spec, wgsl) in asked {
-            if cache.started.borrow().contains_key(&label) {
-                continue;
-            }
             let start = || {
                 let parts = Parts::new(self, wgsl, &label);
                 let compiling = compile::start(&self.device, &|| parts.create(&self.device, spec, &label));

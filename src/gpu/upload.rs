@@ -217,7 +217,7 @@ impl Uploader {
     /// Uploads one chunk and repacks the slices that it holds.
     ///
     /// # Errors
-    /// `internal` if the chunk is larger than promised.
+    /// `internal` if the chunk is larger than promised, or a slice has more units or rows than kernels tell apart.
     pub fn upload<B: Bytes>(&self, gpu: &Gpu, chunk: &B, slices: &[(GpuMatrix, Slice)]) -> Result<()> {
         if chunk.len() + 4 > self.staging.bytes() {
             return Err(Error::internal(format!("a chunk of {} bytes does not fit the staging buffer", chunk.len())));

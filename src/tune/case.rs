@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::error::Result;
-use crate::gpu::upload::{GpuMatrix, RowTake, Slice, Uploader};
+use crate::gpu::upload::{GpuMatrix, RowTake, Slice, Uploader, repack_kernels};
 use crate::gpu::{Gpu, GpuBuffer, StepShape, Usage};
 use crate::ops::elementwise::Function;
 use crate::ops::linear::TILE_ROWS;
@@ -46,13 +46,15 @@ impl Case {
         Ok(Self { format, shape, bytes })
     }
 
-    pub(super) fn upload(&self, gpu: &Gpu, nothing: &Rc<GpuBuffer>) -> Result<GpuMatrix> {
+    pub(super) async fn upload(&self, gpu: &Gpu, nothing: &Rc<GpuBuffer>) -> Result<GpuMatrix> {
         let (rows, cols) = self.shape;
         let matrix = GpuMatrix::new(gpu, "tune.weight", self.format, rows, cols, nothing);
         let end = self.bytes.len() as u64 / self.format.block_bytes();
         let (take, stored) = (RowTake::all(rows), self.format);
         let slice = Slice { chunk_byte: 0, first: 0, end, row_offset: 0, take, stored, tensor: 0 };
         let uploader = Uploader::new(gpu, self.bytes.len() as u64);
+        // The model's own may be on their way already.
+        gpu.compile(&repack_kernels([(stored, &take)].into_iter())).await?;
         uploader.upload(gpu, &VecBytes::from(self.bytes.clone()), &[(matrix.clone(), slice)])?;
         Ok(matrix)
     }

@@ -53,7 +53,7 @@ pub(super) async fn check(gpu: &Gpu, tuning: &Tuning, wanted: &Wanted<'_>) -> Re
         let cols = (96 / format.block_weights() as u32).max(1) * format.block_weights() as u32;
         let case = Case::new(*format, (rows, cols))?;
         let nothing = Rc::new(gpu.create_buffer("tune.nothing", 256, Usage::Storage));
-        let matrix = case.upload(gpu, &nothing)?;
+        let matrix = case.upload(gpu, &nothing).await?;
         let x = rows_of(n, cols);
         let (gpu_x, y) = (operand(gpu, &x), operand(gpu, &Rows::zeros(n as usize, rows as usize)));
         let step = Step::new(gpu, n, 0);

@@ -99,7 +99,7 @@ async fn check_format(gpu: &Gpu, tuning: &Tuning, format: Format, gate: Function
     let (rows, cols) = (CHECK_SHAPE.0, CHECK_SHAPE.1 * format.block_weights().max(32) as u32);
     let case = Case::new(format, (rows, cols))?;
     let nothing = Rc::new(gpu.create_buffer("tune.nothing", 256, Usage::Storage));
-    let matrix = case.upload(gpu, &nothing)?;
+    let matrix = case.upload(gpu, &nothing).await?;
     let (norm, step) = (norm_row(cols), Step::new(gpu, 1, 0));
     let read = LinearWeights { weight: &case as &dyn CpuMatrix, bias: None, norm: Some(&norm.data[..]) };
     let rounded = format.integer_dot().map_or(Activations::F32, |_| tuning.activations);

@@ -131,7 +131,9 @@ pub(super) async fn open_engine(
         _ => None,
     };
     // What this model took the last time compiles while its header is read. Where that is not to be had, nothing is lost.
-    let took = tunings.as_ref().map(|tunings| tunings.kernels(&opened.name)).unwrap_or_default();
+    let keeps_kernels = options.keeps_kernels();
+    let kept = tunings.as_ref().filter(|_| keeps_kernels);
+    let took = kept.map(|tunings| tunings.kernels(&opened.name)).unwrap_or_default();
     if let Some(gpu) = &gpu {
         let _ = gpu.start_compiling(&took);
     }
@@ -140,6 +142,11 @@ pub(super) async fn open_engine(
     let on_stage = |stage| match stage {
         Stage::Bytes(progress) => speed.bytes(progress),
         Stage::Preparing => speed.tell("compile"),
+    };
+    // Another tab may have loaded it while this one waited.
+    let tunings = match tunings {
+        Some(tunings) if took.is_empty() => Some(tunings.again().await),
+        tunings => tunings,
     };
     let known_tuning = |formats: &str| tunings.as_ref()?.get(formats);
     let engine_options = changed(EngineOptions { paths, ..engine_options });
@@ -150,7 +157,8 @@ pub(super) async fn open_engine(
     };
     if let (Some(tunings), Some((formats, tuning))) = (&tunings, &engine.tuning) {
         let chosen = (!tuning.tried.is_empty()).then_some((formats.as_str(), tuning));
-        let takes = (engine.kernels != took).then_some((name.as_str(), engine.kernels.as_slice()));
+        let is_new = keeps_kernels && engine.kernels != took;
+        let takes = is_new.then_some((name.as_str(), engine.kernels.as_slice()));
         tunings.keep(chosen, takes).await;
     }
     Ok(Loaded { engine, gpu, name })

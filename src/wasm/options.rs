@@ -72,6 +72,11 @@ impl WireLoadOptions {
         self.kernels.is_none() && self.variants.is_empty()
     }
 
+    /// Whether what the model takes is kept for its next load: where it is stored, and takes what it always does.
+    pub fn keeps_kernels(&self) -> bool {
+        self.chooses_kernels() && self.store != Some(false) && self.precision.is_none() && self.kv_cache.is_none()
+    }
+
     /// What is done where a stored model's files have changed at their addresses.
     pub fn update(&self) -> Update {
         if self.update == Some(true) { Update::Replace } else { Update::Notice }

@@ -1,7 +1,7 @@
 //! The kernels that were chosen on this device, and those that models took, kept from load to load: one document a device, browser
 //! and version of doran, in the browser's cache storage. Where there is none, each load chooses anew.
 
-use js_sys::{Function, JSON, Object, Promise, Reflect};
+use js_sys::{Array, Function, JSON, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -27,7 +27,15 @@ pub(super) struct Tunings {
 impl Tunings {
     /// What was chosen on this device before; nothing where it cannot be read.
     pub(super) async fn read(adapter: &Capabilities) -> Self {
-        let address = address(adapter);
+        Self::at(address(adapter)).await
+    }
+
+    /// What stands there now.
+    pub(super) async fn again(&self) -> Self {
+        Self::at(self.address.clone()).await
+    }
+
+    async fn at(address: String) -> Self {
         let text = async {
             let response = call(&open().await?, "match", &[address.as_str().into()]).await?;
             call(&response, "text", &[]).await?.as_string()
@@ -80,8 +88,10 @@ impl Tunings {
         if choice.is_none() && takes.is_none() {
             return;
         }
+        // Others may have kept theirs since this was read.
+        let Self { document, address } = self.again().await;
         for (part, name, value) in choice.into_iter().chain(takes) {
-            let entries = field(&self.document, part).unwrap_or_else(|| Object::new().into());
+            let entries = field(&document, part).unwrap_or_else(|| Object::new().into());
             let entries: Object = entries.unchecked_into();
             // An entry that is set anew is the youngest.
             let _ = Reflect::delete_property(&entries, &name.into());
@@ -90,11 +100,30 @@ impl Tunings {
                 let _ = Reflect::delete_property(&entries, &names.get(0));
             }
             let _ = Reflect::set(&entries, &name.into(), &value);
-            let _ = Reflect::set(&self.document, &part.into(), &entries);
+            let _ = Reflect::set(&document, &part.into(), &entries);
         }
+        Self { document, address }.write().await;
+    }
+
+    async fn write(&self) {
         let (Ok(text), Some(cache)) = (JSON::stringify(&self.document), open().await) else { return };
         if let Ok(response) = web_sys::Response::new_with_opt_str(text.as_string().as_deref()) {
             call(&cache, "put", &[self.address.as_str().into(), response.into()]).await;
+        }
+    }
+}
+
+/// Forgets what a model took, on whichever device.
+pub(super) async fn forget(model: &str) {
+    let Some(cache) = open().await else { return };
+    let Some(requests) = call(&cache, "keys", &[]).await else { return };
+    for request in Array::from(&requests) {
+        let Some(address) = field(&request, "url").and_then(|url| url.as_string()) else { continue };
+        let tunings = Tunings::at(address).await;
+        let Some(kernels) = field(&tunings.document, "kernels") else { continue };
+        if field(&kernels, model).is_some() {
+            let _ = Reflect::delete_property(kernels.unchecked_ref::<Object>(), &model.into());
+            tunings.write().await;
         }
     }
 }

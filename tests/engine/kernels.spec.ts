@@ -42,8 +42,8 @@ test("a kernel that does not compile and that nothing stands in for is named, an
 
 test("what a model took the last time compiles from the start of a load, before there is room for it", async ({ doran }) => {
   const loads = await doran.evaluate(async (model) => {
-    const callsOf = async (name: string): Promise<string[]> => {
-      const engine = await window.doran.Engine.load(model, { name, createWorker: () => new Worker("/with-calls.js", { type: "module" }) });
+    const callsOf = async (name: string, store = true): Promise<string[]> => {
+      const engine = await window.doran.Engine.load(model, { name, store, createWorker: () => new Worker("/with-calls.js", { type: "module" }) });
       const calls = await new Promise<string[]>((resolve) => {
         const told = new BroadcastChannel("calls-told");
         told.onmessage = ({ data }: MessageEvent<string[]>) => { told.close(); resolve(data); };
@@ -54,7 +54,17 @@ test("what a model took the last time compiles from the start of a load, before 
       await engine.unload();
       return calls;
     };
-    return { first: await callsOf("a"), again: await callsOf("a"), other: await callsOf("b") };
+    /** Whose kernels are kept. */
+    const kept = async (): Promise<string[]> => {
+      const cache = await caches.open("doran.tuning");
+      const documents = await Promise.all((await cache.keys()).map(async (address): Promise<{ kernels: object } | undefined> => (await cache.match(address))?.json()));
+      return documents.flatMap((document) => Object.keys(document?.kernels ?? {}));
+    };
+    const [first, again, other] = [await callsOf("a"), await callsOf("a"), await callsOf("b")];
+    await callsOf("c", false);
+    const before = await kept();
+    await window.doran.Engine.storage.delete("a");
+    return { first, again, other, before, after: await kept() };
   }, MODEL);
   const kernels = (calls: string[]): string[] => calls.filter((call) => call.startsWith("createComputePipelineAsync"));
   const afterRoom = (calls: string[]): number => kernels(calls.slice(calls.findIndex((call) => call.startsWith("createBuffer")))).length;
@@ -66,5 +76,9 @@ test("what a model took the last time compiles from the start of a load, before 
   expect([...kernels(other)].sort()).toEqual([...kernels(again)].sort());
   expect(afterRoom(again)).toBe(0);
   expect([first, other].map((calls) => afterRoom(calls) > 0)).toEqual([true, true]);
-  expect(again.filter((call) => call.startsWith("createComputePipeline "))).toEqual([]);
+  // None holds up the browser's other work.
+  expect([first, again, other].flat().filter((call) => call.startsWith("createComputePipeline "))).toEqual([]);
+  // Of a model that is not stored, or not any more, nothing stays.
+  expect(loads.before).toEqual(["a", "b"]);
+  expect(loads.after).toEqual(["b"]);
 });
