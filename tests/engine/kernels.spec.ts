@@ -57,8 +57,12 @@ test("what a model took the last time compiles from the start of a load, before 
     /** Whose kernels are kept. */
     const kept = async (): Promise<string[]> => {
       const cache = await caches.open("doran.tuning");
-      const documents = await Promise.all((await cache.keys()).map(async (address): Promise<{ kernels: object } | undefined> => (await cache.match(address))?.json()));
-      return documents.flatMap((document) => Object.keys(document?.kernels ?? {}));
+      const texts = await Promise.all((await cache.keys()).map(async (address) => (await cache.match(address))?.text() ?? "{}"));
+      return texts.flatMap((text) => {
+        const document: unknown = JSON.parse(text);
+        const kernels = typeof document === "object" && document !== null && "kernels" in document ? document.kernels : undefined;
+        return Object.keys(kernels ?? {});
+      });
     };
     const [first, again, other] = [await callsOf("a"), await callsOf("a"), await callsOf("b")];
     await callsOf("c", false);
