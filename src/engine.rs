@@ -193,7 +193,7 @@ impl Engine {
                 let wanted_kernels = wanted_kernels(&formats, &graph, &options);
                 let expected = expected(&gpu, known.as_ref(), &wanted_kernels)?;
                 // The browser compiles all of these while room and the tokenizer are made, bytes come and the choice is checked.
-                let mut started = GpuSink::kernels(&graph, &checkpoint);
+                let started = GpuSink::kernels(&graph, &checkpoint);
                 gpu.start_compiling(&started)?;
                 let (weights, planned, choice) = room::make(&gpu, &graph, wanted, &options, &expected).await?;
                 let fit::Choice { context, kv, .. } = choice;
@@ -212,8 +212,11 @@ impl Engine {
                 let preparing = preparing.prepare(planned, &expected, known);
                 let (report, Prepared { planned, tuning, millis }) = try_join(streaming, preparing).await?;
                 drop(sink);
-                started.extend(planned.kernels());
-                kernels = started;
+                for kernel in started.into_iter().chain(planned.kernels()) {
+                    if !kernels.contains(&kernel) {
+                        kernels.push(kernel);
+                    }
+                }
                 weights.finish(&gpu);
                 let adapter = gpu.capabilities().clone();
                 let on_gpu = || Backend::on_gpu(Rc::clone(&gpu), planned, weights, options.run_ahead);

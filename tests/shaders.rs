@@ -4,6 +4,7 @@
 mod combinations;
 
 use combinations::combinations;
+use doran::gpu::KernelSpec;
 use doran::gpu::shader::{Access, FILES, bindings, join};
 use doran::ops::PARAMS;
 use naga::back::pipeline_constants::process_overrides;
@@ -150,4 +151,17 @@ fn browsers_get_the_enable_line_first() {
 fn unknown_directives_and_empty_slots_are_refused() {
     assert!(join::<&str>("matvec", &[], true).is_err());
     assert!(join::<&str>("no_such_file", &[], true).is_err());
+}
+
+#[test]
+fn kernels_are_read_as_they_were_written() {
+    let kernel =
+        KernelSpec::new("matvec").slot("QUANT", "quant/q4_1").slot("REDUCE", "reduce/none").constant("WORKGROUP", 16);
+    assert_eq!(kernel.written(), "matvec QUANT=quant/q4_1 REDUCE=reduce/none WORKGROUP:16");
+    for kernel in [kernel, KernelSpec::new("rope")] {
+        assert_eq!(KernelSpec::read(&kernel.written()), Some(kernel));
+    }
+    for line in ["matvec WORKGROUP", "matvec WORKGROUP:x", "matvec WORKGROUP:-1"] {
+        assert_eq!(KernelSpec::read(line), None, "{line}");
+    }
 }

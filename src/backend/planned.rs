@@ -94,17 +94,11 @@ impl PlannedModel {
         Ok(Self { decoder, encoder, tables })
     }
 
-    /// The kernels that steps need, each once.
+    /// The kernels that steps need, by step.
     pub fn kernels(&self) -> Vec<KernelSpec> {
         let decoder = self.decoder.iter().flat_map(|planned| [&planned.decode, &planned.prefill]);
         let encoder = self.encoder.iter().map(|encoder| &encoder.planned);
-        let mut kernels = Vec::new();
-        for kernel in decoder.chain(encoder).flat_map(Planned::kernels) {
-            if !kernels.contains(kernel) {
-                kernels.push(kernel.clone());
-            }
-        }
-        kernels
+        decoder.chain(encoder).flat_map(Planned::kernels).cloned().collect()
     }
 }
 

@@ -7,8 +7,6 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
-
 use super::compile::{self, Compiling};
 use super::counters::Counters;
 use super::device::Gpu;
@@ -16,7 +14,7 @@ use super::shader::{self, Access};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which kernel, and how specialised.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct KernelSpec {
     /// The file under `shaders/`, e.g. `matvec`.
     pub shader: Cow<'static, str>,
@@ -44,6 +42,33 @@ impl KernelSpec {
     pub fn constant(mut self, name: &'static str, value: u32) -> Self {
         self.constants.push((name.into(), f64::from(value)));
         self
+    }
+
+    /// The kernel in a line that [`KernelSpec::read`] reads, e.g. `matvec QUANT=quant/q4_1 WORKGROUP:16`.
+    pub fn written(&self) -> String {
+        let mut line = self.shader.to_string();
+        for (slot, file) in &self.slots {
+            line.extend([" ", slot, "=", file]);
+        }
+        for (name, value) in &self.constants {
+            line.extend([" ", name, ":", &(*value as u32).to_string()]);
+        }
+        line
+    }
+
+    /// The kernel of such a line; none if it is no such line.
+    pub fn read(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let mut kernel = Self { shader: words.next()?.to_owned().into(), slots: Vec::new(), constants: Vec::new() };
+        for word in words {
+            if let Some((slot, file)) = word.split_once('=') {
+                kernel.slots.push((slot.to_owned().into(), file.to_owned()));
+            } else {
+                let (name, value) = word.split_once(':')?;
+                kernel.constants.push((name.to_owned().into(), f64::from(value.parse::<u32>().ok()?)));
+            }
+        }
+        Some(kernel)
     }
 
     /// E.g. `matvec[quant/q4_1,reduce/none,WORKGROUP=16]`: the label and the cache key.
@@ -127,9 +152,15 @@ impl Gpu {
                 asked.push((label, spec, text_of(spec)?));
             }
         }
-        // Bytes wait for the first of these; of the others those with the longest texts take longest, alone if they come last.
-        asked.sort_by_key(|(_, spec, wgsl)| (spec.shader != "repack", Reverse(wgsl.len())));
-        for (label, spec, wgsl) in asked {
+        // Bytes wait for those that repack them; of the others those with the longest texts take longest, alone if they come last.
+        let first = |asked: &[(String, &KernelSpec, String)]| {
+            let order = |(_, (_, spec, wgsl)): &(usize, &(String, &KernelSpec, String))| {
+                (spec.shader != "repack", Reverse(wgsl.len()))
+            };
+            asked.iter().enumerate().min_by_key(order).map(|(i, _)| i)
+        };
+        while let Some(i) = first(&asked) {
+            let (label, spec, wgsl) = asked.swap_remove(i);
             let start = || {
                 let parts = Parts::new(self, wgsl, &label);
                 let compiling = compile::start(&self.device, &|| parts.create(&self.device, spec, &label));

@@ -21,7 +21,7 @@ impl From<Error> for JsValue {
     }
 }
 
-pub(super) fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue> {
+pub(super) fn to_js<T: Serialize>(value: &T) -> Result<JsValue> {
     let serializer = Serializer::json_compatible();
     value.serialize(&serializer).map_err(|error| Error::internal(error.to_string()))
 }

@@ -143,11 +143,6 @@ pub(super) async fn open_engine(
         Stage::Bytes(progress) => speed.bytes(progress),
         Stage::Preparing => speed.tell("compile"),
     };
-    // Another tab may have loaded it while this one waited.
-    let tunings = match tunings {
-        Some(tunings) if took.is_empty() => Some(tunings.again().await),
-        tunings => tunings,
-    };
     let known_tuning = |formats: &str| tunings.as_ref()?.get(formats);
     let engine_options = changed(EngineOptions { paths, ..engine_options });
     let loaded = Engine::load(files, gpu.clone(), engine_options, &known_tuning, &on_stage, cancel).await;

@@ -10,7 +10,6 @@ use web_sys::{AbortSignal, Blob, File};
 
 use super::js::{AbortLink, to_js};
 use super::progress::Speed;
-use super::tuning::forget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::quantize::Quantize;
 use crate::weights::http::JsBytes;
@@ -110,7 +109,6 @@ pub fn delete_stored_model(name: String) -> Promise {
             return Err(Error::new(ErrorKind::NotFound, message).with("name", name).into());
         }
         delete_model(&store, &name, &Cancel::new()).await?;
-        forget(&name).await;
         Ok(JsValue::UNDEFINED)
     })
 }

@@ -1,11 +1,13 @@
 //! The kernels that were chosen on this device, and those that models took, kept from load to load: one document a device, browser
 //! and version of doran, in the browser's cache storage. Where there is none, each load chooses anew.
 
-use js_sys::{Array, Function, JSON, Object, Promise, Reflect};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use js_sys::{Function, JSON, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-use super::js::{field, from_js, to_js};
+use super::js::{field, to_js};
 use crate::gpu::{Capabilities, KernelSpec};
 use crate::ops::Tile;
 use crate::ops::linear::activations::Activations;
@@ -17,10 +19,10 @@ const DOCUMENT: u32 = 3;
 /// Models whose kernels are kept: those that were loaded first are forgotten first.
 const MODELS_MAX: u32 = 16;
 
-/// Choices by the formats of a model's matrices, and the precision; kernels by the model's name.
+/// Choices by the formats of a model's matrices, and the precision; kernels by the model.
 pub(super) struct Tunings {
     address: String,
-    /// `{ choices: { [formats and precision]: Tuning }, kernels: { [model]: KernelSpec[] } }`
+    /// `{ choices: { [formats and precision]: Tuning }, kernels: { [key of a model's name]: lines of KernelSpec::written } }`
     document: JsValue,
 }
 
@@ -28,11 +30,6 @@ impl Tunings {
     /// What was chosen on this device before; nothing where it cannot be read.
     pub(super) async fn read(adapter: &Capabilities) -> Self {
         Self::at(address(adapter)).await
-    }
-
-    /// What stands there now.
-    pub(super) async fn again(&self) -> Self {
-        Self::at(self.address.clone()).await
     }
 
     async fn at(address: String) -> Self {
@@ -46,8 +43,8 @@ impl Tunings {
 
     /// What the model took when it was last loaded; nothing where that is not known.
     pub(super) fn kernels(&self, model: &str) -> Vec<KernelSpec> {
-        let stored = field(&self.document, "kernels").and_then(|kernels| field(&kernels, model));
-        stored.and_then(|stored| from_js("kernels", stored).ok()).unwrap_or_default()
+        let stored = field(&self.document, "kernels").and_then(|kernels| field(&kernels, &key_of(model))?.as_string());
+        stored.and_then(|lines| lines.split('\n').map(KernelSpec::read).collect()).unwrap_or_default()
     }
 
     /// The choice for these formats.
@@ -83,23 +80,26 @@ impl Tunings {
     /// Keeps a choice, and what a model takes. A browser that refuses costs the next load the time to choose and to wait again, and
     /// nothing else.
     pub(super) async fn keep(&self, choice: Option<(&str, &Tuning)>, takes: Option<(&str, &[KernelSpec])>) {
-        let choice = choice.and_then(|(formats, tuning)| Some(("choices", formats, to_js(tuning).ok()?)));
-        let takes = takes.and_then(|(model, kernels)| Some(("kernels", model, to_js(kernels).ok()?)));
+        let choice = choice.and_then(|(formats, tuning)| Some(("choices", formats.to_owned(), to_js(tuning).ok()?)));
+        let lines =
+            |kernels: &[KernelSpec]| kernels.iter().map(KernelSpec::written).collect::<Vec<_>>().join("\n").into();
+        let takes = takes.map(|(model, kernels)| ("kernels", key_of(model), lines(kernels)));
         if choice.is_none() && takes.is_none() {
             return;
         }
         // Others may have kept theirs since this was read.
-        let Self { document, address } = self.again().await;
+        let Self { document, address } = Self::at(self.address.clone()).await;
         for (part, name, value) in choice.into_iter().chain(takes) {
             let entries = field(&document, part).unwrap_or_else(|| Object::new().into());
             let entries: Object = entries.unchecked_into();
             // An entry that is set anew is the youngest.
-            let _ = Reflect::delete_property(&entries, &name.into());
+            let name = JsValue::from(name);
+            let _ = Reflect::delete_property(&entries, &name);
             let names = Object::keys(&entries);
             if part == "kernels" && names.length() >= MODELS_MAX {
                 let _ = Reflect::delete_property(&entries, &names.get(0));
             }
-            let _ = Reflect::set(&entries, &name.into(), &value);
+            let _ = Reflect::set(&entries, &name, &value);
             let _ = Reflect::set(&document, &part.into(), &entries);
         }
         Self { document, address }.write().await;
@@ -113,19 +113,11 @@ impl Tunings {
     }
 }
 
-/// Forgets what a model took, on whichever device.
-pub(super) async fn forget(model: &str) {
-    let Some(cache) = open().await else { return };
-    let Some(requests) = call(&cache, "keys", &[]).await else { return };
-    for request in Array::from(&requests) {
-        let Some(address) = field(&request, "url").and_then(|url| url.as_string()) else { continue };
-        let tunings = Tunings::at(address).await;
-        let Some(kernels) = field(&tunings.document, "kernels") else { continue };
-        if field(&kernels, model).is_some() {
-            let _ = Reflect::delete_property(kernels.unchecked_ref::<Object>(), &model.into());
-            tunings.write().await;
-        }
-    }
+/// What stands for a model's name, which may say more than should stay: it is not to be read from this.
+fn key_of(model: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    model.hash(&mut hasher);
+    format!("{:x}", hasher.finish())
 }
 
 /// What the choice depends on, as an address: it is never fetched.
