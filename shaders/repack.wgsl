@@ -50,7 +50,7 @@ const NOWHERE: u32 = 0xffffffffu;
 @group(0) @binding(3) var<storage, read_write> scales: array<u32>;
 @group(0) @binding(4) var<storage, read_write> fault: atomic<u32>;
 
-// a / b, where a is below 2²⁴ and the quotient below 2²¹: a quotient of f32 is at most 2.5 units in the last place off (WGSL, 15.7.4.1),
+// a / b, where a is below 2²⁴ and the quotient below 2²¹: a quotient of f32 is at most 2.5 units in the last place off (WGSL allows that),
 // so that what is cut off it is one too many or too few at most. CPU adapters divide integers one after the other.
 fn quotient(a: u32, b: u32) -> u32 {
     let q = i32(f32(i32(a)) / f32(i32(b)));
