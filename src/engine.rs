@@ -193,7 +193,7 @@ impl Engine {
                 let wanted_kernels = wanted_kernels(&formats, &graph, &options);
                 let expected = expected(&gpu, known.as_ref(), &wanted_kernels)?;
                 // The browser compiles all of these while room and the tokenizer are made, bytes come and the choice is checked.
-                let started = GpuSink::kernels(&graph, &checkpoint);
+                let started = GpuSink::kernels(&gpu, &graph, &checkpoint);
                 gpu.start_compiling(&started)?;
                 let (weights, planned, choice) = room::make(&gpu, &graph, wanted, &options, &expected).await?;
                 let fit::Choice { context, kv, .. } = choice;

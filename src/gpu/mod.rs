@@ -4,6 +4,7 @@
 pub mod buffer;
 mod compile;
 pub mod counters;
+mod cpu_repack;
 pub mod device;
 mod faults;
 mod inject;

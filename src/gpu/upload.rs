@@ -1,9 +1,11 @@
 //! Stored bytes → the layout that kernels read, on the GPU: a chunk goes into a staging buffer as it is, and one `repack`
-//! dispatch a slice spreads it over the matrix. See `shaders/repack.wgsl`.
+//! dispatch a slice spreads it over the matrix. See `shaders/repack.wgsl`; `cpu_repack` for what CPU adapters have instead.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::buffer::{GpuBuffer, Usage};
+use super::cpu_repack::{CpuRepack, cpu_repack};
 use super::device::Gpu;
 use super::params::params;
 use super::pipeline::KernelSpec;
@@ -171,8 +173,9 @@ fn repack_kernel(stored: Format, by_columns: u32) -> KernelSpec {
 }
 
 /// The kernels that repack tensors, given by their formats and what is taken of them.
-pub fn repack_kernels<'a>(tensors: impl Iterator<Item = (Format, &'a RowTake)>) -> Vec<KernelSpec> {
-    tensors.map(|(stored, take)| repack_kernel(stored, take.by_columns)).collect()
+pub fn repack_kernels<'a>(gpu: &Gpu, tensors: impl Iterator<Item = (Format, &'a RowTake)>) -> Vec<KernelSpec> {
+    let by_kernel = tensors.filter(|(stored, _)| cpu_repack(gpu, *stored).is_none());
+    by_kernel.map(|(stored, take)| repack_kernel(stored, take.by_columns)).collect()
 }
 
 /// Brings chunks to the GPU. Holds one staging buffer while a model loads, and one word of what is wrong with its weights.
@@ -180,6 +183,9 @@ pub struct Uploader {
     staging: Rc<GpuBuffer>,
     /// 0, or [`fault_of`] the first tensor that has NaN or infinity.
     fault: Rc<GpuBuffer>,
+    cpu: CpuRepack,
+    /// The same of what was repacked on the CPU.
+    cpu_fault: Cell<u32>,
 }
 
 /// What kernels write of a tensor that has NaN or infinity: of several the first is the largest. None is 0.
@@ -192,7 +198,12 @@ impl Uploader {
     pub fn new(gpu: &Gpu, chunk_bytes: u64) -> Self {
         // One word more: a value that straddles the last word is read by two.
         let buffer = |name: &str, bytes| Rc::new(gpu.create_buffer(name, bytes, Usage::Storage));
-        Self { staging: buffer("staging", chunk_bytes.next_multiple_of(4) + 4), fault: buffer("fault", FAULT_BYTES) }
+        Self {
+            staging: buffer("staging", chunk_bytes.next_multiple_of(4) + 4),
+            fault: buffer("fault", FAULT_BYTES),
+            cpu: CpuRepack::default(),
+            cpu_fault: Cell::default(),
+        }
     }
 
     /// The first tensor of those uploaded so far that holds NaN or infinity, by its number ([`Slice::tensor`]). One read-back.
@@ -203,7 +214,7 @@ impl Uploader {
         let readback = gpu.create_buffer("fault.readback", FAULT_BYTES, Usage::Readback);
         gpu.copy(&self.fault, &readback, FAULT_BYTES);
         let bytes = gpu.read(&readback, FAULT_BYTES).await?;
-        let fault = bytes.try_into().map_or(0, u32::from_le_bytes);
+        let fault = bytes.try_into().map_or(0, u32::from_le_bytes).max(self.cpu_fault.get());
         Ok((fault != 0).then(|| fault_of(fault)))
     }
 
@@ -217,6 +228,16 @@ impl Uploader {
         }
         let mut specs = Vec::new();
         for (matrix, slice) in slices {
+            if let Some(repack) = cpu_repack(gpu, slice.stored) {
+                let n_bytes = (slice.end - slice.first) * slice.stored.block_bytes();
+                let bytes = chunk.slice(slice.chunk_byte, slice.chunk_byte + n_bytes).to_vec();
+                for part in &matrix.parts {
+                    if !self.cpu.upload(gpu, &bytes, (matrix, part), slice, repack) {
+                        self.cpu_fault.set(self.cpu_fault.get().max(fault_of(slice.tensor)));
+                    }
+                }
+                continue;
+            }
             let units = if matrix.format == Format::F16 || matrix.format == Format::BF16 { 2 } else { 1 };
             let take = &slice.take;
             let row_elements = match take.by_columns {
@@ -279,8 +300,8 @@ impl Uploader {
                 });
             }
         }
-        gpu.write_chunk(&self.staging, chunk);
         if !specs.is_empty() {
+            gpu.write_chunk(&self.staging, chunk);
             let recording = Recording::new(gpu, "upload", specs)?;
             gpu.submit(&recording, 0..recording.len(), &StepShape::default(), None);
         }

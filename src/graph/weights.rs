@@ -274,10 +274,13 @@ impl<'a> GpuSink<'a> {
     }
 
     /// The kernels that bring a checkpoint's matrices to the GPU.
-    pub fn kernels(graph: &Graph, checkpoint: &Checkpoint) -> Vec<KernelSpec> {
+    pub fn kernels(gpu: &Gpu, graph: &Graph, checkpoint: &Checkpoint) -> Vec<KernelSpec> {
         let matrices = graph.weights.iter().zip(used_weights(graph)).filter(|(weight, used)| *used && !weight.vector);
         let pieces = matrices.flat_map(|(weight, _)| &weight.pieces);
-        repack_kernels(pieces.filter_map(|piece| Some((checkpoint.tensors.get(piece.tensor)?.format, &piece.take))))
+        repack_kernels(
+            gpu,
+            pieces.filter_map(|piece| Some((checkpoint.tensors.get(piece.tensor)?.format, &piece.take))),
+        )
     }
 
     /// Refuses matrices that hold NaN or infinity, once all chunks have come; vectors were looked at as they came.
@@ -325,7 +328,9 @@ impl<B: Bytes> Sink<B> for GpuSink<'_> {
                 }
             }
         }
-        self.gpu.compile(&repack_kernels(slices.iter().map(|(_, slice)| (slice.stored, &slice.take)))).await?;
+        self.gpu
+            .compile(&repack_kernels(self.gpu, slices.iter().map(|(_, slice)| (slice.stored, &slice.take))))
+            .await?;
         self.uploader.upload(self.gpu, &bytes, &slices)
     }
 }

@@ -54,7 +54,7 @@ impl Case {
         let slice = Slice { chunk_byte: 0, first: 0, end, row_offset: 0, take, stored, tensor: 0 };
         let uploader = Uploader::new(gpu, self.bytes.len() as u64);
         // The model's own may be on their way already.
-        gpu.compile(&repack_kernels([(stored, &take)].into_iter())).await?;
+        gpu.compile(&repack_kernels(gpu, [(stored, &take)].into_iter())).await?;
         uploader.upload(gpu, &VecBytes::from(self.bytes.clone()), &[(matrix.clone(), slice)])?;
         Ok(matrix)
     }

@@ -53,6 +53,8 @@ tests![
     linear::norms_are_prepared,
     linear::weights_are_laid_out_as_gpus_have_them,
     repack::groups_and_columns,
+    repack::halves_of_a_head,
+    repack::on_the_cpu,
     repack::pieces_and_interleaved_heads,
     repack::what_is_no_number_is_found,
     roles::a_wrong_variant_of_any_role_is_refused,

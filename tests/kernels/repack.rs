@@ -1,11 +1,12 @@
 //! Repacking where it is not plain: several tensors in one matrix, rotary heads whose halves are interleaved in the file.
 
 use doran::gpu::device::GpuOptions;
-use doran::gpu::upload::{GpuMatrix, RowTake};
+use doran::gpu::upload::{GpuMatrix, RowTake, Slice, Uploader};
 use doran::ops::StepRow;
 use doran::ops::embedding::{Embedding, TableRow};
 use doran::ops::{CpuMatrix, Rows};
 use doran::quant::Format;
+use doran::weights::VecBytes;
 
 use super::harness::{Bench, Place, Random, Stored, assert_close, upload};
 
@@ -15,13 +16,22 @@ const HEAD_DIM: usize = 6;
 /// Where the second tensor goes, and its rows, which also cross the end of a part.
 const SECOND_AT: usize = 64;
 const SECOND_ROWS: usize = 37;
+/// Kernels repack every format there; on CPU adapters some are repacked on the CPU.
+const AS_HARDWARE: GpuOptions = GpuOptions {
+    max_binding_bytes: None,
+    no_subgroups: false,
+    no_packed_dot: false,
+    no_half_floats: false,
+    as_hardware: true,
+    memory_bytes: None,
+};
 
 /// Two tensors, the first with interleaved heads, in chunks that begin and end inside rows, at odd elements and at any byte.
 /// Read back row by row through the embedding kernel.
 pub async fn pieces_and_interleaved_heads() {
-    let whole = Bench::new().await;
-    let split = Bench::with(GpuOptions { max_binding_bytes: Some(2048), ..GpuOptions::default() }).await;
-    for (bench, parts) in [(&whole, 1), (&split, 4)] {
+    let splits = GpuOptions { max_binding_bytes: Some(2048), ..GpuOptions::default() };
+    for (options, parts) in [(GpuOptions::default(), 1), (splits, 4), (AS_HARDWARE, 1)] {
+        let bench = &Bench::with(options).await;
         for format in Format::ALL {
             let mut random = Random(format.block_bytes());
             let cols = 96usize.next_multiple_of(format.block_weights() as usize);
@@ -64,9 +74,10 @@ pub async fn pieces_and_interleaved_heads() {
 pub async fn groups_and_columns() {
     let bench = Bench::new().await;
     let split = Bench::with(GpuOptions { max_binding_bytes: Some(2048), ..GpuOptions::default() }).await;
+    let hardware = Bench::with(AS_HARDWARE).await;
     // Three groups of 14 query rows (two heads of 7), 7 key rows and 7 value rows.
     let parts = [(0, 14, 7, 4), (14, 7, 7, 4), (21, 7, 0, 0)];
-    for bench in [&bench, &split] {
+    for bench in [&bench, &split, &hardware] {
         for format in Format::ALL {
             let mut random = Random(format.block_bytes());
             let cols = 96usize.next_multiple_of(format.block_weights() as usize);
@@ -97,6 +108,55 @@ pub async fn groups_and_columns() {
                 (0..14).for_each(|j| wanted.row_mut(j)[i] = row[14 + j]);
             }
             check(bench, (Format::F32, 14, COLS), Place { stored: &stored, row_offset: 0, take }, 1001, &wanted).await;
+        }
+    }
+}
+
+/// A head of 128 rows whose pairs stand side by side in the file, its second half first: that makes groups of 32 rows of both halves
+/// whole, and those of the first half lie between them.
+pub async fn halves_of_a_head() {
+    const ROWS: usize = 128;
+    const COLS: usize = 96;
+    for options in [GpuOptions::default(), AS_HARDWARE] {
+        let bench = Bench::with(options).await;
+        for format in [Format::Q4_0, Format::Q4_1, Format::Q5_0, Format::Q8_0] {
+            let weight = Stored::random(format, ROWS, COLS, &mut Random(format.block_bytes()));
+            let take = RowTake { head_dim: 128, rotary_dim: 128, ..RowTake::all(ROWS as u32) };
+            let matrix = GpuMatrix::new(&bench.gpu, "weight", format, ROWS as u32, COLS as u32, &bench.nothing);
+            let (first_half, second_half) = weight.bytes.split_at(weight.bytes.len() / 2);
+            let half = (ROWS * COLS / 64) as u64;
+            let uploader = Uploader::new(&bench.gpu, weight.bytes.len() as u64);
+            for (bytes, first) in [(second_half, half), (first_half, 0)] {
+                let end = first + half;
+                let slice = Slice { chunk_byte: 0, first, end, row_offset: 0, take, stored: format, tensor: 0 };
+                uploader
+                    .upload(&bench.gpu, &VecBytes::from(bytes.to_vec()), &[(matrix.clone(), slice)])
+                    .expect("uploads");
+            }
+            let mut wanted = Rows::zeros(ROWS, COLS);
+            for row in 0..ROWS {
+                weight.row(row, wanted.row_mut(take.place_of(row).expect("all are taken")));
+            }
+            assert_close(&format!("{format:?}"), &read_back(&bench, &matrix).await, &wanted, 2e-7);
+        }
+    }
+}
+
+/// CPU adapters repack blocks of 32 four-bit and eight-bit weights without a kernel, and write each matrix once.
+pub async fn on_the_cpu() {
+    for (options, by_kernel) in [(GpuOptions::default(), false), (AS_HARDWARE, true)] {
+        let bench = Bench::with(options).await;
+        for format in [Format::Q4_0, Format::Q4_1, Format::Q8_0] {
+            let stored = Stored::random(format, 64, 96, &mut Random(1));
+            let before = bench.gpu.counts();
+            let matrix = stored.upload(&bench, 64 * 3);
+            let counts = bench.gpu.counts().since(before);
+            assert_eq!(counts.dispatches, u64::from(by_kernel), "{format:?}");
+            let (quants, scales) = format.gpu_row_bytes(96);
+            if !by_kernel {
+                assert_eq!((counts.buffer_writes, counts.bytes_written), (2, 64 * (quants + scales)), "{format:?}");
+            }
+            drop(matrix);
         }
     }
 }
@@ -140,7 +200,7 @@ pub async fn what_is_no_number_is_found() {
     }
 }
 
-/// Uploads a tensor into a matrix of its own, and reads that back through the embedding kernel.
+/// Uploads a tensor into a matrix of its own, and reads that back.
 async fn check(
     bench: &Bench,
     (format, rows, cols): (Format, usize, usize),
@@ -151,10 +211,15 @@ async fn check(
     let matrix = GpuMatrix::new(&bench.gpu, "weight", format, rows as u32, cols as u32, &bench.nothing);
     let label = format!("{:?} into {format:?}, {:?}", place.stored.format, place.take);
     upload(bench, &matrix, &[place], chunk_blocks);
-    let tokens: Vec<_> = (0..rows as u32).map(|token| StepRow { token, slot: 0, position: 0 }).collect();
+    assert_close(&label, &read_back(bench, &matrix).await, wanted, 2e-7);
+}
+
+/// A matrix row by row, through the embedding kernel.
+async fn read_back(bench: &Bench, matrix: &GpuMatrix) -> Rows {
+    let tokens: Vec<_> = (0..matrix.rows).map(|token| StepRow { token, slot: 0, position: 0 }).collect();
     let step = bench.write_step(&tokens, 1);
-    let y = bench.room(rows, cols);
+    let y = bench.room(tokens.len(), matrix.cols as usize);
     let op = Embedding { weight: 0, scale: 1.0, row: TableRow::Token };
-    bench.run(op.lower(&bench.lowering(bench.variants()[0], 128), "y", &matrix, &y), &step);
-    assert_close(&label, &bench.read(&y, rows).await, wanted, 2e-7);
+    bench.run(op.lower(&bench.lowering(bench.variants()[0], 128), "y", matrix, &y), &step);
+    bench.read(&y, tokens.len()).await
 }
