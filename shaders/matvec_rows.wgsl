@@ -14,18 +14,11 @@ fn start_of(quad: u32) -> u32 {
     return quad_start(min(quad, params.n_quads - 1u));
 }
 
-// A loop over this instead of four calls: what is called four times is compiled four times.
-fn one_of(k: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
-    return select(select(a, b, k == 1u), select(c, d, k == 3u), k > 1u);
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = (params.first_group + group.y * 32768u + group.x) * WORKGROUP + local;
-    // Two quads of the gate and the two of the other half that they meet, or four that stand side by side.
-    let gated = params.gate_quads != 0u;
-    let first = i * select(4u, 2u, gated);
-    let third = first + select(2u, params.gate_quads, gated);
+    let first = first_of(i);
+    let third = third_of(i);
     // The sub-block of each quad that is next.
     var next = vec4<u32>(start_of(first), start_of(first + 1u), start_of(third), start_of(third + 1u));
     var squares = vec4<f32>(0.0);
@@ -47,11 +40,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     let scale = input_scale(group.z, local, squares);
-    if (gated) {
-        for (var k = 0u; k < 2u; k++) {
-            store_gated(group.z, first + k, select(a, b, k == 1u) * scale, select(c, d, k == 1u) * scale);
-        }
-    } else {
-        store_rows(group.z, i, a * scale, b * scale, c * scale, d * scale);
-    }
+    store_four(group.z, i, a * scale, b * scale, c * scale, d * scale);
 }

@@ -47,9 +47,10 @@ function rangeOf(header, size) {
 
 /**
  * Serves folders. `mounts` maps URL prefixes to folders, the first that has the file wins; `csp` is sent with every answer;
- * `handle(request, response)` may answer first and then returns true.
+ * `handle(request, response)` may answer first and then returns true. What is under a prefix of `kept` browsers may keep for an hour, with
+ * the machine code that they have made of it.
  */
-export async function serve({ mounts, csp, port = 0, host = "127.0.0.1", headers = {}, handle }) {
+export async function serve({ mounts, csp, port = 0, host = "127.0.0.1", headers = {}, kept = [], handle }) {
   const table = Object.entries(mounts);
   const server = createServer((request, response) => {
     if (handle?.(request, response) === true) return;
@@ -72,7 +73,8 @@ export async function serve({ mounts, csp, port = 0, host = "127.0.0.1", headers
     }
     const range = rangeOf(request.headers.range, size);
     const common = {
-      "Content-Type": TYPES[extname(file)] ?? "application/octet-stream", "Accept-Ranges": "bytes", "Cache-Control": "no-cache",
+      "Content-Type": TYPES[extname(file)] ?? "application/octet-stream", "Accept-Ranges": "bytes",
+      "Cache-Control": kept.some((prefix) => pathname.startsWith(prefix)) ? "max-age=3600" : "no-cache",
       "Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag, Content-Range, Accept-Ranges, Content-Length",
       "X-Content-Type-Options": "nosniff", ...policy, ...headers,
     };

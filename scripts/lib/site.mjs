@@ -38,6 +38,7 @@ export async function pageSite({ script, packageDir = join(ROOT, "pkg"), model, 
   const site = await serve({
     mounts: { "/pkg/": packageDir, "/page/": join(ROOT, "scripts/page"), ...(folder === undefined ? {} : { "/model/": folder }) },
     csp: STRICT_CSP + elsewhere,
+    kept: ["/pkg/"],
     handle: (request, response) => {
       if (request.url !== "/") return false;
       response.writeHead(200, { "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": STRICT_CSP + elsewhere }).end(html);

@@ -13,7 +13,7 @@ use super::plan::{self, DEFAULT_CHUNK_BYTES, TensorSpan};
 use super::progress::{Counts, LoadReport, Meter, Millis, Phase, Progress};
 use super::source::{ByteSource, Bytes, Facts};
 use super::store::{Access, ChunkStore};
-use super::verify::{FileHash, has_hash};
+use super::verify::{FileHash, is_kept};
 use crate::{Error, ErrorKind, Result};
 
 /// What is read of a file of which nobody wanted a header, to learn its size.
@@ -300,7 +300,7 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
         };
         let reading = self.store.chunk(&model, file, index);
         let Some(bytes) = self.timed(&self.counts.store_ms, reading).await? else { return Ok(None) };
-        let hashing = has_hash(&bytes, chunk.len, chunk.sha256.as_deref());
+        let hashing = is_kept(&bytes, &chunk);
         Ok(self.timed(&self.counts.hash_ms, hashing).await?.then_some(bytes))
     }
 
@@ -333,7 +333,7 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
             self.hold_guard().await?;
             self.store.delete(&manifest.model).await?;
             for chunk in manifest.files.iter_mut().flat_map(|file| &mut file.chunks) {
-                (chunk.stored, chunk.sha256) = (false, None);
+                (chunk.stored, chunk.sha256, chunk.xxh64) = (false, None, None);
             }
         }
         let stored = self.store.put_manifest(&manifest).await;

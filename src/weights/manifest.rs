@@ -55,6 +55,9 @@ pub struct ChunkEntry {
     pub len: u64,
     /// SHA-256 in hex, recorded when the chunk first arrived. Once known, only bytes that have it are taken.
     pub sha256: Option<String>,
+    /// XXH64 in hex, which loads hold what they read back against. Manifests of before this was noted lack it: there it is the SHA-256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xxh64: Option<String>,
     /// Whether the chunk store holds it.
     pub stored: bool,
 }

@@ -63,7 +63,7 @@ pub fn cut(size: u64, file: usize, spans: &[TensorSpan], chunk_bytes: u64) -> Re
     let mut start = 0;
     while start < size {
         let end = if size - start <= chunk_bytes { size } else { cut_before(start, start + chunk_bytes, &spans)? };
-        chunks.push(ChunkEntry { start, len: end - start, sha256: None, stored: false });
+        chunks.push(ChunkEntry { start, len: end - start, sha256: None, xxh64: None, stored: false });
         start = end;
     }
     Ok(chunks)

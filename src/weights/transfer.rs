@@ -19,7 +19,7 @@ use super::queue::Queue;
 use super::runs::Runs;
 use super::source::{ByteSource, Bytes};
 use super::store::ChunkStore;
-use super::verify::FileHash;
+use super::verify::{FileHash, xxh64};
 use crate::{Error, ErrorKind, Result};
 
 /// Times that a chunk is fetched to get the hash that is recorded of it.
@@ -234,10 +234,11 @@ impl<S: ByteSource, T: ChunkStore<Bytes = S::Bytes>> ModelFiles<S, T> {
     /// Writes a chunk and the manifest with its bit, and only then believes the bit itself.
     async fn store_chunk(&self, file: usize, index: usize, bytes: &S::Bytes, sha256: String) -> Result<()> {
         let mut manifest = self.manifest.borrow().clone();
+        let xxh64 = self.timed(&self.counts.hash_ms, async { xxh64(bytes) }).await;
         let mark = |manifest: &mut Manifest| {
             let chunk = &mut manifest.files[file].chunks[index];
             chunk.stored = true;
-            chunk.sha256 = Some(sha256.clone());
+            (chunk.sha256, chunk.xxh64) = (Some(sha256.clone()), Some(xxh64.clone()));
         };
         mark(&mut manifest);
         let stored = self.store.put_chunk(&manifest, file, index, bytes).await;

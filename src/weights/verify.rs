@@ -1,13 +1,19 @@
 //! Hashes: of each chunk, recorded when it first arrives and checked ever after, and of whole files where the caller
 //! knows them.
 //!
+//! A chunk has two. By its SHA-256 it is the same as another, here or elsewhere: what is fetched again, checked or exported must have
+//! it. A load that reads it back wants to know whether the disk kept it, and XXH64 tells that in an eighth of the time.
+//!
 //! The whole-file hash runs over the chunks in file order while they arrive in any order. Chunks that come early are
 //! read back from the store when it is their turn, and no midstate is kept: after an interruption, the load reads every
 //! stored chunk anyway, on its way to the GPU.
 
-use sha2::{Digest, Sha256};
+use std::hash::Hasher as _;
 
-use super::manifest::{hex, unhex};
+use sha2::{Digest, Sha256};
+use twox_hash::XxHash64;
+
+use super::manifest::{ChunkEntry, hex, unhex};
 use super::source::Bytes;
 use crate::{Error, ErrorKind, Result};
 
@@ -23,21 +29,40 @@ pub async fn has_hash<B: Bytes>(bytes: &B, len: u64, sha256: Option<&str>) -> Re
     Ok(bytes.len() == len && bytes.sha256().await? == expected)
 }
 
+/// Whether a chunk that was read back is what was stored.
+///
+/// # Errors
+/// As [`has_hash`].
+pub async fn is_kept<B: Bytes>(bytes: &B, chunk: &ChunkEntry) -> Result<bool> {
+    match &chunk.xxh64 {
+        Some(expected) => Ok(bytes.len() == chunk.len && xxh64(bytes) == *expected),
+        None => has_hash(bytes, chunk.len, chunk.sha256.as_deref()).await,
+    }
+}
+
+/// XXH64 (seed 0) in hex.
+pub fn xxh64<B: Bytes>(bytes: &B) -> String {
+    let mut hash = XxHash64::with_seed(0);
+    in_windows(bytes, |window| hash.write(window));
+    format!("{:016x}", hash.finish())
+}
+
 /// SHA-256 by copying windows of the bytes into the (wasm) heap, where the platform has no digest of its own.
 pub fn sha256_in_windows<B: Bytes>(bytes: &B) -> [u8; 32] {
     let mut hash = Sha256::new();
-    update_in_windows(&mut hash, bytes);
+    in_windows(bytes, |window| hash.update(window));
     hash.finalize().into()
 }
 
-fn update_in_windows<B: Bytes>(hash: &mut Sha256, bytes: &B) {
+/// All bytes, window by window in the heap.
+fn in_windows<B: Bytes>(bytes: &B, mut take: impl FnMut(&[u8])) {
     let mut window = vec![0; WINDOW_BYTES.min(bytes.len()) as usize];
     let mut start = 0;
     while start < bytes.len() {
         let piece = bytes.slice(start, start + WINDOW_BYTES);
         let window = &mut window[..piece.len() as usize];
         piece.copy_to(window);
-        hash.update(&*window);
+        take(window);
         start += piece.len();
     }
 }
@@ -62,7 +87,7 @@ impl FileHash {
 
     /// Takes chunk `next_chunk`.
     pub fn update<B: Bytes>(&mut self, bytes: &B) {
-        update_in_windows(&mut self.hash, bytes);
+        in_windows(bytes, |window| self.hash.update(window));
         self.next_chunk += 1;
     }
 

@@ -207,7 +207,7 @@ fn stored() -> FaultyStore {
         for (i, chunk) in chunks.iter().enumerate() {
             let sha256 = Some(hex(&Sha256::digest(chunk).into()));
             let (start, len) = (512 * i as u64, 512);
-            manifest.files[0].chunks.push(ChunkEntry { start, len, sha256, stored: true });
+            manifest.files[0].chunks.push(ChunkEntry { start, len, sha256, xxh64: None, stored: true });
         }
         for (i, chunk) in chunks.iter().enumerate() {
             block_on(store.inner.put_chunk(&manifest, 0, i, &chunk.to_vec().into())).expect("memory");

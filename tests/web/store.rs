@@ -60,7 +60,7 @@ fn manifest_of(model: &str, chunks: &[Vec<u8>]) -> Manifest {
     for chunk in chunks {
         let len = chunk.len() as u64;
         let sha256 = Some(hex(&Sha256::digest(chunk).into()));
-        manifest.files[0].chunks.push(ChunkEntry { start, len, sha256, stored: true });
+        manifest.files[0].chunks.push(ChunkEntry { start, len, sha256, xxh64: None, stored: true });
         start += len;
     }
     manifest.files[0].size = Some(start);

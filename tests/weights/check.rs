@@ -69,7 +69,7 @@ fn what_was_not_used_for_the_longest_goes_first_and_never_what_is_locked() {
         let mut manifest = Manifest::new(model, ["u".to_owned()], used_ms);
         manifest.last_used_ms = used_ms;
         if model != "empty" {
-            manifest.files[0].chunks.push(ChunkEntry { start: 0, len: 10, sha256: None, stored: true });
+            manifest.files[0].chunks.push(ChunkEntry { start: 0, len: 10, sha256: None, xxh64: None, stored: true });
         }
         block_on(store.put_manifest(&manifest)).expect("writes");
     }
@@ -135,7 +135,8 @@ fn manifests_without_that_date_and_with_fields_of_a_later_version_are_read() {
 
 #[test]
 fn chunks_of_the_same_bytes_are_told_of_each_model_that_stores_them() {
-    let chunk = |hash: &str, len, stored| ChunkEntry { start: 0, len, sha256: Some(hash.to_owned()), stored };
+    let chunk =
+        |hash: &str, len, stored| ChunkEntry { start: 0, len, sha256: Some(hash.to_owned()), xxh64: None, stored };
     let model = |name: &str, chunks: Vec<ChunkEntry>| {
         let mut manifest = Manifest::new(name, ["u".to_owned()], 0.0);
         manifest.files[0].chunks = chunks;
