@@ -11,6 +11,7 @@ use std::rc::Rc;
 use futures_util::future::try_join;
 use serde::Serialize;
 
+use self::kernels::each_once;
 pub(crate) use self::kernels::{tuning_key, wanted_kernels};
 use self::prepare::{Prepared, Preparing};
 pub use roles::roles;
@@ -212,11 +213,7 @@ impl Engine {
                 let preparing = preparing.prepare(planned, &expected, known);
                 let (report, Prepared { planned, tuning, millis }) = try_join(streaming, preparing).await?;
                 drop(sink);
-                for kernel in started.into_iter().chain(planned.kernels()) {
-                    if !kernels.contains(&kernel) {
-                        kernels.push(kernel);
-                    }
-                }
+                kernels = each_once(started.into_iter().chain(planned.kernels()));
                 weights.finish(&gpu);
                 let adapter = gpu.capabilities().clone();
                 let on_gpu = || Backend::on_gpu(Rc::clone(&gpu), planned, weights, options.run_ahead);

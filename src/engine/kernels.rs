@@ -1,6 +1,7 @@
 //! What a graph and its load want of the choice of kernels.
 
 use super::EngineOptions;
+use crate::gpu::pipeline::KernelSpec;
 use crate::graph::Graph;
 use crate::graph::weights::formats;
 use crate::ops::Op;
@@ -49,4 +50,16 @@ pub(crate) fn tuning_key(graph: &Graph, precision: Precision) -> (Vec<Format>, S
         key.push_str(";fast");
     }
     (formats, key)
+}
+
+/// Each kernel once, in the order in which they first come.
+#[inline(never)] // See src/tokenizer/vocabulary.rs.
+pub(crate) fn each_once(all: impl Iterator<Item = KernelSpec>) -> Vec<KernelSpec> {
+    let mut kernels = Vec::new();
+    for kernel in all {
+        if !kernels.contains(&kernel) {
+            kernels.push(kernel);
+        }
+    }
+    kernels
 }

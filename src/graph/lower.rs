@@ -182,6 +182,7 @@ fn operand(
     Ok(Operand { buffer: Rc::clone(&buffers[buffer]), stride, offset, width, outputs, prepared })
 }
 
+#[inline(never)] // It runs a thousand times in a load: see src/tokenizer/vocabulary.rs.
 fn lower_node(
     ctx: &Lowering<'_>,
     bind: &Bindings<'_>,

@@ -296,8 +296,10 @@ impl<'a> GpuSink<'a> {
     }
 }
 
-impl<B: Bytes> Sink<B> for GpuSink<'_> {
-    async fn accept(&mut self, file: usize, offset: u64, bytes: B) -> Result<()> {
+impl GpuSink<'_> {
+    /// What a chunk holds of matrices; its vectors are taken.
+    #[inline(never)] // Its loops would make all of a load hot: see src/tokenizer/vocabulary.rs.
+    fn slices<B: Bytes>(&self, file: usize, offset: u64, bytes: &B) -> Result<Vec<(GpuMatrix, Slice)>> {
         let mut slices = Vec::new();
         for (index, tensor) in self.checkpoint.tensors.iter().enumerate() {
             let Some((range, first, end)) = overlap(tensor, file, offset, bytes.len()) else { continue };
@@ -328,6 +330,13 @@ impl<B: Bytes> Sink<B> for GpuSink<'_> {
                 }
             }
         }
+        Ok(slices)
+    }
+}
+
+impl<B: Bytes> Sink<B> for GpuSink<'_> {
+    async fn accept(&mut self, file: usize, offset: u64, bytes: B) -> Result<()> {
+        let slices = self.slices(file, offset, &bytes)?;
         self.gpu
             .compile(&repack_kernels(self.gpu, slices.iter().map(|(_, slice)| (slice.stored, &slice.take))))
             .await?;

@@ -3,6 +3,9 @@
 //! `gpt2` vocabularies are byte-level BPE with merges by rank. `llama` vocabularies are SentencePiece BPE: scores rank the
 //! pieces, and the merges follow from them. `t5` vocabularies are SentencePiece unigrams, with rules for what goes before, and
 //! `bert` vocabularies word pieces (`word_piece.rs`).
+//!
+//! What loops over a whole vocabulary is not inlined: browsers compile a function anew in which much time is spent, and one that holds
+//! everything takes them a tenth of a load.
 
 use std::collections::HashSet;
 
@@ -60,6 +63,23 @@ fn byte_level(source: &Vocabulary) -> Result<Tokenizer> {
         Error::unsupported(format!("pre-tokenizer {name}"), format!("pre-tokenizer {name:?} is not known"))
     })?;
     let vocab = vocab(source);
+    let merges = ranked_merges(source, &vocab)?;
+    let n_merges = merges.len();
+    let bpe = super::bpe(vocab, merges).ignore_merges(pre.ignore_merges).build().map_err(failed)?;
+    let mut inner = Inner::new(Model::Bpe(bpe));
+    let mut steps: Vec<PreTokenizerWrapper> = Vec::new();
+    for pattern in pre.splits {
+        let pattern = SplitPattern::Regex((*pattern).to_owned());
+        steps.push(Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(failed)?.into());
+    }
+    steps.push(ByteLevel::new(false, true, false).into());
+    inner.with_pre_tokenizer(Some(PreTokenizerSequence::new(steps)));
+    finish(source, inner, Style::ByteLevel, pre.add_bos, n_merges)
+}
+
+/// The merges as they are listed, best first.
+#[inline(never)]
+fn ranked_merges(source: &Vocabulary, vocab: &Vocab) -> Result<Merges> {
     let mut merges = Merges::with_capacity(source.merges.len());
     for merge in &source.merges {
         // The left side may itself start with a space, so the first character is never the separator.
@@ -72,17 +92,7 @@ fn byte_level(source: &Vocabulary) -> Result<Tokenizer> {
         }
         merges.push((left.to_owned(), right.to_owned()));
     }
-    let n_merges = merges.len();
-    let bpe = super::bpe(vocab, merges).ignore_merges(pre.ignore_merges).build().map_err(failed)?;
-    let mut inner = Inner::new(Model::Bpe(bpe));
-    let mut steps: Vec<PreTokenizerWrapper> = Vec::new();
-    for pattern in pre.splits {
-        let pattern = SplitPattern::Regex((*pattern).to_owned());
-        steps.push(Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(failed)?.into());
-    }
-    steps.push(ByteLevel::new(false, true, false).into());
-    inner.with_pre_tokenizer(Some(PreTokenizerSequence::new(steps)));
-    finish(source, inner, Style::ByteLevel, pre.add_bos, n_merges)
+    Ok(merges)
 }
 
 fn sentence_piece(source: &Vocabulary) -> Result<Tokenizer> {
@@ -154,6 +164,20 @@ fn finish(source: &Vocabulary, mut inner: Inner, style: Style, add_bos: bool, n_
     });
     inner.add_tokens(added).map_err(failed)?;
 
+    let special = |stem: &str| source.special_ids.iter().find(|(have, _)| have == stem).map(|(_, id)| *id);
+    Ok(Tokenizer {
+        inner,
+        pieces: pieces(source, style),
+        prefix: special("bos").filter(|_| source.add_bos.unwrap_or(add_bos)),
+        suffix: special("eos").filter(|_| source.add_eos.unwrap_or(false)),
+        post_processor: false,
+        n_merges,
+    })
+}
+
+/// The texts of the tokens.
+#[inline(never)]
+fn pieces(source: &Vocabulary, style: Style) -> Pieces {
     let mut pieces = Pieces::new(style);
     for (id, text) in source.tokens.iter().enumerate() {
         match source.token_types.get(id).copied().unwrap_or_default() {
@@ -163,18 +187,11 @@ fn finish(source: &Vocabulary, mut inner: Inner, style: Style, add_bos: bool, n_
             _ => pieces.push(text),
         }
     }
-    let special = |stem: &str| source.special_ids.iter().find(|(have, _)| have == stem).map(|(_, id)| *id);
-    Ok(Tokenizer {
-        inner,
-        pieces,
-        prefix: special("bos").filter(|_| source.add_bos.unwrap_or(add_bos)),
-        suffix: special("eos").filter(|_| source.add_eos.unwrap_or(false)),
-        post_processor: false,
-        n_merges,
-    })
+    pieces
 }
 
 /// Ids by text. Of two tokens with one text the later wins, as in llama.cpp.
+#[inline(never)]
 fn vocab(source: &Vocabulary) -> Vocab {
     source.tokens.iter().zip(0u32..).map(|(text, id)| (text.clone(), id)).collect()
 }

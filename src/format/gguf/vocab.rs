@@ -42,6 +42,7 @@ const SPECIAL: &[&str] = &["bos", "eos", "eot", "eom", "unknown", "seperator", "
 ///
 /// # Errors
 /// [`crate::ErrorKind::BadFile`] if it is missing, too large, or its arrays differ in length (data: `key`).
+#[inline(never)] // It loops over all tokens: see src/tokenizer/vocabulary.rs.
 pub(super) fn tokenizer(meta: &Metadata<'_>) -> Result<Vocabulary> {
     let model_key = "tokenizer.ggml.model";
     let model = meta.str(model_key)?.ok_or_else(|| Metadata::missing(model_key))?.to_owned();
