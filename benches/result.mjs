@@ -57,7 +57,7 @@ export const SCHEMA = 1;
  * @property {number} [share] Of the ceiling that bounds it, from 0 on; 1 is all of it.
  */
 /** @typedef {{ gpuBytes: number, weightsBytes?: number, kvBytes?: number, peakWasmBytesGrown?: number }} Memory Of `gpuBytes` those of weights, and of keys and values. */
-/** @typedef {{ loadMs?: number, prefill: readonly Prefill[], decode: readonly Decode[], failed?: string }} PeerRun `failed`: why it ended early. */
+/** @typedef {{ loadMs?: number, warmMs?: number, prefill: readonly Prefill[], decode: readonly Decode[], failed?: string }} PeerRun `failed`: why it ended early. */
 /**
  * @typedef {object} Peer Another package in the same run.
  * @property {string} package
@@ -149,7 +149,7 @@ const CEILINGS = object({
 }, { dot4ProductsPerSecond: positive });
 const PEER = object({
   package: text, version: text, device: oneOf("wasm", "webgpu"), model: text,
-  runs: list(object({ prefill: list(PREFILL), decode: list(DECODE) }, { loadMs: positive, failed: text })),
+  runs: list(object({ prefill: list(PREFILL), decode: list(DECODE) }, { loadMs: positive, warmMs: positive, failed: text })),
 }, { threads: whole });
 const RESULT = object({
   schema: oneOf(SCHEMA), version: text, date,

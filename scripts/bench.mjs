@@ -12,7 +12,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { browserOf, problems, SCHEMA } from "../benches/result.mjs";
 import { build } from "./build.mjs";
 import { fileName, markdown, perToken, speeds, withShares } from "./lib/bench-table.mjs";
-import { openPage } from "./lib/chromium.mjs";
+import { openPage, settled } from "./lib/chromium.mjs";
 import { describe, installPeers, onnxOf, peerRun, PEERS, placeOf } from "./lib/peers.mjs";
 import { packageVersion, pageSite } from "./lib/site.mjs";
 import { entry, options, Plain, ROOT, say } from "./lib/util.mjs";
@@ -35,6 +35,7 @@ async function withPage(site, profile, work) {
   try {
     await opened.page.goto(site.address);
     await opened.page.waitForFunction(() => globalThis.bench !== undefined);
+    await settled();
     return await work(opened.page);
   } finally {
     await opened.close();

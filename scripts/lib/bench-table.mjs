@@ -74,6 +74,15 @@ const CEILINGS = {
 /** The runs of a peer at one length: those that got so far. */
 const reached = (runs, part, is) => runs.flatMap((run) => run[part].filter(is)).map(({ tps }) => tps);
 
+/** The rows of one peer's loads, in seconds, and how many times as fast doran's is. */
+function peerLoads([name, { runs }], { load }) {
+  return Object.entries({ cold: "loadMs", warm: "warmMs" }).flatMap(([kind, key]) => {
+    const ms = runs.flatMap((run) => (run[key] === undefined ? [] : [run[key]]));
+    const own = load?.[kind]?.ms;
+    return ms.length === 0 || own === undefined ? [] : [[name, `${kind} load`, figure(median(ms) / 1000), figure(own / 1000), figure(median(ms) / own)]];
+  });
+}
+
 /** The rows of one peer: a length each, beside doran's at the same length in the same run; and how it failed. */
 function peerRows([name, { runs }], { prefill = [], decode = [] }) {
   const compare = (kind, part, own, is) => {
@@ -131,7 +140,8 @@ export function markdown(result) {
     ]);
     lines.push(...section("Other packages in the same run", [
       ...table(["", "package", "runs on", "model"], what), "",
-      ...table(["", "", "tok/s", "doran", "times"], Object.entries(peers).flatMap((peer) => peerRows(peer, result))),
+      ...table(["", "", "tok/s", "doran", "times"], Object.entries(peers).flatMap((peer) => peerRows(peer, result))), "",
+      ...table(["", "", "s", "doran", "times as fast"], Object.entries(peers).flatMap((peer) => peerLoads(peer, result))),
     ]));
   }
   return `${lines.join("\n")}\n`;

@@ -27,6 +27,9 @@ export function launchOptions(path) {
   return { executablePath: chromiumPath(path), args: [...FLAGS, ...more] };
 }
 
+/** When a browser that was just started is done with itself: with pages of its own, and what it updates. */
+export const settled = () => new Promise((resolve) => setTimeout(resolve, 2000));
+
 /** A headless browser and a page in it; `profile` keeps storage on disk between runs. */
 export async function openPage({ path, profile } = {}) {
   const { chromium } = await import("playwright-core");

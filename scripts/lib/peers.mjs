@@ -5,7 +5,7 @@
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { openPage } from "./chromium.mjs";
+import { openPage, settled } from "./chromium.mjs";
 import { serve } from "./serve.mjs";
 import { ask, CACHE, hashOf, Plain, ROOT, run, step } from "./util.mjs";
 
@@ -83,14 +83,15 @@ async function within(seconds, work) {
 const sentence = (error) => String(error?.message ?? error).split("\n")[0].replace(/^page\.\w+: (Error: )?/, "").slice(0, 300);
 
 /**
- * One run of a peer: load, then each case. Ends after `seconds` at the latest. What was measured until a failure stays in the row
- * beside `failed`.
+ * One run of a peer: load, then each case, then a load in a browser started anew. Ends after twice `seconds` at the latest. What was
+ * measured until a failure stays in the row beside `failed`.
  */
 export async function peerRun(peer, { url, mounts, cases, seconds }) {
   const html = `<!doctype html><html lang="en"><meta charset="utf-8"><title>peer</title><script type="module" src="/peers/${peer.script}"></script></html>`;
   const site = await serve({
     mounts: { "/peers/": FOLDER, ...mounts },
     headers: peer.headers,
+    kept: ["/peers/node_modules/"],
     handle: (request, response) => {
       if (request.url !== "/") return false;
       response.writeHead(200, { "Content-Type": "text/html; charset=utf-8", ...peer.headers }).end(html);
@@ -99,31 +100,39 @@ export async function peerRun(peer, { url, mounts, cases, seconds }) {
   });
   const profile = mkdtempSync(join(tmpdir(), "doran-peer-"));
   const row = { prefill: [], decode: [] };
-  const measure = async ({ page }) => {
-    // The run has one end, which is the caller's.
+  /** A browser with the peer loaded, and what is measured there. */
+  const visit = async (measure) => {
+    const { page, close } = await openPage({ profile });
+    // The visit has one end, which is that of `within`.
     page.setDefaultTimeout(0);
     const crashed = new Promise((_, reject) => page.on("crash", () => reject(new Plain("the page crashed"))));
     const steps = async () => {
       await page.goto(site.address);
       await page.waitForFunction(() => globalThis.bench !== undefined);
-      Object.assign(row, await page.evaluate((options) => globalThis.bench.load(options), { url, device: peer.device, threads: peer.threads }));
+      await settled();
+      const loaded = await page.evaluate((options) => globalThis.bench.load(options), { url, device: peer.device, threads: peer.threads });
+      await measure(loaded, page);
+    };
+    try {
+      await within(seconds, Promise.race([steps(), crashed]));
+    } finally {
+      // A browser whose page never returns goes, too.
+      await close();
+    }
+  };
+  try {
+    await visit(async ({ loadMs }, page) => {
+      row.loadMs = loadMs;
       for (const { promptTokens, decodeTokens: wanted } of cases) {
         const decodeTokens = Math.min(wanted, peer.decodeTokens ?? wanted);
         const { prefillTps, decodeTps } = await page.evaluate((lengths) => globalThis.bench.speed(lengths), { promptTokens, decodeTokens });
         row.prefill.push({ promptTokens, tps: prefillTps });
         if (decodeTps !== undefined) row.decode.push({ context: promptTokens, tokens: decodeTokens, tps: decodeTps });
       }
-    };
-    await Promise.race([steps(), crashed]);
-  };
-  try {
-    const opened = await openPage({ profile });
-    try {
-      await within(seconds, measure(opened));
-    } finally {
-      // A browser whose page never returns goes, too.
-      await opened.close();
-    }
+    });
+    await visit(({ loadMs }) => {
+      row.warmMs = loadMs;
+    });
   } catch (error) {
     row.failed = sentence(error);
   } finally {

@@ -51,6 +51,9 @@ test("the table has every figure, peers beside doran at the same length, and wha
   assert.deepEqual(cells(table, "dispatches"), ["dispatches", "187"]);
   assert.deepEqual(cells(table, "wllama-1-thread", "prefill of 475"), ["wllama-1-thread", "prefill of 475", "20", "34", "1.7"]);
   assert.deepEqual(cells(table, "wllama-1-thread", "decode at 475"), ["wllama-1-thread", "decode at 475", "10", "13", "1.3"]);
+  assert.deepEqual(cells(table, "wllama-1-thread", "cold load"), ["wllama-1-thread", "cold load", "1.9", "2.8", "0.679"]);
+  assert.deepEqual(cells(table, "wllama-1-thread", "warm load"), ["wllama-1-thread", "warm load", "3.3", "2.2", "1.5"]);
+  assert.equal(cells(table, "slow", "warm load"), undefined);
   assert.deepEqual(cells(table, "slow", "prefill of 42"), ["slow", "prefill of 42", "4", "36", "9"]);
   assert.equal(cells(table, "slow", "prefill of 475"), undefined);
   assert.deepEqual(cells(table, "slow", "did not finish within 300 s (1 of 2 runs)")?.slice(0, 2), ["slow", "did not finish within 300 s (1 of 2 runs)"]);

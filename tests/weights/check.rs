@@ -222,3 +222,23 @@ fn what_is_stored_loads_where_nothing_can_be_written() {
     load().expect("the last operation is the date");
     assert_eq!(server.n_requests(), 0);
 }
+
+#[test]
+fn what_was_stored_without_a_fast_hash_is_held_against_its_sha256() {
+    assert_eq!(xxh64(&VecBytes::from(b"abc".to_vec())), "44bc2cf5ad770999");
+    let (files, spans) = model();
+    let (server, store) = (Server::new(files.clone()), Store::default());
+    block_on(load(Some(&server), store.clone(), stated(&files), &files, &spans)).expect("loads");
+    let mut manifest = block_on(store.manifest(MODEL)).expect("reads").expect("is there");
+    for chunk in manifest.files.iter_mut().flat_map(|file| &mut file.chunks) {
+        assert!(chunk.xxh64.take().is_some());
+    }
+    block_on(store.put_manifest(&manifest)).expect("stores");
+    block_on(load(None, store.clone(), unstated(), &files, &spans)).expect("is whole");
+    let good = block_on(store.chunk(MODEL, 0, 5)).expect("reads").expect("is there");
+    let mut bad = good.as_slice().to_vec();
+    bad[3] ^= 1;
+    store.damage(MODEL, 0, 5, Some(bad.into()));
+    let error = block_on(load(None, store, unstated(), &files, &spans)).expect_err("cannot be mended");
+    assert_eq!(error.kind(), ErrorKind::BadChunk);
+}
