@@ -283,13 +283,13 @@ impl<'a> Array<'a> {
     }
 
     /// 32-bit floats, or `None` for an array of something else.
-    #[inline(never)]
+    #[inline(never)] // It loops over all tokens: see src/tokenizer/vocabulary.rs.
     pub fn f32s(&self) -> Option<Vec<f32>> {
         (self.kind == 6).then(|| self.words().map(f32::from_le_bytes).collect())
     }
 
     /// 32-bit integers of either sign, or `None` for an array of something else.
-    #[inline(never)]
+    #[inline(never)] // It loops over all tokens: see src/tokenizer/vocabulary.rs.
     pub fn i32s(&self) -> Option<Vec<i32>> {
         matches!(self.kind, 4 | 5).then(|| self.words().map(i32::from_le_bytes).collect())
     }
