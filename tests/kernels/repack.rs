@@ -16,21 +16,17 @@ const HEAD_DIM: usize = 6;
 /// Where the second tensor goes, and its rows, which also cross the end of a part.
 const SECOND_AT: usize = 64;
 const SECOND_ROWS: usize = 37;
+
 /// Kernels repack every format there; on CPU adapters some are repacked on the CPU.
-const AS_HARDWARE: GpuOptions = GpuOptions {
-    max_binding_bytes: None,
-    no_subgroups: false,
-    no_packed_dot: false,
-    no_half_floats: false,
-    as_hardware: true,
-    memory_bytes: None,
-};
+fn as_hardware() -> GpuOptions {
+    GpuOptions { as_hardware: true, ..GpuOptions::default() }
+}
 
 /// Two tensors, the first with interleaved heads, in chunks that begin and end inside rows, at odd elements and at any byte.
 /// Read back row by row through the embedding kernel.
 pub async fn pieces_and_interleaved_heads() {
     let splits = GpuOptions { max_binding_bytes: Some(2048), ..GpuOptions::default() };
-    for (options, parts) in [(GpuOptions::default(), 1), (splits, 4), (AS_HARDWARE, 1)] {
+    for (options, parts) in [(GpuOptions::default(), 1), (splits, 4), (as_hardware(), 1)] {
         let bench = &Bench::with(options).await;
         for format in Format::ALL {
             let mut random = Random(format.block_bytes());
@@ -74,7 +70,7 @@ pub async fn pieces_and_interleaved_heads() {
 pub async fn groups_and_columns() {
     let bench = Bench::new().await;
     let split = Bench::with(GpuOptions { max_binding_bytes: Some(2048), ..GpuOptions::default() }).await;
-    let hardware = Bench::with(AS_HARDWARE).await;
+    let hardware = Bench::with(as_hardware()).await;
     // Three groups of 14 query rows (two heads of 7), 7 key rows and 7 value rows.
     let parts = [(0, 14, 7, 4), (14, 7, 7, 4), (21, 7, 0, 0)];
     for bench in [&bench, &split, &hardware] {
@@ -117,7 +113,7 @@ pub async fn groups_and_columns() {
 pub async fn halves_of_a_head() {
     const ROWS: usize = 128;
     const COLS: usize = 96;
-    for options in [GpuOptions::default(), AS_HARDWARE] {
+    for options in [GpuOptions::default(), as_hardware()] {
         let bench = Bench::with(options).await;
         for format in [Format::Q4_0, Format::Q4_1, Format::Q5_0, Format::Q8_0] {
             let weight = Stored::random(format, ROWS, COLS, &mut Random(format.block_bytes()));
@@ -144,19 +140,18 @@ pub async fn halves_of_a_head() {
 
 /// CPU adapters repack blocks of 32 four-bit and eight-bit weights without a kernel, and write each matrix once.
 pub async fn on_the_cpu() {
-    for (options, by_kernel) in [(GpuOptions::default(), false), (AS_HARDWARE, true)] {
+    for (options, by_kernel) in [(GpuOptions::default(), false), (as_hardware(), true)] {
         let bench = Bench::with(options).await;
         for format in [Format::Q4_0, Format::Q4_1, Format::Q8_0] {
             let stored = Stored::random(format, 64, 96, &mut Random(1));
             let before = bench.gpu.counts();
-            let matrix = stored.upload(&bench, 64 * 3);
+            stored.upload(&bench, 64 * 3);
             let counts = bench.gpu.counts().since(before);
             assert_eq!(counts.dispatches, u64::from(by_kernel), "{format:?}");
             let (quants, scales) = format.gpu_row_bytes(96);
             if !by_kernel {
                 assert_eq!((counts.buffer_writes, counts.bytes_written), (2, 64 * (quants + scales)), "{format:?}");
             }
-            drop(matrix);
         }
     }
 }
